@@ -1,0 +1,47 @@
+/** Files of ours: private by default, replaced as a whole, and an unreadable one never looks absent. */
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { isSystemError } from './errors.ts';
+
+/** Only the owner may look inside. */
+export const PRIVATE_DIR = 0o700;
+export const PRIVATE_FILE = 0o600;
+
+/** Creates the folder and its parents, readable by the owner only where they are new. */
+export async function ensureDir(path: string, mode = PRIVATE_DIR): Promise<string> {
+  await mkdir(path, { recursive: true, mode });
+  return path;
+}
+
+/** Replaces the whole file (temp file, fsync, rename); a reader sees the old or the new text, never a part. */
+export async function writePrivate(path: string, text: string): Promise<void> {
+  await ensureDir(dirname(path));
+  await writeFileAtomic(path, text, { mode: PRIVATE_FILE });
+}
+
+/** @returns the text, or undefined if there is no such file; every other failure is thrown */
+export async function readIfExists(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (thrown) {
+    if (isSystemError(thrown, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw thrown;
+  }
+}
+
+/** @returns whether something is there (links are followed); every failure but absence is thrown */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (thrown) {
+    if (isSystemError(thrown, 'ENOENT', 'ENOTDIR')) return false;
+    throw thrown;
+  }
+}
+
+/** Removes a file or folder of ours; absent is fine. */
+export async function removeAll(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 3 });
+}

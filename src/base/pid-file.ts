@@ -1,0 +1,94 @@
+/**
+ * A file that says which process owns something: the data of a server, the sessions of a machine.
+ *
+ * Whoever holds it is proved by pid and start time, so a file left by a crash never blocks and a reused pid never
+ * fools. Reading and replacing happen under a lock beside the file, so two starters cannot both win.
+ */
+import { unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { lock } from 'proper-lockfile';
+import { z } from 'zod';
+import { ensureDir, readIfExists, writePrivate } from './fs.ts';
+import { isRunning, ownIdentity, ProcessIdentity } from './process.ts';
+
+/** Wait for another starter for at most about 10 s; a lock of a dead one expires after 5 s. */
+const LOCK_OPTIONS = {
+  realpath: false,
+  stale: 5_000,
+  retries: { retries: 100, minTimeout: 20, maxTimeout: 150, randomize: true },
+} as const;
+
+/** Runs `critical` while no other process is inside for the same `path`. The folder is created if needed. */
+export async function withFileLock<T>(path: string, critical: () => Promise<T>): Promise<T> {
+  await ensureDir(dirname(path));
+  const release = await lock(path, { ...LOCK_OPTIONS, lockfilePath: `${path}.lock` });
+  try {
+    return await critical();
+  } finally {
+    await release();
+  }
+}
+
+export type Claim<T> =
+  | { readonly claimed: true; readonly file: PidFile<T> }
+  | { readonly claimed: false; readonly holder: ProcessIdentity & T };
+
+/** Owned by this process until `release`. */
+export interface PidFile<T> {
+  /** Replaces the facts beside the identity; readers see the old or the new ones. */
+  update(facts: T): Promise<void>;
+  /** Synchronous, so that it also works in an exit handler. Leaves a file that somebody else wrote alone. */
+  release(): void;
+}
+
+/**
+ * Takes the file for this process unless a living one holds it.
+ *
+ * @param shape facts stored beside the identity, such as a port
+ */
+export async function claimPidFile<T extends object>(path: string, shape: z.ZodType<T>, facts: T): Promise<Claim<T>> {
+  const own = ownIdentity();
+  const write = (next: T) => writePrivate(path, `${JSON.stringify({ ...own, ...next })}\n`);
+  return withFileLock(path, async () => {
+    const holder = await readPidFile(path, shape);
+    if (holder !== undefined) return { claimed: false, holder };
+    await write(facts);
+    let held = true;
+    return {
+      claimed: true,
+      file: {
+        update: async (next) => {
+          if (held) await write(next);
+        },
+        release: () => {
+          if (!held) return;
+          held = false;
+          try {
+            unlinkSync(path);
+          } catch {
+            // Somebody removed the folder: there is nothing left to release.
+          }
+        },
+      },
+    };
+  });
+}
+
+/** @returns the living holder, or undefined if there is no file, no such process, or no sense in it */
+export async function readPidFile<T extends object>(
+  path: string,
+  shape: z.ZodType<T>,
+): Promise<(ProcessIdentity & T) | undefined> {
+  const text = await readIfExists(path);
+  if (text === undefined) return undefined;
+  const holder = z.intersection(ProcessIdentity, shape).safeParse(parseJson(text));
+  return holder.success && isRunning(holder.data) ? (holder.data as ProcessIdentity & T) : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,29 @@
+/** Time as a value that is passed in, and the waits that every retry uses. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Milliseconds since the epoch. Tests pass their own. */
+export type Clock = () => number;
+
+/** ISO 8601 in UTC with milliseconds: fixed width, so text order is time order. */
+export const isoTime = (ms: number): string => new Date(ms).toISOString();
+
+/** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
+export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  await delay(ms, undefined, signal === undefined ? {} : { signal });
+}
+
+export interface Backoff {
+  readonly baseMs: number;
+  readonly capMs: number;
+}
+
+/**
+ * Full-jitter back-off: a random wait below a ceiling that doubles with each attempt.
+ *
+ * @param attempt 1 for the first retry
+ * @returns milliseconds
+ * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+ */
+export function backoffMs(attempt: number, { baseMs, capMs }: Backoff, random: () => number = Math.random): number {
+  return Math.round(random() * Math.min(capMs, baseMs * 2 ** (attempt - 1)));
+}

@@ -1,0 +1,67 @@
+/** The control socket of a running `up`: HTTP on a unix socket that only its owner can open. */
+import { z } from 'zod';
+import { Activity } from './entities.ts';
+import { AgentName, PermissionId, SessionId, TeamSlug } from './ids.ts';
+import { route } from './route.ts';
+
+/** What `up` knows about one session, for people: more than the server may know, because it stays here. */
+export const LiveSession = z.object({
+  sessionId: SessionId,
+  agent: AgentName,
+  team: TeamSlug,
+  /** Boot step or activity, as shown. */
+  phase: z.enum(['booting', 'running', 'stopping', 'stopped', 'failed']),
+  step: z.string(),
+  activity: Activity.nullable(),
+  unread: z.int().nonnegative(),
+  tokens: z.int().nonnegative(),
+  workspace: z.string(),
+  pid: z.int().nullable(),
+  /** What is wrong, and the command that mends it. */
+  problem: z.object({ message: z.string(), hint: z.string().nullable() }).nullable(),
+});
+export type LiveSession = z.infer<typeof LiveSession>;
+
+export const PendingPermission = z.object({
+  id: PermissionId,
+  sessionId: SessionId,
+  agent: AgentName,
+  /** Title that the agent program gave; for a shell tool the command line. It never leaves this machine. */
+  title: z.string(),
+  toolKind: z.string(),
+  options: z.array(z.object({ id: z.string(), kind: z.string(), name: z.string() })),
+  askedAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+});
+export type PendingPermission = z.infer<typeof PendingPermission>;
+
+export const getStatus = route({
+  method: 'GET',
+  path: '/v1/status',
+  reply: z.object({
+    pid: z.int(),
+    startedAt: z.iso.datetime(),
+    server: z.string(),
+    connected: z.boolean(),
+    sessions: z.array(LiveSession),
+    permissions: z.array(PendingPermission),
+  }),
+});
+
+/** First answer wins; a later one gets CONFLICT. */
+export const answerPermission = route({
+  method: 'POST',
+  path: '/v1/permissions/:permissionId',
+  params: z.object({ permissionId: PermissionId }),
+  body: z.object({ allow: z.boolean() }),
+  reply: z.object({ permission: PendingPermission, outcome: z.enum(['allowed', 'denied']) }),
+});
+
+/** Ends all sessions and then `up` itself; `force` does not wait for turns. */
+export const stopUp = route({
+  method: 'POST',
+  path: '/v1/stop',
+  body: z.object({ force: z.boolean().default(false) }),
+});
+
+export const CONTROL_ROUTES = { getStatus, answerPermission, stopUp };

@@ -1,0 +1,13 @@
+/** The error body of every HTTP answer. */
+import { z } from 'zod';
+import { ERROR_CODES } from '#base/errors.ts';
+
+export const ErrorBody = z.object({
+  error: z.object({
+    // An older client survives a newer server's codes.
+    code: z.enum(ERROR_CODES).catch('INTERNAL'),
+    message: z.string(),
+    hint: z.string().optional(),
+    requestId: z.string().optional(),
+  }),
+});
