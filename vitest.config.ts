@@ -1,26 +1,26 @@
 import { defineConfig } from 'vitest/config';
 
-const project = (name: string, include: string[], maxWorkers: number) => ({
+const project = (name: string, include: string[], exclude: string[] = []) => ({
   test: {
     name,
     include,
-    exclude: ['**/node_modules/**'],
+    exclude: ['**/node_modules/**', ...exclude],
     setupFiles: ['test/support/hermetic.ts'],
     // Generous on purpose: machines have two cores and are noisy. No test asserts a time.
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
-    maxWorkers,
   },
 });
 
 /** The suffix of a test says what it may use; see `test/README.md`. */
 export default defineConfig({
   test: {
+    maxWorkers: 2,
     projects: [
-      project('unit', ['test/**/*.test.ts', '!test/**/*.{int,pg,e2e}.test.ts'], 2),
-      project('int', ['test/**/*.int.test.ts', 'test/**/*.pg.test.ts'], 2),
-      project('e2e', ['test/**/*.e2e.test.ts'], 2),
+      project('unit', ['test/**/*.test.ts'], ['test/**/*.{int,pg,e2e}.test.ts']),
+      project('int', ['test/**/*.int.test.ts', 'test/**/*.pg.test.ts']),
+      project('e2e', ['test/**/*.e2e.test.ts']),
     ],
   },
 });
