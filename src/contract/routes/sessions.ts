@@ -14,6 +14,7 @@ import {
   SessionState,
   Signal,
   StopReason,
+  Team,
   Turn,
   TurnState,
 } from '#contract/entities.ts';
@@ -48,7 +49,8 @@ export const listAgents = route({
   method: 'GET',
   path: '/v1/agents',
   query: z.object({ scope: z.enum(['mine', 'visible']).default('mine') }),
-  reply: z.object({ agents: z.array(Agent) }),
+  /** `teams`: where the agent is a member of an active or planned project; its dm does not count. */
+  reply: z.object({ agents: z.array(Agent.extend({ teams: z.array(Team) })) }),
 });
 
 /** Says that a machine of the caller is there. */
