@@ -1,0 +1,138 @@
+/**
+ * Requests of agents to use a tool: what a policy decides by itself, and the ones that wait for a person.
+ *
+ * An answer is bound to the exact request: it carries our id, and a request ends with its turn. First answer wins.
+ */
+import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { AachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
+import { type Clock, isoTime } from '#base/time.ts';
+import type { PendingPermission } from '#contract/control.ts';
+import type { PermissionId, SessionId } from '#contract/ids.ts';
+import type { PermissionAnswer, PermissionRequest } from './agent.ts';
+import type { Policy } from './claude.ts';
+
+/** Folders that an agent may edit without asking under the policies `ask` and `accept-edits`. */
+export interface PermissionScope {
+  readonly workspace: string;
+  /** Absolute: shared documents, the agent's own repo. */
+  readonly own: readonly string[];
+  /** Absolute: tokens, state, other sessions. Refused under every policy. */
+  readonly denied: readonly string[];
+}
+
+/**
+ * What the policy says about a request. Agent programs with rules of their own ask only where these leave it open;
+ * this is the same table for programs without.
+ */
+export function decide(policy: Policy, request: PermissionRequest, scope: PermissionScope): 'allow' | 'reject' | 'ask' {
+  const paths = request.paths.map((path) => (isAbsolute(path) ? resolve(path) : resolve(scope.workspace, path)));
+  if (paths.some((path) => scope.denied.some((folder) => isInside(folder, path)))) return 'reject';
+  if (policy === 'full') return 'allow';
+  const isEdit = request.toolKind === 'edit' && paths.length > 0;
+  if (policy === 'read-only') return request.toolKind === 'read' || request.toolKind === 'search' ? 'allow' : 'reject';
+  if (isEdit && paths.every((path) => scope.own.some((folder) => isInside(folder, path)))) return 'allow';
+  if (policy === 'accept-edits' && isEdit && paths.every((path) => isInside(scope.workspace, path))) return 'allow';
+  return 'ask';
+}
+
+function isInside(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way === '' || (!isAbsolute(way) && way !== '..' && !way.startsWith(`..${sep}`));
+}
+
+export type PermissionOutcome = 'allowed' | 'denied' | 'expired' | 'cancelled';
+
+export interface PermissionDesk {
+  /** What waits, oldest first. */
+  pending(): readonly PendingPermission[];
+  /**
+   * Waits for a person. Resolves with the answer for the agent program.
+   *
+   * @param signal aborts when the turn ends: the request is answered `cancelled`
+   */
+  ask(
+    from: { readonly sessionId: SessionId; readonly agent: string },
+    request: PermissionRequest,
+    signal: AbortSignal,
+  ): Promise<{
+    readonly permissionId: PermissionId;
+    readonly outcome: PermissionOutcome;
+    readonly answer: PermissionAnswer;
+  }>;
+  /** @throws AachatError `CONFLICT` when it was answered, expired, or its turn ended */
+  answer(
+    id: PermissionId,
+    allow: boolean,
+  ): { readonly permission: PendingPermission; readonly outcome: 'allowed' | 'denied' };
+}
+
+/** A question that nobody answers must not hold a turn for ever. */
+export const PERMISSION_LIFETIME_MS = 15 * 60_000;
+
+/** All sessions of one `up` share a desk. `onChange` hears of every request that comes or goes. */
+export function createPermissionDesk(options: {
+  readonly onChange: () => void;
+  readonly clock?: Clock;
+  readonly lifetimeMs?: number;
+}): PermissionDesk {
+  const { onChange, clock = Date.now, lifetimeMs = PERMISSION_LIFETIME_MS } = options;
+  const waiting = new Map<
+    PermissionId,
+    { readonly view: PendingPermission; readonly settle: (outcome: PermissionOutcome) => void }
+  >();
+  return {
+    pending: () => [...waiting.values()].map(({ view }) => view),
+    async ask(from, request, signal) {
+      const id = newId<PermissionId>();
+      const now = clock();
+      const view: PendingPermission = {
+        id,
+        ...from,
+        title: request.title,
+        toolKind: request.toolKind,
+        options: [...request.options],
+        askedAt: isoTime(now),
+        expiresAt: isoTime(now + lifetimeMs),
+      };
+      const { promise, resolve: settle } = Promise.withResolvers<PermissionOutcome>();
+      const timer = setTimeout(settle, lifetimeMs, 'expired');
+      const cancel = () => settle('cancelled');
+      signal.addEventListener('abort', cancel, { once: true });
+      if (signal.aborted) cancel();
+      waiting.set(id, { view, settle });
+      onChange();
+      const outcome = await promise;
+      clearTimeout(timer);
+      signal.removeEventListener('abort', cancel);
+      waiting.delete(id);
+      onChange();
+      return { permissionId: id, outcome, answer: answerFor(request, outcome) };
+    },
+    answer(id, allow) {
+      const found = waiting.get(id);
+      if (found === undefined) {
+        throw new AachatError(
+          'CONFLICT',
+          'That request is no longer open: it was answered, expired, or its turn ended.',
+          {
+            hint: 'Run `aachat permission list` to see what waits.',
+          },
+        );
+      }
+      waiting.delete(id);
+      const outcome = allow ? 'allowed' : 'denied';
+      found.settle(outcome);
+      return { permission: found.view, outcome };
+    },
+  };
+}
+
+/** Chooses among the options that the program offers by kind, and never one that also covers later requests. */
+export function answerFor(request: PermissionRequest, outcome: PermissionOutcome): PermissionAnswer {
+  if (outcome === 'cancelled') return { kind: 'cancelled' };
+  const want = outcome === 'allowed' ? 'allow_once' : 'reject_once';
+  const option = request.options.find(({ kind }) => kind === want);
+  // A program that offers no such option gets the answer that does the least.
+  return option === undefined ? { kind: 'cancelled' } : { kind: 'selected', optionId: option.id };
+}

@@ -1,0 +1,152 @@
+/**
+ * The life of one agent session on this machine, as data.
+ *
+ *   stopped ─boot─► booting ─booted─► ready ─turn-started─► working ─turn-ended─► ready
+ *                      │                │                      ├─cancel─► cancelling ─turn-ended─► ready
+ *                      │                │                      └─limit-reached─► limited ─limit-over─► ready
+ *                      │                └─unprompted-started─► unprompted ─unprompted-ended─► ready
+ *                      ├─boot-failed (a person must act)─► failed ─boot─► booting
+ *                      └─boot-failed (may pass)─► backing-off ─retry-due─► booting
+ *   any running state ─agent-closed─► backing-off          any ─stop─► stopping ─released─► stopped
+ *
+ * `transition` is pure and total: every state answers every event. `session.ts` performs the effects.
+ */
+import type { Activity } from '#contract/entities.ts';
+import type { TurnId } from '#contract/ids.ts';
+
+/** `deaths`: how often in a row the agent program ended by itself; a calm minute sets it back. */
+export type SessionState =
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'booting'; readonly deaths: number }
+  | { readonly kind: 'ready'; readonly deaths: number }
+  | { readonly kind: 'working'; readonly turnId: TurnId; readonly deaths: number }
+  | { readonly kind: 'cancelling'; readonly turnId: TurnId; readonly deaths: number }
+  | { readonly kind: 'unprompted'; readonly deaths: number }
+  | { readonly kind: 'limited'; readonly until: number; readonly deaths: number }
+  | { readonly kind: 'backing-off'; readonly deaths: number }
+  | { readonly kind: 'failed' }
+  | { readonly kind: 'stopping' };
+
+export type SessionEvent =
+  | { readonly kind: 'boot' }
+  | { readonly kind: 'booted' }
+  | { readonly kind: 'boot-failed'; readonly mayPass: boolean }
+  | { readonly kind: 'turn-started'; readonly turnId: TurnId }
+  | { readonly kind: 'cancel' }
+  | { readonly kind: 'turn-ended'; readonly turnId: TurnId }
+  /** `until`: epoch milliseconds. */
+  | { readonly kind: 'limit-reached'; readonly turnId: TurnId; readonly until: number }
+  | { readonly kind: 'limit-over' }
+  | { readonly kind: 'unprompted-started' }
+  | { readonly kind: 'unprompted-ended' }
+  | { readonly kind: 'agent-closed' }
+  | { readonly kind: 'settled' }
+  | { readonly kind: 'retry-due' }
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'released' };
+
+export type SessionEffect =
+  | { readonly kind: 'start-boot' }
+  /** Look for something to answer. */
+  | { readonly kind: 'next-turn' }
+  | { readonly kind: 'cancel-turn' }
+  | { readonly kind: 'schedule-retry'; readonly delayMs: number }
+  | { readonly kind: 'schedule-limit-over'; readonly until: number }
+  /** Give the run, the process and the workspace back; answered by `released`. */
+  | { readonly kind: 'release' };
+
+export interface Transition {
+  readonly state: SessionState;
+  readonly effects: readonly SessionEffect[];
+}
+
+const RETRY_BASE_MS = 1_000;
+const RETRY_CAP_MS = 60_000;
+/** After so many deaths in a row a person has to look. */
+export const DEATH_LIMIT = 5;
+
+export function transition(state: SessionState, event: SessionEvent): Transition {
+  if (event.kind === 'stop') {
+    return state.kind === 'stopped' || state.kind === 'stopping'
+      ? stay(state)
+      : go({ kind: 'stopping' }, { kind: 'release' });
+  }
+  switch (state.kind) {
+    case 'stopped':
+    case 'failed':
+      if (event.kind === 'boot') return go({ kind: 'booting', deaths: 0 }, { kind: 'start-boot' });
+      return stay(state);
+    case 'stopping':
+      if (event.kind === 'released') return go({ kind: 'stopped' });
+      return stay(state);
+    case 'booting':
+      if (event.kind === 'booted') return go({ kind: 'ready', deaths: state.deaths }, { kind: 'next-turn' });
+      if (event.kind === 'boot-failed') return event.mayPass ? backOff(state.deaths) : go({ kind: 'failed' });
+      return stay(state);
+    case 'backing-off':
+      if (event.kind === 'retry-due') return go({ kind: 'booting', deaths: state.deaths }, { kind: 'start-boot' });
+      return stay(state);
+    default:
+      return running(state, event);
+  }
+}
+
+type RunningState = Extract<SessionState, { kind: 'ready' | 'working' | 'cancelling' | 'unprompted' | 'limited' }>;
+
+function running(state: RunningState, event: SessionEvent): Transition {
+  const { deaths } = state;
+  if (event.kind === 'agent-closed') return backOff(deaths);
+  if (event.kind === 'settled') return go({ ...state, deaths: 0 });
+  const ready = () => go({ kind: 'ready', deaths }, { kind: 'next-turn' });
+  switch (state.kind) {
+    case 'ready':
+      if (event.kind === 'turn-started') return go({ kind: 'working', turnId: event.turnId, deaths });
+      if (event.kind === 'unprompted-started') return go({ kind: 'unprompted', deaths });
+      return stay(state);
+    case 'unprompted':
+      return event.kind === 'unprompted-ended' ? ready() : stay(state);
+    case 'limited':
+      return event.kind === 'limit-over' ? ready() : stay(state);
+    case 'working':
+    case 'cancelling':
+      if ((event.kind === 'turn-ended' || event.kind === 'limit-reached') && event.turnId !== state.turnId)
+        return stay(state);
+      if (event.kind === 'turn-ended') return ready();
+      if (event.kind === 'limit-reached') {
+        const { until } = event;
+        return go({ kind: 'limited', until, deaths }, { kind: 'schedule-limit-over', until });
+      }
+      if (event.kind === 'cancel' && state.kind === 'working')
+        return go({ ...state, kind: 'cancelling' }, { kind: 'cancel-turn' });
+      return stay(state);
+  }
+}
+
+/** What the server and people are told. Undefined while there is no running session. */
+export function activityOf(
+  state: SessionState,
+  facts: { readonly awaitsPermission: boolean; readonly isStalled: boolean },
+): Activity | undefined {
+  switch (state.kind) {
+    case 'ready':
+      return 'input_ready';
+    case 'limited':
+      return 'limited';
+    case 'working':
+    case 'cancelling':
+    case 'unprompted':
+      if (facts.awaitsPermission) return 'awaiting_permission';
+      return facts.isStalled ? 'stalled' : 'working';
+    default:
+      return undefined;
+  }
+}
+
+const go = (state: SessionState, ...effects: readonly SessionEffect[]): Transition => ({ state, effects });
+const stay = (state: SessionState): Transition => ({ state, effects: [] });
+
+function backOff(deaths: number): Transition {
+  if (deaths + 1 >= DEATH_LIMIT) return go({ kind: 'failed' });
+  const delayMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** deaths);
+  return go({ kind: 'backing-off', deaths: deaths + 1 }, { kind: 'schedule-retry', delayMs });
+}
