@@ -47,7 +47,7 @@ export interface PermissionDesk {
   /** What waits, oldest first. */
   pending(): readonly PendingPermission[];
   /**
-   * Waits for a person. Resolves with the answer for the agent program.
+   * Puts a request before people. `answered` resolves with the answer for the agent program.
    *
    * @param signal aborts when the turn ends: the request is answered `cancelled`
    */
@@ -55,11 +55,10 @@ export interface PermissionDesk {
     from: { readonly sessionId: SessionId; readonly agent: string },
     request: PermissionRequest,
     signal: AbortSignal,
-  ): Promise<{
-    readonly permissionId: PermissionId;
-    readonly outcome: PermissionOutcome;
-    readonly answer: PermissionAnswer;
-  }>;
+  ): {
+    readonly id: PermissionId;
+    readonly answered: Promise<{ readonly outcome: PermissionOutcome; readonly answer: PermissionAnswer }>;
+  };
   /** @throws AachatError `CONFLICT` when it was answered, expired, or its turn ended */
   answer(
     id: PermissionId,
@@ -83,7 +82,7 @@ export function createPermissionDesk(options: {
   >();
   return {
     pending: () => [...waiting.values()].map(({ view }) => view),
-    async ask(from, request, signal) {
+    ask(from, request, signal) {
       const id = newId<PermissionId>();
       const now = clock();
       const view: PendingPermission = {
@@ -102,12 +101,14 @@ export function createPermissionDesk(options: {
       if (signal.aborted) cancel();
       waiting.set(id, { view, settle });
       onChange();
-      const outcome = await promise;
-      clearTimeout(timer);
-      signal.removeEventListener('abort', cancel);
-      waiting.delete(id);
-      onChange();
-      return { permissionId: id, outcome, answer: answerFor(request, outcome) };
+      const answered = promise.then((outcome) => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', cancel);
+        waiting.delete(id);
+        onChange();
+        return { outcome, answer: answerFor(request, outcome) };
+      });
+      return { id, answered };
     },
     answer(id, allow) {
       const found = waiting.get(id);

@@ -6,6 +6,7 @@
  */
 import type { Message, Party } from '#contract/entities.ts';
 import { shortId, type TurnId } from '#contract/ids.ts';
+import type { InterruptionCause } from './recovery.ts';
 
 export interface PromptInput {
   readonly turnId: TurnId;
@@ -42,7 +43,7 @@ export function turnPrompt(input: PromptInput): string {
 }
 
 /** The prompt of a turn whose first prompt was cut short: the agent may have done part of the work already. */
-export function interruptedPrompt(input: PromptInput, cause: 'crash' | 'limit' | 'stopped'): string {
+export function interruptedPrompt(input: PromptInput, cause: InterruptionCause): string {
   const why = {
     crash: 'the program that runs you, or you yourself, ended in the middle of it',
     limit: 'a usage limit was reached in the middle of it',

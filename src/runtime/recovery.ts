@@ -24,7 +24,11 @@ export interface OwedTurn {
   readonly outcome: TurnRecord | null;
   /** How often the turn was prompted so far. */
   readonly attempts: number;
+  /** Why it is not over. */
+  readonly cause: InterruptionCause;
 }
+
+export type InterruptionCause = 'crash' | 'limit' | 'stopped';
 
 export interface Recovery {
   /** The newest conversation of the agent program, to be resumed. */
@@ -34,40 +38,40 @@ export interface Recovery {
   readonly tokens: number;
 }
 
-export function recover(lines: readonly LogLine[]): Recovery {
-  let conversation: string | null = null;
-  let owed: OwedTurn | null = null;
-  let tokens = 0;
-  for (const line of lines) {
-    switch (line.type) {
-      case 'agent.opened':
-        conversation = line.conversation;
-        break;
-      case 'turn.started': {
-        const { turnId, projectId, signals, hop } = line;
-        // The same turn starts again after an interruption: what it was prompted with is still owed.
-        if (owed?.turnId === turnId) break;
-        owed = { turnId, projectId, signals, hop, step: 'started', prompt: null, outcome: null, attempts: 0 };
-        break;
-      }
-      case 'turn.prompted':
-        if (owed?.turnId === line.turnId) {
-          owed = { ...owed, step: 'prompted', prompt: line.prompt, attempts: owed.attempts + 1 };
-        }
-        break;
-      case 'turn.finished':
-        tokens += (line.outcome.counters?.inputTokens ?? 0) + (line.outcome.counters?.outputTokens ?? 0);
-        if (owed?.turnId === line.turnId) owed = { ...owed, step: 'finished', outcome: line.outcome };
-        break;
-      case 'turn.posted':
-        if (owed?.turnId === line.turnId) owed = { ...owed, step: 'posted' };
-        break;
-      case 'turn.closed':
-        if (owed?.turnId === line.turnId) owed = null;
-        break;
-      default:
-        break;
+export const recover = (lines: readonly LogLine[]): Recovery =>
+  lines.reduce(advance, { conversation: null, owed: null, tokens: 0 });
+
+function advance(state: Recovery, line: LogLine): Recovery {
+  const { owed } = state;
+  switch (line.type) {
+    case 'agent.opened':
+      return { ...state, conversation: line.conversation };
+    case 'turn.started': {
+      const { turnId, projectId, signals, hop } = line;
+      // The same turn starts again after an interruption: what it was prompted with is still owed.
+      if (owed?.turnId === turnId) return state;
+      const fresh = { step: 'started', prompt: null, outcome: null, attempts: 0, cause: 'crash' } as const;
+      return { ...state, owed: { turnId, projectId, signals, hop, ...fresh } };
     }
+    case 'turn.prompted':
+      if (owed?.turnId !== line.turnId) return state;
+      return {
+        ...state,
+        owed: { ...owed, step: 'prompted', prompt: line.prompt, attempts: owed.attempts + 1, cause: 'crash' },
+      };
+    case 'turn.held':
+      return owed?.turnId === line.turnId ? { ...state, owed: { ...owed, cause: line.cause } } : state;
+    case 'turn.finished': {
+      const { counters } = line.outcome;
+      const tokens = state.tokens + (counters?.inputTokens ?? 0) + (counters?.outputTokens ?? 0);
+      if (owed?.turnId !== line.turnId) return { ...state, tokens };
+      return { ...state, tokens, owed: { ...owed, step: 'finished', outcome: line.outcome } };
+    }
+    case 'turn.posted':
+      return owed?.turnId === line.turnId ? { ...state, owed: { ...owed, step: 'posted' } } : state;
+    case 'turn.closed':
+      return owed?.turnId === line.turnId ? { ...state, owed: null } : state;
+    default:
+      return state;
   }
-  return { conversation, owed, tokens };
 }

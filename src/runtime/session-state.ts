@@ -8,6 +8,7 @@
  *                      ├─boot-failed (a person must act)─► failed ─boot─► booting
  *                      └─boot-failed (may pass)─► backing-off ─retry-due─► booting
  *   any running state ─agent-closed─► backing-off          any ─stop─► stopping ─released─► stopped
+ *   any running state ─blocked─► failed
  *
  * `transition` is pure and total: every state answers every event. `session.ts` performs the effects.
  */
@@ -39,6 +40,8 @@ export type SessionEvent =
   | { readonly kind: 'limit-over' }
   | { readonly kind: 'unprompted-started' }
   | { readonly kind: 'unprompted-ended' }
+  /** A person has to act before it can go on, such as log in. */
+  | { readonly kind: 'blocked' }
   | { readonly kind: 'agent-closed' }
   | { readonly kind: 'settled' }
   | { readonly kind: 'retry-due' }
@@ -52,7 +55,9 @@ export type SessionEffect =
   | { readonly kind: 'cancel-turn' }
   | { readonly kind: 'schedule-retry'; readonly delayMs: number }
   | { readonly kind: 'schedule-limit-over'; readonly until: number }
-  /** Give the run, the process and the workspace back; answered by `released`. */
+  /** End the process and the run, and wait for a person. */
+  | { readonly kind: 'give-back' }
+  /** End turn, process and run for good; answered by `released`. */
   | { readonly kind: 'release' };
 
 export interface Transition {
@@ -96,6 +101,7 @@ type RunningState = Extract<SessionState, { kind: 'ready' | 'working' | 'cancell
 function running(state: RunningState, event: SessionEvent): Transition {
   const { deaths } = state;
   if (event.kind === 'agent-closed') return backOff(deaths);
+  if (event.kind === 'blocked') return go({ kind: 'failed' }, { kind: 'give-back' });
   if (event.kind === 'settled') return go({ ...state, deaths: 0 });
   const ready = () => go({ kind: 'ready', deaths }, { kind: 'next-turn' });
   switch (state.kind) {

@@ -15,6 +15,8 @@ export interface SkillSource {
   readonly owner: string;
   /** Folder whose subfolders are skills. */
   readonly dir: string;
+  /** Names to take; absent: all. */
+  readonly only?: ReadonlySet<string>;
 }
 
 export interface Skill {
@@ -39,8 +41,9 @@ export async function listSkills(
 ): Promise<{ readonly skills: readonly Skill[]; readonly warnings: readonly string[] }> {
   const skills = new Map<string, Skill>();
   const warnings: string[] = [];
-  for (const { owner, dir } of sources) {
+  for (const { owner, dir, only } of sources) {
     for (const name of await subfolders(dir)) {
+      if (only !== undefined && !only.has(name)) continue;
       if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
         warnings.push(`Skill "${name}" of the ${owner} has a name that tools do not take.`);
       else if (name.startsWith('aachat') && owner !== 'aachat')

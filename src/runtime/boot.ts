@@ -1,0 +1,288 @@
+/**
+ * Brings one session up, in the order that people are shown: fetch, worktree, agent repo, skills, environment, agent,
+ * confirm. Either everything stands at the end, or nothing is left behind.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ensureDir, writePrivate } from '#base/fs.ts';
+import { newId } from '#base/id.ts';
+import type { Log } from '#base/log.ts';
+import { createHttpClient, type HttpClient } from '#client/http.ts';
+import type { Agent as AgentEntity, Run, Session, Team } from '#contract/entities.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { type Agent, type AgentUpdate, openAgent, type PermissionAnswer, type PermissionRequest } from './agent.ts';
+import { type AgentProgram, findAgentProgram } from './agent-program.ts';
+import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, type Policy } from './claude.ts';
+import { resolveDeclared } from './declared-environment.ts';
+import { agentEnvironment } from './environment.ts';
+import type { Home } from './home.ts';
+import { identityText, managedText } from './instructions.ts';
+import type { ThisMachine } from './machine.ts';
+import type { PermissionScope } from './permissions.ts';
+import { agentFolder, openWorkspace, type Workspace, type WorkspaceStep } from './workspace.ts';
+
+export type BootStep = WorkspaceStep | 'register' | 'environment' | 'agent' | 'confirm';
+
+/** What all sessions of one `up` share. */
+export interface Launcher {
+  readonly home: Home;
+  readonly machine: ThisMachine;
+  readonly serverUrl: URL;
+  /** Acts as the owner. */
+  readonly http: HttpClient;
+  readonly owner: { readonly id: string; readonly login: string };
+  readonly log: Log;
+  readonly parentEnv: NodeJS.ProcessEnv;
+  /** How to start this program again, as `aachat`. */
+  readonly selfCommand: readonly [string, ...string[]];
+  readonly builtinSkills: string;
+  /** `claude`, `scripted`, or a command line; undefined: looked for. */
+  readonly programSetting: string | undefined;
+  readonly policyOf: (agent: string) => Policy;
+  /** Resolves when the event socket is connected. */
+  readonly connected: (signal: AbortSignal) => Promise<void>;
+}
+
+export interface BootOptions {
+  readonly launcher: Launcher;
+  readonly session: Session;
+  readonly agent: AgentEntity;
+  readonly team: Team;
+  /** Earlier conversation of the agent program, to be resumed. */
+  readonly conversation: string | null;
+  readonly onStep: (step: BootStep) => void;
+  readonly onRun: (run: Run) => Promise<void>;
+  readonly onUpdate: (update: AgentUpdate) => void;
+  readonly onPermission: (
+    request: PermissionRequest,
+    scope: PermissionScope,
+    policy: Policy,
+  ) => Promise<PermissionAnswer>;
+  readonly onUnprompted: () => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Booted {
+  readonly run: Run;
+  readonly session: Session;
+  readonly agent: Agent;
+  readonly program: AgentProgram;
+  /** Acts as the agent. */
+  readonly agentHttp: HttpClient;
+  readonly workspace: Workspace;
+  /** For the Launch Report. */
+  readonly warnings: readonly string[];
+  /** Names that were resolved; values stay where they are. */
+  readonly environment: { readonly resolved: readonly string[]; readonly missing: readonly string[] };
+  /** Text for the head of the first prompt, for programs without a field for it; empty otherwise. */
+  readonly preamble: string;
+  /** Gives process and folder back; returns one line for each thing that stays. Safe to call twice. */
+  close(): Promise<readonly string[]>;
+}
+
+/** Rewritten while this much of the token's life is left. */
+const TOKEN_MARGIN_MS = 5 * 60_000;
+
+export async function bootSession(options: BootOptions): Promise<Booted> {
+  const { launcher, session, agent: entity, team, onStep, signal } = options;
+  const { home, http } = launcher;
+  const files = home.session(session.id);
+
+  onStep('register');
+  const body = { clientId: newId(), machineId: launcher.machine.id };
+  const { run } = await http.call(ROUTES.openRun, { params: { sessionId: session.id }, body }, signal);
+  await options.onRun(run);
+
+  const undo: (() => Promise<readonly string[]>)[] = [];
+  const close = async (): Promise<readonly string[]> => {
+    const kept: string[] = [];
+    for (let step = undo.pop(); step !== undefined; step = undo.pop()) kept.push(...(await step()));
+    return kept;
+  };
+  try {
+    const workspace = await openWorkspace({
+      home,
+      session,
+      teamRepo: team.repo,
+      agentRepo: entity.repo,
+      builtinSkills: launcher.builtinSkills,
+      onStep,
+      signal,
+    });
+    undo.push(workspace.close);
+
+    onStep('environment');
+    const declared = await resolveDeclared(home.envValues, session.agent, workspace.repo.environment);
+    const token = await openSessionToken(launcher, run, files.token, signal);
+    undo.push(async () => {
+      token.stop();
+      return [];
+    });
+
+    onStep('agent');
+    const program = await findAgentProgram({
+      ...(launcher.programSetting === undefined ? {} : { setting: launcher.programSetting }),
+      ...(workspace.repo.runtime === undefined ? {} : { runtimeYaml: workspace.repo.runtime }),
+      path: launcher.parentEnv['PATH'] ?? '',
+      managedDir: home.run,
+      selfCommand: launcher.selfCommand,
+    });
+    const policy = launcher.policyOf(session.agent);
+    const scope: PermissionScope = {
+      workspace: workspace.path,
+      own: [join(workspace.path, 'aachat', 'docs'), workspace.agentDir],
+      denied: await foreignPlaces(home, session),
+    };
+    const texts = {
+      managedText: managedText({
+        agent: session.agent,
+        owner: launcher.owner.login,
+        sessionId: session.id,
+        team: session.team,
+        projects: session.projects.map(({ name }) => name),
+        agentDir: agentFolder(session.agent),
+      }),
+      identity: identityText(workspace.repo.identity),
+    };
+    const own = ownEnvironment(launcher, session, workspace, files.token);
+    await Promise.all([ensureDir(files.temp), ensureDir(files.claude)]);
+    await writePrivate(files.envFile, claudeEnvFile({ shimDir: home.bin, own }));
+    const isClaude = program.kind === 'claude';
+    const agent = await openAgent({
+      program,
+      env: {
+        ...agentEnvironment({
+          parent: launcher.parentEnv,
+          declared: declared.values,
+          own,
+          shimDir: home.bin,
+          temp: files.temp,
+          kind: program.kind,
+        }),
+        ...(isClaude ? claudeEnvironment({ policy, envFile: files.envFile, uid: process.getuid?.() ?? 0 }) : {}),
+      },
+      leasesDir: home.leases,
+      sessionId: session.id,
+      open: {
+        cwd: workspace.path,
+        ...(options.conversation === null ? {} : { conversation: options.conversation }),
+        ...(isClaude
+          ? {
+              meta: claudeMeta({
+                policy,
+                configRoot: files.claude,
+                workspace: workspace.path,
+                agentDir: workspace.agentDir,
+                ...texts,
+                denied: scope.denied,
+              }),
+              mode: claudeMode(policy),
+            }
+          : {}),
+      },
+      onUpdate: options.onUpdate,
+      onPermission: (request) => options.onPermission(request, scope, policy),
+      onUnprompted: options.onUnprompted,
+      log: launcher.log,
+    });
+    undo.push(async () => {
+      await agent[Symbol.asyncDispose]();
+      return [];
+    });
+
+    onStep('confirm');
+    await launcher.connected(signal);
+    const confirmed = await http.call(
+      ROUTES.setActivity,
+      { params: { runId: run.id }, body: { activity: 'input_ready' } },
+      signal,
+    );
+    return {
+      run,
+      session: confirmed.session,
+      agent,
+      program,
+      agentHttp: createHttpClient({ baseUrl: launcher.serverUrl, token: async () => token.value() }),
+      workspace,
+      warnings: [...workspace.warnings, ...declared.warnings],
+      environment: { resolved: Object.keys(declared.values), missing: declared.missing },
+      preamble: isClaude ? '' : `${texts.managedText}\n\n${texts.identity}\n\n`,
+      close,
+    };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+/** Everything under our home that is no business of this session: secrets, state, what other sessions have. */
+async function foreignPlaces(home: Home, session: Session): Promise<readonly string[]> {
+  const own = [home.session(session.id).dir, home.workspace(session.agent, session.id)];
+  const others = await Promise.all(
+    [home.sessions, home.workspaces].map(async (dir) => (await readdir(dir)).map((name) => join(dir, name))),
+  );
+  const { token, log } = home.session(session.id);
+  const secret = [home.tokens, home.state, home.server, home.leases, token, log];
+  return [...secret, ...others.flat().filter((path) => !own.includes(path))];
+}
+
+function ownEnvironment(
+  launcher: Launcher,
+  session: Session,
+  workspace: Workspace,
+  tokenFile: string,
+): Readonly<Record<string, string>> {
+  const author = { name: session.agent, email: 'noreply@aachat' };
+  return {
+    AA_SESSION_ID: session.id,
+    AA_AGENT: session.agent,
+    AA_AGENT_DIR: workspace.agentDir,
+    AA_WS_DIR: workspace.path,
+    AA_TOKEN_FILE: tokenFile,
+    AA_SERVER: launcher.serverUrl.href,
+    // Without these every commit of the agent fails.
+    GIT_AUTHOR_NAME: author.name,
+    GIT_AUTHOR_EMAIL: author.email,
+    GIT_COMMITTER_NAME: author.name,
+    GIT_COMMITTER_EMAIL: author.email,
+  };
+}
+
+/** Keeps a token of the session in a file that the agent's commands read, renewed before it expires. */
+async function openSessionToken(
+  { http, log }: Launcher,
+  run: Run,
+  path: string,
+  signal: AbortSignal,
+): Promise<{ value(): string; stop(): void }> {
+  let value = '';
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  const mint = async (): Promise<void> => {
+    const minted = await http.call(ROUTES.mintSessionToken, { params: { runId: run.id } }, signal);
+    if (stopped) return;
+    value = minted.token;
+    await writePrivate(path, `${value}\n`);
+    schedule(Date.parse(minted.expiresAt) - Date.now() - TOKEN_MARGIN_MS);
+  };
+  const schedule = (delayMs: number) => {
+    timer = setTimeout(
+      () => {
+        mint().catch((thrown: unknown) => {
+          log.warn('session.token_not_renewed', { error: thrown });
+          if (!stopped) schedule(30_000);
+        });
+      },
+      Math.max(1_000, delayMs),
+    );
+    timer.unref();
+  };
+  await mint();
+  return {
+    value: () => value,
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,400 @@
+/**
+ * One session on this machine: performs what `session-state.ts` decides. Boots it, keeps the server told, and gives
+ * everything back when it stops; its turns are in `turn-loop.ts`.
+ */
+import { createSerial } from '#base/async.ts';
+import { isAachatError, toAachatError } from '#base/errors.ts';
+import { writePrivate } from '#base/fs.ts';
+import type { Log } from '#base/log.ts';
+import type { LiveSession } from '#contract/control.ts';
+import type { Activity, Agent, EndReason, Run, Session, Team } from '#contract/entities.ts';
+import { type RunId, shortId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { type Booted, type BootStep, bootSession, type Launcher } from './boot.ts';
+import { type EventLog, type LogLine, openEventLog, readEventLog } from './event-log.ts';
+import type { PermissionDesk } from './permissions.ts';
+import { recover } from './recovery.ts';
+import { activityOf, type SessionEvent, type SessionState, transition } from './session-state.ts';
+import type { Failure } from './turn.ts';
+import { createTurnLoop, type TurnLoop } from './turn-loop.ts';
+
+export interface SessionOptions {
+  readonly launcher: Launcher;
+  readonly desk: PermissionDesk;
+  readonly session: Session;
+  readonly agent: Agent;
+  readonly team: Team;
+  /** Runs boots side by side, as many as there are cores. */
+  readonly bootSlot: <T>(boot: () => Promise<T>) => Promise<T>;
+  /** Something that people are shown has changed. */
+  readonly onChange: () => void;
+}
+
+/** One entry of the Launch Report. */
+export interface SessionReport {
+  readonly agent: string;
+  readonly team: string;
+  readonly sessionId: string;
+  readonly workspace: string;
+  readonly phase: LiveSession['phase'];
+  readonly program: string | null;
+  readonly opened: string | null;
+  readonly commits: { readonly team: string; readonly agent: string } | null;
+  readonly skills: readonly string[];
+  /** Names only. */
+  readonly environment: { readonly resolved: readonly string[]; readonly missing: readonly string[] };
+  readonly warnings: readonly string[];
+  readonly problem: Failure | null;
+  /** One line for each folder that stayed because it holds work. */
+  readonly kept: readonly string[];
+}
+
+/** Without any sign of the agent for this long a turn is shown as stalled. */
+const STALL_MS = 10 * 60_000;
+/** A process that lived this long did not die of its start. */
+const CALM_MS = 60_000;
+
+export class LiveAgentSession {
+  session: Session;
+  readonly #options: SessionOptions;
+  readonly #log: Log;
+  readonly #bootAbort = new AbortController();
+  readonly #inOrder = createSerial();
+  readonly #settled = Promise.withResolvers<void>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #state: SessionState = { kind: 'stopped' };
+  #step: BootStep = 'register';
+  #run: Run | undefined;
+  #booted: Booted | undefined;
+  #loop: TurnLoop | undefined;
+  #events: EventLog | undefined;
+  /** Ends with the process of the last boot, so that two never work on one conversation. */
+  #closing: Promise<void> = Promise.resolve();
+  #booting: Promise<void> = Promise.resolve();
+  #releasing: Promise<void> = Promise.resolve();
+  #earlierTokens = 0;
+  #reported: Activity | undefined;
+  #problem: Failure | null = null;
+  #kept: readonly string[] = [];
+  #report: Pick<SessionReport, 'program' | 'opened' | 'commits' | 'skills' | 'environment' | 'warnings'> = NOTHING_YET;
+  #endReason: EndReason = 'stopped';
+  #force = false;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.session = options.session;
+    const { session, launcher } = options;
+    this.#log = launcher.log.child({ sid: shortId(session.id), agent: session.agent });
+  }
+
+  /** The run to keep alive, while there is one. */
+  get runId(): RunId | undefined {
+    return this.#run?.id;
+  }
+
+  /** Resolves when the first boot came to an end: running, failed or stopped. */
+  get settled(): Promise<void> {
+    return this.#settled.promise;
+  }
+
+  view(): LiveSession {
+    const { session, agent, launcher } = this.#options;
+    return {
+      sessionId: session.id,
+      agent: agent.name,
+      team: session.team,
+      phase: PHASES[this.#state.kind],
+      step: this.#state.kind === 'booting' ? this.#step : this.#state.kind,
+      activity: this.#activity() ?? null,
+      unread: this.#loop?.waiting ?? 0,
+      tokens: this.#earlierTokens + (this.#loop?.tokens ?? 0),
+      workspace: launcher.home.workspace(agent.name, session.id),
+      pid: this.#booted?.agent.pid ?? null,
+      problem: this.#problem,
+    };
+  }
+
+  report(): SessionReport {
+    const { agent, team, sessionId, workspace, phase, problem } = this.view();
+    return { agent, team, sessionId, workspace, phase, ...this.#report, problem, kept: this.#kept };
+  }
+
+  boot(): void {
+    this.#send({ kind: 'boot' });
+  }
+
+  /** Something may wait for this session. A failed one tries again: the person may have mended what was wrong. */
+  wake(): void {
+    if (this.#state.kind === 'failed') this.boot();
+    else this.#loop?.wake();
+  }
+
+  /** The server lost sight of us or came back: say again what the session does. */
+  refresh(): void {
+    this.#reported = undefined;
+    this.#tell();
+    this.wake();
+  }
+
+  /** The server has a newer run of this session: ours must end without a word. */
+  superseded(): void {
+    if (this.#state.kind === 'stopping' || this.#state.kind === 'stopped') return;
+    this.#endReason = 'superseded';
+    this.#problem = {
+      message: 'Another run of this session took over.',
+      hint: 'Run `aachat session list` to see where.',
+    };
+    void this.stop(true);
+  }
+
+  /**
+   * Ends turn, process and run. A running turn gets a moment to finish, then is cancelled and stays owed.
+   *
+   * @param force do not wait for the turn; may follow a call without
+   */
+  async stop(force: boolean): Promise<void> {
+    this.#force ||= force;
+    this.#bootAbort.abort();
+    if (this.#state.kind === 'stopping' && force) await this.#loop?.cancel();
+    this.#send({ kind: 'stop' });
+    await this.#releasing;
+  }
+
+  #send(event: SessionEvent): void {
+    const before = this.#state;
+    const { state, effects } = transition(before, event);
+    this.#state = state;
+    if (state !== before) {
+      this.#log.debug('session.moved', { from: before.kind, to: state.kind, by: event.kind });
+      this.#tell();
+      if (state.kind !== 'booting' && state.kind !== 'backing-off') this.#settled.resolve();
+      this.#options.onChange();
+    }
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'start-boot':
+          this.#booting = this.#boot();
+          break;
+        case 'next-turn':
+          this.#loop?.wake();
+          break;
+        case 'cancel-turn':
+          this.#loop?.cancel().catch((error: unknown) => this.#log.warn('session.cancel_failed', { error }));
+          break;
+        case 'schedule-retry':
+          this.#after(effect.delayMs, { kind: 'retry-due' });
+          break;
+        case 'schedule-limit-over':
+          this.#after(Math.max(0, effect.until - Date.now()), { kind: 'limit-over' });
+          break;
+        case 'give-back':
+          this.#closing = this.#close('failed');
+          break;
+        case 'release':
+          this.#releasing = this.#release();
+          break;
+      }
+    }
+  }
+
+  /** `setTimeout` takes no more than about 24 days; a limit that ends later is looked at again then. */
+  #after(delayMs: number, event: SessionEvent): void {
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer);
+        this.#send(event);
+      },
+      Math.min(delayMs, 2 ** 31 - 1),
+    );
+    this.#timers.add(timer);
+  }
+
+  #activity(): Activity | undefined {
+    return activityOf(this.#state, {
+      awaitsPermission: this.#loop?.awaitsPermission ?? false,
+      isStalled: Date.now() - (this.#loop?.lastSign ?? 0) > STALL_MS,
+    });
+  }
+
+  /** Tells the server what the session does, in order; a lost report is made good by the next one. */
+  #tell(): void {
+    void this.#inOrder(async () => {
+      const activity = this.#activity();
+      const runId = this.#booted?.run.id;
+      if (activity === undefined || runId === undefined || activity === this.#reported) return;
+      try {
+        await this.#options.launcher.http.call(ROUTES.setActivity, { params: { runId }, body: { activity } });
+        this.#reported = activity;
+      } catch (thrown) {
+        if (isAachatError(thrown, 'STALE_RUN')) this.superseded();
+        else this.#log.warn('session.report_failed', { error: thrown });
+      }
+    });
+  }
+
+  async #boot(): Promise<void> {
+    try {
+      await this.#closing;
+      await this.#options.bootSlot(() => this.#bootNow());
+    } catch (thrown) {
+      const error = toAachatError(thrown);
+      this.#problem = { message: error.message, hint: error.hint ?? null };
+      if (this.#state.kind === 'booting') {
+        this.#log[error.code === 'INTERNAL' ? 'error' : 'warn']('session.boot_failed', { error, step: this.#step });
+      }
+      await this.#close('failed');
+      this.#send({ kind: 'boot-failed', mayPass: isAachatError(error, 'SERVER_UNREACHABLE', 'TIMEOUT') });
+    }
+  }
+
+  async #bootNow(): Promise<void> {
+    if (this.#state.kind !== 'booting') return;
+    const { launcher, agent, team, onChange } = this.#options;
+    const files = launcher.home.session(this.session.id);
+    await writePrivate(files.facts, `${JSON.stringify({ id: this.session.id, agent: agent.name, team: team.slug })}\n`);
+    const events = await openEventLog(files.log);
+    this.#events = events;
+    const past = recover(events.lines);
+    this.#earlierTokens = past.tokens;
+    const booted = await bootSession({
+      launcher,
+      session: this.session,
+      agent,
+      team,
+      conversation: past.conversation,
+      onStep: (step) => {
+        this.#step = step;
+        onChange();
+      },
+      onRun: async (run) => {
+        this.#run = run;
+        await events.append({ type: 'run.started', runId: run.id, epoch: run.epoch });
+      },
+      onUpdate: (update) => this.#loop?.onUpdate(update),
+      onPermission: async (request, scope, policy) =>
+        (await this.#loop?.onPermission(request, scope, policy)) ?? { kind: 'cancelled' },
+      onUnprompted: () => this.#send({ kind: 'unprompted-started' }),
+      signal: this.#bootAbort.signal,
+    });
+    this.#booted = booted;
+    const { pid, conversation, opened } = booted.agent;
+    await events.append({ type: 'agent.opened', pid, program: booted.program.origin, conversation, opened }, 'durable');
+    this.session = booted.session;
+    this.#reported = 'input_ready';
+    this.#problem = null;
+    this.#report = reportOf(booted);
+    const loop = this.#createLoop(booted, events, past);
+    this.#loop = loop;
+    booted.agent.closed.addEventListener('abort', () => void this.#agentClosed(booted, loop), { once: true });
+    this.#after(CALM_MS, { kind: 'settled' });
+    this.#log.info('session.running', { opened, program: booted.program.origin, pid });
+    this.#send({ kind: 'booted' });
+  }
+
+  #createLoop(booted: Booted, log: EventLog, past: ReturnType<typeof recover>): TurnLoop {
+    const { launcher, desk, agent, onChange } = this.#options;
+    const reread = async () => recover(await this.#lines()).owed;
+    return createTurnLoop({
+      launcher,
+      desk,
+      booted,
+      agent,
+      session: () => this.session,
+      log,
+      owed: past.owed,
+      reread,
+      isReady: () => this.#state.kind === 'ready',
+      isStopping: () => this.#state.kind === 'stopping',
+      send: (event) => this.#send(event),
+      onStopAsked: () => void this.stop(false),
+      onStale: () => this.superseded(),
+      onFailure: (failure) => {
+        this.#problem = failure;
+        this.#log.warn('session.turn_failed', { reason: failure.message });
+      },
+      onChange: () => {
+        this.#tell();
+        onChange();
+      },
+    });
+  }
+
+  #lines(): Promise<readonly LogLine[]> {
+    return readEventLog(this.#options.launcher.home.session(this.session.id).log);
+  }
+
+  async #agentClosed(booted: Booted, loop: TurnLoop): Promise<void> {
+    if (this.#booted !== booted || this.#state.kind === 'stopping' || this.#state.kind === 'failed') return;
+    await loop.idle();
+    this.#problem ??= {
+      message: 'The agent program ended by itself.',
+      hint: `Run \`aachat session log ${shortId(this.session.id)}\` to see what it did last.`,
+    };
+    this.#log.warn('session.agent_closed', {});
+    this.#closing = this.#close('failed');
+    await this.#closing;
+    this.#send({ kind: 'agent-closed' });
+  }
+
+  async #release(): Promise<void> {
+    await this.#booting;
+    await this.#loop?.finish(this.#force);
+    await this.#closing;
+    await this.#close(this.#endReason);
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#send({ kind: 'released' });
+  }
+
+  /** Gives the process, the folder, the run and the log back, whichever of them there are. */
+  async #close(reason: EndReason): Promise<void> {
+    const booted = this.#booted;
+    const run = this.#run;
+    const events = this.#events;
+    this.#booted = undefined;
+    this.#run = undefined;
+    this.#events = undefined;
+    if (booted !== undefined) this.#kept = await booted.close();
+    this.#loop = undefined;
+    if (run !== undefined) {
+      await events?.append({ type: 'run.ended', runId: run.id, reason }, 'durable');
+      try {
+        await this.#options.launcher.http.call(ROUTES.endRun, { params: { runId: run.id }, body: { reason } });
+      } catch (error) {
+        // The server finds out by the missing heartbeat.
+        this.#log.warn('session.end_not_reported', { error });
+      }
+    }
+    await events?.[Symbol.asyncDispose]();
+  }
+}
+
+const PHASES: Readonly<Record<SessionState['kind'], LiveSession['phase']>> = {
+  stopped: 'stopped',
+  booting: 'booting',
+  ready: 'running',
+  working: 'running',
+  cancelling: 'running',
+  unprompted: 'running',
+  limited: 'running',
+  'backing-off': 'booting',
+  failed: 'failed',
+  stopping: 'stopping',
+};
+
+const NOTHING_YET = {
+  program: null,
+  opened: null,
+  commits: null,
+  skills: [],
+  environment: { resolved: [], missing: [] },
+  warnings: [],
+} as const;
+
+const reportOf = ({ program, agent, workspace, environment, warnings }: Booted) => ({
+  program: program.origin,
+  opened: agent.opened,
+  commits: workspace.commits,
+  skills: workspace.skills.map(({ name }) => name),
+  environment,
+  warnings,
+});

@@ -1,0 +1,352 @@
+/**
+ * What `aachat up` keeps alive: one session for each agent of the user and each team where it works, their connection
+ * to the server, and the socket by which other commands reach them. One per home; nothing of it outlives `stop`.
+ */
+import { availableParallelism } from 'node:os';
+import pLimit from 'p-limit';
+import { z } from 'zod';
+import { AachatError, isAachatError } from '#base/errors.ts';
+import { ensureDir } from '#base/fs.ts';
+import { newId } from '#base/id.ts';
+import { claimPidFile } from '#base/pid-file.ts';
+import { isoTime } from '#base/time.ts';
+import { type EventSocket, openEventSocket } from '#client/socket.ts';
+import type { LiveSession, PendingPermission } from '#contract/control.ts';
+import type { Agent, Project, Session, Signal, Team } from '#contract/entities.ts';
+import type { StreamEvent } from '#contract/frames.ts';
+import { ProjectId, RunId, type SessionId, type StreamId, UserId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+import type { Launcher } from './boot.ts';
+import { openControlServer } from './control.ts';
+import { reapLeases } from './lease.ts';
+import { createPermissionDesk, type PermissionDesk } from './permissions.ts';
+import { LiveAgentSession, type SessionReport } from './session.ts';
+import { writeShims } from './shim.ts';
+
+/** What stands in `up.json` beside pid and start time. */
+export const UpFile = z.object({ since: z.iso.datetime(), server: z.string() });
+
+export interface UpOptions {
+  readonly launcher: Omit<Launcher, 'connected'>;
+  /** Access token for the event socket, fresh at each call. */
+  readonly token: () => Promise<string>;
+  /** Names to bring up, full or bare; empty: all. */
+  readonly agents: readonly string[];
+  /** Only this team; undefined: all. */
+  readonly team: string | undefined;
+  /** Calls `listener` at every change worth showing; coalescing is its business. */
+  readonly onChange: (change: UpChange) => void;
+}
+
+export type UpChange =
+  | { readonly kind: 'session' | 'permission' | 'connection' }
+  /** People are told once that agents answered each other too often. */
+  | { readonly kind: 'loop-stopped'; readonly project: Project };
+
+export interface Up {
+  sessions(): readonly LiveSession[];
+  permissions(): readonly PendingPermission[];
+  readonly connected: boolean;
+  /** Resolves when every session of the start has booted or failed. */
+  readonly ready: Promise<void>;
+  report(): readonly SessionReport[];
+  answer: PermissionDesk['answer'];
+  /** Ends everything. A second call with `force` does not wait for turns. */
+  stop(force: boolean): Promise<void>;
+  /** Resolves when everything has ended, whoever asked for it. */
+  readonly closed: Promise<void>;
+}
+
+const HEARTBEAT_MS = 30_000;
+
+/**
+ * Starts everything.
+ *
+ * @throws AachatError `CONFLICT` if another `up` runs in this home, `NOT_FOUND` if a named agent or team is unknown
+ */
+export async function startUp(options: UpOptions): Promise<Up> {
+  const { home, serverUrl, log } = options.launcher;
+  const since = isoTime(Date.now());
+  const claim = await claimPidFile(home.upFile, UpFile, { since, server: serverUrl.href });
+  if (!claim.claimed) {
+    const { pid, since: from } = claim.holder;
+    throw new AachatError('CONFLICT', `aachat up already runs here: pid ${pid}, since ${from}.`, {
+      hint: 'Run `aachat status` to see it, or `aachat down` to stop it.',
+    });
+  }
+  try {
+    const reaped = await reapLeases(home.leases);
+    for (const { leaseId, killed } of reaped) log.info('lease.reaped', { leaseId, killed: killed.length });
+    await Promise.all([home.sessions, home.workspaces, home.cache].map((dir) => ensureDir(dir)));
+    await writeShims(home.bin, options.launcher.selfCommand);
+    const up = new RunningUp(options, since, () => claim.file.release());
+    await up.open();
+    return up;
+  } catch (thrown) {
+    claim.file.release();
+    throw thrown;
+  }
+}
+
+class RunningUp implements Up {
+  readonly #options: UpOptions;
+  readonly #launcher: Launcher;
+  readonly #since: string;
+  readonly #release: () => void;
+  readonly #desk: PermissionDesk;
+  readonly #sessions = new Map<SessionId, LiveAgentSession>();
+  readonly #slots = pLimit(availableParallelism());
+  readonly #closed = Promise.withResolvers<void>();
+  readonly #userStream: UserId;
+  #socket: EventSocket | undefined;
+  #control: AsyncDisposable | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #connection = Promise.withResolvers<void>();
+  #planning: Promise<void> = Promise.resolve();
+  #stopping: Promise<void> | undefined;
+  connected = false;
+  ready: Promise<void> = Promise.resolve();
+
+  constructor(options: UpOptions, since: string, release: () => void) {
+    this.#options = options;
+    this.#since = since;
+    this.#release = release;
+    this.#userStream = UserId.parse(options.launcher.owner.id);
+    this.#launcher = {
+      ...options.launcher,
+      connected: (signal) =>
+        Promise.race([
+          this.#connection.promise,
+          new Promise<never>((_, reject) =>
+            signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+          ),
+        ]),
+    };
+    this.#desk = createPermissionDesk({ onChange: () => options.onChange({ kind: 'permission' }) });
+  }
+
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  async open(): Promise<void> {
+    const { home, http, machine, serverUrl, log } = this.#launcher;
+    await http.call(ROUTES.putMachine, { params: { machineId: machine.id }, body: { name: machine.name } });
+    const pairs = await this.#pairs(this.#options.agents, this.#options.team);
+    this.#control = await openControlServer(home.controlSocket, this.#handlers(), log);
+    this.#socket = openEventSocket({
+      url: serverUrl,
+      token: this.#options.token,
+      onEvent: (stream, event) => this.#onEvent(stream, event),
+      onReset: () => this.#catchUp(),
+      onDenied: () => {},
+      onState: (connected) => this.#onConnection(connected),
+      log,
+    });
+    // From now on: what is older is read over HTTP when a session comes up.
+    this.#socket.subscribe(this.#userStream, null);
+    this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT_MS);
+    await this.#bring(pairs);
+    this.ready = Promise.all([...this.#sessions.values()].map(({ settled }) => settled)).then(() => {
+      log.info('up.ready', { report: this.report() });
+    });
+  }
+
+  sessions(): readonly LiveSession[] {
+    return [...this.#sessions.values()].map((session) => session.view());
+  }
+
+  permissions(): readonly PendingPermission[] {
+    return this.#desk.pending();
+  }
+
+  report(): readonly SessionReport[] {
+    return [...this.#sessions.values()].map((session) => session.report());
+  }
+
+  answer: PermissionDesk['answer'] = (id, allow) => this.#desk.answer(id, allow);
+
+  stop(force: boolean): Promise<void> {
+    if (force) for (const session of this.#sessions.values()) void session.stop(true);
+    this.#stopping ??= this.#stopAll(force);
+    return this.#stopping;
+  }
+
+  async #stopAll(force: boolean): Promise<void> {
+    const { log } = this.#launcher;
+    clearInterval(this.#heartbeat);
+    await this.#planning;
+    await Promise.all([...this.#sessions.values()].map((session) => session.stop(force)));
+    log.info('up.stopped', { report: this.report() });
+    await this.#socket?.[Symbol.asyncDispose]();
+    await this.#control?.[Symbol.asyncDispose]();
+    this.#release();
+    this.#closed.resolve();
+  }
+
+  /** Which agent works in which team. An agent that is in no project yet lives in the owner's personal team. */
+  async #pairs(names: readonly string[], team: string | undefined): Promise<readonly Pair[]> {
+    const { http, owner } = this.#launcher;
+    const { agents } = await http.call(ROUTES.listAgents, { query: { scope: 'mine' } });
+    const { teams } = await http.call(ROUTES.listTeams, {});
+    const home = teams.find(({ slug }) => slug === `~${owner.login}`);
+    const chosen = names.length === 0 ? agents : names.map((name) => byName(agents, name, owner.login));
+    if (team !== undefined && !teams.some(({ slug }) => slug === team)) {
+      throw new AachatError('NOT_FOUND', `You are in no team called ${team}.`, {
+        hint: `Your teams: ${teams.map(({ slug }) => slug).join(', ')}.`,
+      });
+    }
+    return chosen.flatMap((agent) => {
+      const where = agent.teams.length > 0 ? agent.teams : home === undefined ? [] : [home];
+      return where.filter(({ slug }) => team === undefined || slug === team).map((place) => ({ agent, team: place }));
+    });
+  }
+
+  /** Starts a session for each pair that has none here, and the ones that `session run` asked for. */
+  async #bring(pairs: readonly Pair[]): Promise<void> {
+    const { http } = this.#launcher;
+    for (const { agent, team } of pairs) {
+      const query = { agentId: agent.id, teamId: team.id, limit: 200 };
+      const { sessions } = await http.call(ROUTES.listSessions, { query });
+      const asked = sessions.filter(({ coverageMode, run }) => coverageMode === 'explicit' && run === null);
+      const main = sessions.find(({ coverageMode }) => coverageMode === 'auto') ?? (await this.#plan(agent, team));
+      for (const session of [main, ...asked]) this.#start(session, agent, team);
+    }
+  }
+
+  async #plan(agent: Agent, team: Team): Promise<Session> {
+    const body = { clientId: newId(), agentId: agent.id, teamId: team.id };
+    return (await this.#launcher.http.call(ROUTES.createSession, { body })).session;
+  }
+
+  #start(session: Session, agent: Agent, team: Team): void {
+    if (this.#sessions.has(session.id) || this.#stopping !== undefined) return;
+    const live = new LiveAgentSession({
+      launcher: this.#launcher,
+      desk: this.#desk,
+      session,
+      agent,
+      team,
+      bootSlot: (boot) => this.#slots(boot),
+      onChange: () => this.#options.onChange({ kind: 'session' }),
+    });
+    this.#sessions.set(session.id, live);
+    this.#follow(session);
+    live.boot();
+  }
+
+  /** Hears what happens in the projects that a session covers. */
+  #follow(session: Session): void {
+    for (const { id } of session.projects) this.#socket?.subscribe(id, null);
+  }
+
+  #onConnection(connected: boolean): void {
+    this.connected = connected;
+    if (connected) {
+      this.#connection.resolve();
+      this.#catchUp();
+    } else {
+      this.#connection = Promise.withResolvers<void>();
+    }
+    this.#options.onChange({ kind: 'connection' });
+  }
+
+  /** What came while the socket was away is in the server's tables. */
+  #catchUp(): void {
+    for (const session of this.#sessions.values()) session.refresh();
+    this.#replan();
+  }
+
+  #onEvent(_stream: StreamId, event: StreamEvent): void {
+    switch (event.type) {
+      case 'signal.created':
+        this.#onSignal(event.data.signal);
+        break;
+      case 'session.updated': {
+        const { session } = event.data;
+        const live = this.#sessions.get(session.id);
+        if (live === undefined) break;
+        live.session = session;
+        this.#follow(session);
+        live.wake();
+        break;
+      }
+      case 'membership.changed':
+        this.#replan();
+        break;
+      case 'loop.stopped':
+        this.#options.onChange({ kind: 'loop-stopped', project: event.data.project });
+        break;
+      default:
+        break;
+    }
+  }
+
+  #onSignal(signal: Signal): void {
+    if (signal.recipient.kind !== 'agent' || signal.state !== 'queued') return;
+    if (signal.sessionId === null) {
+      for (const live of this.#sessions.values()) if (live.session.agentId === signal.recipient.id) live.wake();
+      return;
+    }
+    const live = this.#sessions.get(signal.sessionId);
+    if (live !== undefined) live.wake();
+    else if (signal.kind === 'session_start') this.#replan();
+  }
+
+  /** An agent got new work, or `session run` was called: brings up what is missing. One at a time. */
+  #replan(): void {
+    if (this.#options.agents.length > 0 && this.#options.team !== undefined) return;
+    this.#planning = this.#planning
+      .then(async () => {
+        if (this.#stopping === undefined)
+          await this.#bring(await this.#pairs(this.#options.agents, this.#options.team));
+      })
+      .catch((error: unknown) => this.#launcher.log.warn('up.replan_failed', { error }));
+  }
+
+  async #beat(): Promise<void> {
+    const { http, machine, log } = this.#launcher;
+    const runs = [...this.#sessions.values()].flatMap(({ runId }) => (runId === undefined ? [] : [runId]));
+    try {
+      const { stale } = await http.call(ROUTES.heartbeat, { params: { machineId: machine.id }, body: { runs } });
+      for (const session of this.#sessions.values()) {
+        if (session.runId !== undefined && stale.includes(session.runId)) session.superseded();
+      }
+    } catch (error) {
+      if (!isAachatError(error, 'SERVER_UNREACHABLE', 'TIMEOUT')) log.warn('up.heartbeat_failed', { error });
+    }
+  }
+
+  #handlers() {
+    return {
+      getStatus: async () => ({
+        pid: process.pid,
+        startedAt: this.#since,
+        server: this.#launcher.serverUrl.href,
+        connected: this.connected,
+        sessions: [...this.sessions()],
+        permissions: [...this.permissions()],
+      }),
+      answerPermission: async (call: { params: { permissionId: PendingPermission['id'] }; body: { allow: boolean } }) =>
+        this.answer(call.params.permissionId, call.body.allow),
+      stopUp: async (call: { body: { force: boolean } }) => {
+        void this.stop(call.body.force);
+        return {};
+      },
+    };
+  }
+}
+
+interface Pair {
+  readonly agent: Agent;
+  readonly team: Team;
+}
+
+function byName<T extends Agent>(agents: readonly T[], name: string, owner: string): T {
+  const found = agents.find((agent) => agent.name === name || agent.name === `${name}.${owner}`);
+  if (found !== undefined) return found;
+  const known = agents.length === 0 ? 'You have none yet.' : `Yours: ${agents.map((agent) => agent.name).join(', ')}.`;
+  throw new AachatError('NOT_FOUND', `You have no agent called ${name}. ${known}`, {
+    hint: 'Make one with `aachat agent create <name>`.',
+  });
+}

@@ -1,0 +1,278 @@
+/**
+ * The turns of one running agent program: reads what waits, takes one turn at a time, oldest project first, and stands
+ * between the agent's permission requests and whoever answers them. It lives as long as the program does; what it
+ * leaves undone is in the session's log.
+ */
+import { within } from '#base/async.ts';
+import { isAachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
+import type { Agent, Party, Session, Signal } from '#contract/entities.ts';
+import type { ProjectId, TurnId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+import type { AgentUpdate, PermissionAnswer, PermissionRequest } from './agent.ts';
+import type { Booted, Launcher } from './boot.ts';
+import type { Policy } from './claude.ts';
+import type { EventLog } from './event-log.ts';
+import { answerFor, decide, type PermissionDesk, type PermissionScope } from './permissions.ts';
+import type { OwedTurn } from './recovery.ts';
+import type { SessionEvent } from './session-state.ts';
+import { type Failure, runTurn, type TurnResult, type TurnTask } from './turn.ts';
+import { createUpdateLog } from './update-log.ts';
+
+export interface TurnLoopOptions {
+  readonly launcher: Launcher;
+  readonly desk: PermissionDesk;
+  readonly booted: Booted;
+  readonly agent: Agent;
+  readonly session: () => Session;
+  readonly log: EventLog;
+  /** What an earlier program left undone. */
+  readonly owed: OwedTurn | null;
+  /** Reads again what is owed, after a turn was broken off. */
+  readonly reread: () => Promise<OwedTurn | null>;
+  readonly isReady: () => boolean;
+  readonly isStopping: () => boolean;
+  readonly send: (event: SessionEvent) => void;
+  readonly onStopAsked: () => void;
+  readonly onStale: () => void;
+  readonly onFailure: (failure: Failure) => void;
+  readonly onChange: () => void;
+}
+
+export interface TurnLoop {
+  /** Signals that wait. */
+  readonly waiting: number;
+  /** Tokens of the turns of this loop. */
+  readonly tokens: number;
+  readonly awaitsPermission: boolean;
+  /** When the agent was last heard of, in epoch milliseconds. */
+  readonly lastSign: number;
+  /** Reads what waits and acts on it when it can. */
+  wake(): void;
+  onUpdate(update: AgentUpdate): void;
+  onPermission(request: PermissionRequest, scope: PermissionScope, policy: Policy): Promise<PermissionAnswer>;
+  /** Asks the agent to end the turn; if it does not within 10 s, its process is ended. */
+  cancel(): Promise<void>;
+  /** Waits for the turn to end by itself for a moment, then cancels it; `force` cancels at once. */
+  finish(force: boolean): Promise<void>;
+  /** Resolves when no turn runs. */
+  idle(): Promise<void>;
+}
+
+/** A running turn may end by itself for this long when the session stops. */
+const DRAIN_MS = 10_000;
+/** After a cancel the agent gets this long to end the turn. */
+const CANCEL_MS = 10_000;
+
+export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
+  const { launcher, desk, booted, agent, log, send, onChange } = options;
+  const { http } = launcher;
+  const runId = booted.run.id;
+  const self: Party = { kind: 'agent', id: agent.id, name: agent.name };
+  const updates = createUpdateLog(log, (error) => launcher.log.error('session.log_failed', { error }));
+  const ended = new AbortController();
+  let owed = options.owed;
+  let preamble = booted.agent.opened === 'new' || booted.agent.opened === 'renewed' ? booted.preamble : '';
+  let current: { readonly turnId: TurnId; readonly over: AbortController; readonly done: Promise<void> } | undefined;
+  let [waiting, tokens, asking, lastSign] = [0, 0, 0, Date.now()];
+  let [reading, readAgain] = [false, false];
+
+  function wake(): void {
+    if (reading) {
+      readAgain = true;
+      return;
+    }
+    reading = true;
+    void (async () => {
+      try {
+        do {
+          readAgain = false;
+          await takeNext();
+        } while (readAgain);
+      } catch (thrown) {
+        // The next hint, or the connection coming back, wakes it again.
+        if (isAachatError(thrown, 'STALE_RUN')) options.onStale();
+        else launcher.log.warn('session.wake_failed', { error: thrown });
+      } finally {
+        reading = false;
+      }
+    })();
+  }
+
+  async function takeNext(): Promise<void> {
+    const { signals } = await http.call(ROUTES.listSignals, { params: { sessionId: booted.session.id } });
+    for (const signal of signals) if (isControl(signal)) await obey(signal);
+    const asked = signals.filter((signal) => !isControl(signal));
+    if (waiting !== asked.length) {
+      waiting = asked.length;
+      onChange();
+    }
+    if (!options.isReady() || current !== undefined) return;
+    const task: TurnTask | undefined = owed === null ? nextProject(asked) : { kind: 'owed', ...owed };
+    if (task !== undefined) start(task);
+  }
+
+  async function obey(signal: Signal): Promise<void> {
+    const state = signal.kind === 'cancel' && current === undefined ? 'expired' : 'acted';
+    await http.call(ROUTES.closeSignal, { params: { runId, signalId: signal.id }, body: { state } });
+    if (signal.kind === 'cancel') send({ kind: 'cancel' });
+    else options.onStopAsked();
+  }
+
+  function start(task: TurnTask): void {
+    const over = new AbortController();
+    const { turnId } = task;
+    owed = null;
+    lastSign = Date.now();
+    send({ kind: 'turn-started', turnId });
+    const done = runTurn(
+      {
+        agent: booted.agent,
+        self,
+        ownerId: agent.ownerId,
+        team: options.session().team,
+        runId,
+        log,
+        ownerHttp: http,
+        agentHttp: booted.agentHttp,
+        projectName,
+        signal: ended.signal,
+        isStopping: options.isStopping,
+        takePreamble: () => {
+          const text = preamble;
+          preamble = '';
+          return text;
+        },
+        clock: Date.now,
+      },
+      task,
+    )
+      .then((result) => turnOver(turnId, result), turnBroke)
+      .finally(() => over.abort());
+    current = { turnId, over, done };
+  }
+
+  async function turnOver(turnId: TurnId, result: TurnResult): Promise<void> {
+    await updates.flush();
+    current = undefined;
+    if (result.kind === 'closed') {
+      tokens += result.tokens;
+      if (result.failure !== null) options.onFailure(result.failure);
+      send({ kind: 'turn-ended', turnId });
+      return;
+    }
+    owed = await options.reread();
+    if (result.reason === 'limit') {
+      options.onFailure(result.failure);
+      send({ kind: 'limit-reached', turnId, until: result.until });
+    } else if (result.reason === 'login') {
+      options.onFailure(result.failure);
+      send({ kind: 'blocked' });
+    }
+  }
+
+  /** The server refused, or the session stops: the log says what is owed. */
+  async function turnBroke(thrown: unknown): Promise<void> {
+    current = undefined;
+    if (ended.signal.aborted) return;
+    if (isAachatError(thrown, 'STALE_RUN')) {
+      options.onStale();
+      return;
+    }
+    launcher.log.error('session.turn_broke', { error: thrown });
+    options.onFailure({ message: 'A turn broke off.', hint: 'Run `aachat session log` to see why.' });
+    owed = await options.reread();
+    send({ kind: 'blocked' });
+  }
+
+  async function projectName(id: ProjectId): Promise<string> {
+    const known = options.session().projects.find((project) => project.id === id);
+    if (known !== undefined) return known.name;
+    const { project } = await http.call(ROUTES.resolveProject, { query: { name: id } });
+    return project.name;
+  }
+
+  async function cancel(): Promise<void> {
+    const turn = current;
+    if (turn === undefined) return;
+    turn.over.abort();
+    await booted.agent.cancel();
+    const gone = await within(
+      CANCEL_MS,
+      turn.done.then(() => true),
+    );
+    if (gone === undefined && current === turn) await booted.agent[Symbol.asyncDispose]();
+  }
+
+  return {
+    get waiting() {
+      return waiting;
+    },
+    get tokens() {
+      return tokens;
+    },
+    get awaitsPermission() {
+      return asking > 0;
+    },
+    get lastSign() {
+      return lastSign;
+    },
+    wake,
+    cancel,
+    onUpdate(update) {
+      lastSign = Date.now();
+      updates.add(current?.turnId ?? null, update);
+    },
+    async onPermission(request, scope, policy) {
+      const turnId = current?.turnId ?? null;
+      const verdict = decide(policy, request, scope);
+      if (verdict !== 'ask') return answerFor(request, verdict === 'allow' ? 'allowed' : 'denied');
+      asking += 1;
+      onChange();
+      try {
+        const { title, toolKind } = request;
+        const from = { sessionId: booted.session.id, agent: agent.name };
+        const asked = desk.ask(from, request, current?.over.signal ?? ended.signal);
+        await log.append({ type: 'permission.asked', turnId, permissionId: asked.id, title, toolKind });
+        const { outcome, answer } = await asked.answered;
+        await log.append({ type: 'permission.answered', permissionId: asked.id, outcome });
+        return answer;
+      } finally {
+        asking -= 1;
+        lastSign = Date.now();
+        onChange();
+      }
+    },
+    async finish(force) {
+      const turn = current;
+      if (turn !== undefined) {
+        if (!force) await within(DRAIN_MS, turn.done);
+        await cancel();
+        ended.abort();
+        await turn.done;
+      }
+      ended.abort();
+      await updates.flush();
+    },
+    async idle() {
+      await current?.done;
+    },
+  };
+}
+
+const isControl = ({ kind }: Signal): boolean => kind === 'cancel' || kind === 'stop';
+
+/** One prompt per project: all its signals together, the project whose oldest signal is oldest first. */
+export function nextProject(signals: readonly Signal[]): TurnTask | undefined {
+  const [oldest] = [...signals].sort((a, b) =>
+    a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.id < b.id ? -1 : 1,
+  );
+  const projectId = oldest?.projectId ?? null;
+  if (oldest === undefined || projectId === null) return undefined;
+  // A command for the agent program itself must stand alone in its prompt.
+  const isCommand = (signal: Signal) => signal.text?.startsWith('/') === true;
+  const together = isCommand(oldest)
+    ? [oldest]
+    : signals.filter((signal) => signal.projectId === projectId && !isCommand(signal));
+  return { kind: 'fresh', turnId: newId<TurnId>(), projectId, signals: together.map(({ id }) => id) };
+}

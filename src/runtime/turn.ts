@@ -1,0 +1,221 @@
+/**
+ * One turn, from its signals to its posted answer.
+ *
+ * Every step is in the local log before the next one is taken, so a launcher that is killed between any two of them
+ * finds in the log what it still owes (`recovery.ts`), and the answer is posted once: its client id is the turn's id.
+ */
+import { isAachatError } from '#base/errors.ts';
+import { type Clock, sleep } from '#base/time.ts';
+import type { HttpClient } from '#client/http.ts';
+import { MESSAGE_LIMIT, type Party, type SignalKind } from '#contract/entities.ts';
+import type { ProjectId, RunId, SignalId, TurnId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+import type { Agent, TurnOutcome } from './agent.ts';
+import type { EventLog, TurnRecord } from './event-log.ts';
+import { interruptedPrompt, isSilence, type PromptInput, turnPrompt } from './prompt.ts';
+import type { OwedTurn } from './recovery.ts';
+
+/** What a turn is about: something new, or what an earlier run still owes. */
+export type TurnTask =
+  | {
+      readonly kind: 'fresh';
+      readonly turnId: TurnId;
+      readonly projectId: ProjectId;
+      readonly signals: readonly SignalId[];
+    }
+  | ({ readonly kind: 'owed' } & OwedTurn);
+
+export interface TurnContext {
+  readonly agent: Agent;
+  readonly self: Party;
+  readonly ownerId: string;
+  readonly team: string;
+  readonly runId: RunId;
+  readonly log: EventLog;
+  /** Acts as the owner: reports turns. */
+  readonly ownerHttp: HttpClient;
+  /** Acts as the agent: posts the answer. */
+  readonly agentHttp: HttpClient;
+  readonly projectName: (id: ProjectId) => Promise<string>;
+  /** Aborts when the session stops for good; a turn that waits for the server gives up then and stays owed. */
+  readonly signal: AbortSignal;
+  /** True once the session is being stopped: a cancelled turn is then owed, not over. */
+  readonly isStopping: () => boolean;
+  /** What stands before the first prompt of a conversation; empty from the second on. */
+  readonly takePreamble: () => string;
+  readonly clock: Clock;
+}
+
+export type TurnResult =
+  /** `failure` is set where a person should know. */
+  | { readonly kind: 'closed'; readonly tokens: number; readonly failure: Failure | null }
+  /** Nothing was posted; the turn is tried again later. */
+  | { readonly kind: 'owed'; readonly reason: 'limit'; readonly until: number; readonly failure: Failure }
+  | { readonly kind: 'owed'; readonly reason: 'login'; readonly failure: Failure }
+  | { readonly kind: 'owed'; readonly reason: 'stopped' | 'agent-gone' };
+
+export interface Failure {
+  readonly message: string;
+  readonly hint: string | null;
+}
+
+/** A turn that broke off this often is given up, so that a prompt that kills its agent does not do so for ever. */
+const ATTEMPT_LIMIT = 3;
+/** How long to wait after a limit whose end nobody told. */
+const UNKNOWN_LIMIT_MS = 5 * 60_000;
+
+export async function runTurn(context: TurnContext, task: TurnTask): Promise<TurnResult> {
+  const { log, ownerHttp, runId, signal } = context;
+  const { turnId, projectId, signals } = task;
+  const owed = task.kind === 'owed' ? task : undefined;
+
+  if (owed?.step === 'finished' || owed?.step === 'posted') {
+    return settle(context, turnId, projectId, owed.outcome ?? GIVEN_UP, owed.step);
+  }
+  if (task.kind === 'fresh') await log.append({ type: 'turn.started', turnId, projectId, signals, hop: 0 }, 'durable');
+
+  const { turn } = await persist(signal, () =>
+    ownerHttp.call(ROUTES.startTurn, { params: { runId }, body: { turnId, projectId, signals: [...signals] } }, signal),
+  );
+  if (turn.signals.length === 0 && owed?.step !== 'prompted')
+    return settle(context, turnId, projectId, NOTHING_LEFT, 'posted');
+  if ((owed?.attempts ?? 0) >= ATTEMPT_LIMIT) {
+    await log.append({ type: 'turn.finished', turnId, outcome: GIVEN_UP }, 'durable');
+    return settle(context, turnId, projectId, GIVEN_UP, 'finished');
+  }
+
+  const prompt = context.takePreamble() + (await compose(context, task, turn.hop));
+  await log.append({ type: 'turn.prompted', turnId, prompt }, 'durable');
+  const outcome = await context.agent.prompt(prompt);
+
+  const later = postponed(context, outcome);
+  if (later !== undefined) {
+    if (later.reason === 'limit' || later.reason === 'stopped') {
+      await log.append({ type: 'turn.held', turnId, cause: later.reason }, 'durable');
+    }
+    return later;
+  }
+  const record = recordOf(outcome);
+  await log.append({ type: 'turn.finished', turnId, outcome: record }, 'durable');
+  return settle(context, turnId, projectId, record, 'finished', outcome);
+}
+
+async function compose(context: TurnContext, task: TurnTask, hop: number): Promise<string> {
+  const { ownerHttp, signal, self, ownerId, team } = context;
+  const { turnId, projectId } = task;
+  const read = await persist(signal, () => ownerHttp.call(ROUTES.getTurnMessages, { params: { turnId } }, signal));
+  const instructions = read.signals.flatMap(({ kind, text }) => (isInstruction(kind) && text !== null ? [text] : []));
+  const project = await context.projectName(projectId);
+  const { messages, omitted } = read;
+  const input: PromptInput = {
+    turnId,
+    hop,
+    agent: self,
+    ownerId,
+    project,
+    team,
+    context: read.context,
+    messages,
+    omitted,
+    instructions,
+  };
+  if (task.kind === 'owed' && task.step === 'prompted') return interruptedPrompt(input, task.cause);
+  // The owner may give the agent program one of its own commands, such as `/compact`; nobody else can.
+  const [command] = instructions;
+  if (instructions.length === 1 && messages.length === 0 && command?.startsWith('/')) return command;
+  return turnPrompt(input);
+}
+
+const isInstruction = (kind: SignalKind): boolean => kind === 'prompt' || kind === 'session_start';
+
+/** An outcome that is not the end of the turn. */
+function postponed(context: TurnContext, outcome: TurnOutcome): Extract<TurnResult, { kind: 'owed' }> | undefined {
+  if (outcome.kind === 'ended') {
+    return outcome.stopReason === 'cancelled' && context.isStopping() ? { kind: 'owed', reason: 'stopped' } : undefined;
+  }
+  const failure = { message: outcome.message, hint: outcome.hint };
+  if (context.isStopping()) return { kind: 'owed', reason: 'stopped' };
+  switch (outcome.reason) {
+    case 'rate_limit':
+      return { kind: 'owed', reason: 'limit', until: outcome.resetsAt ?? context.clock() + UNKNOWN_LIMIT_MS, failure };
+    case 'auth_required':
+      return { kind: 'owed', reason: 'login', failure };
+    case 'agent_exited':
+      return { kind: 'owed', reason: 'agent-gone' };
+    case 'agent_error':
+      return undefined;
+  }
+}
+
+/** Somebody else answered what this turn was for. */
+const NOTHING_LEFT: TurnRecord = {
+  state: 'ended',
+  stopReason: 'end_turn',
+  text: '',
+  counters: null,
+  lastMessageId: null,
+};
+const GIVEN_UP: TurnRecord = {
+  state: 'failed',
+  stopReason: 'agent_exited',
+  text: '',
+  counters: null,
+  lastMessageId: null,
+};
+
+function recordOf(outcome: TurnOutcome): TurnRecord {
+  if (outcome.kind === 'failed') {
+    return { state: 'failed', stopReason: 'agent_error', text: '', counters: null, lastMessageId: null };
+  }
+  const { stopReason, counters, lastMessageId } = outcome;
+  const cancelled = stopReason === 'cancelled';
+  const text = cancelled || isSilence(outcome.text) ? '' : fitMessage(outcome.text);
+  return { state: cancelled ? 'cancelled' : 'ended', stopReason, text, counters, lastMessageId };
+}
+
+/** A message has a limit; the whole text stays in the session's log. */
+function fitMessage(text: string): string {
+  const clean = text.replaceAll('\0', '');
+  if (clean.length <= MESSAGE_LIMIT) return clean;
+  const note = `\n\n(cut: the answer has ${clean.length} characters; \`aachat session log\` on its owner's machine has all of it)`;
+  return `${clean.slice(0, MESSAGE_LIMIT - note.length)}${note}`;
+}
+
+async function settle(
+  context: TurnContext,
+  turnId: TurnId,
+  projectId: ProjectId,
+  record: TurnRecord,
+  step: 'finished' | 'posted',
+  outcome?: TurnOutcome,
+): Promise<TurnResult> {
+  const { log, agentHttp, ownerHttp, runId, signal } = context;
+  const { text, state, stopReason, counters } = record;
+  if (step === 'finished' && text !== '') {
+    const body = { clientId: turnId, body: text };
+    const { message } = await persist(signal, () =>
+      agentHttp.call(ROUTES.sendMessage, { params: { projectId }, body }, signal),
+    );
+    await log.append({ type: 'turn.posted', turnId, messageId: message.id }, 'durable');
+  }
+  const report = { runId, state, stopReason, counters };
+  await persist(signal, () => ownerHttp.call(ROUTES.endTurn, { params: { turnId }, body: report }, signal));
+  await log.append({ type: 'turn.closed', turnId }, 'durable');
+  const failure = outcome?.kind === 'failed' ? { message: outcome.message, hint: outcome.hint } : null;
+  return { kind: 'closed', tokens: (counters?.inputTokens ?? 0) + (counters?.outputTokens ?? 0), failure };
+}
+
+/** Waits between tries while the server cannot be reached, in milliseconds; the last one repeats. */
+const PERSIST_WAITS_MS = [500, 1_000, 2_000, 5_000, 10_000];
+
+/** Tries until the server answers or the session stops: every call here is idempotent. */
+async function persist<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await call();
+    } catch (thrown) {
+      if (signal.aborted || !isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) throw thrown;
+      await sleep(PERSIST_WAITS_MS[Math.min(attempt, PERSIST_WAITS_MS.length - 1)] ?? 0, signal);
+    }
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The folder that a session works in: a worktree of the team's repo, with the agent's own repo as a worktree inside
+ * it, and our files in places that its git does not see.
+ */
+import { join } from 'node:path';
+import { exists } from '#base/fs.ts';
+import type { Session } from '#contract/entities.ts';
+import { type AgentRepo, readAgentRepo } from './agent-repo.ts';
+import { type Clone, createRemote, excludePaths, openClone } from './clone.ts';
+import { git } from './git.ts';
+import type { Home } from './home.ts';
+import { listSkills, projectSkills, SKILL_FOLDERS, type Skill } from './skills.ts';
+import { addWorktree, removeWorktree } from './worktree.ts';
+
+export interface WorkspaceOptions {
+  readonly home: Home;
+  readonly session: Session;
+  /** Addresses; null: the local ones that `agent create` and teams without a repo have. */
+  readonly teamRepo: string | null;
+  readonly agentRepo: string | null;
+  /** Folder of the skills that ship with the program. */
+  readonly builtinSkills: string;
+  readonly onStep: (step: WorkspaceStep) => void;
+  readonly signal: AbortSignal;
+}
+
+export type WorkspaceStep = 'fetch' | 'worktree' | 'agent repo' | 'skills';
+
+export interface Workspace {
+  readonly path: string;
+  readonly agentDir: string;
+  readonly repo: AgentRepo;
+  readonly skills: readonly Skill[];
+  readonly warnings: readonly string[];
+  readonly commits: { readonly team: string; readonly agent: string };
+  /**
+   * Removes the folder if nothing in it would be lost.
+   *
+   * @returns one line for each worktree that stays, with the reason
+   */
+  close(): Promise<readonly string[]>;
+}
+
+/** Where the agent's repo lies inside the workspace. */
+export const agentFolder = (agent: string): string => join('aachat', 'agents', agent);
+
+const EXCLUDED = ['/aachat/docs/', '/aachat/agents/', '/.claude/worktrees/'];
+const SKILL_TARGETS = [join('.agents', 'skills'), join('.claude', 'skills')];
+const AUTHOR = { name: 'aachat', email: 'noreply@aachat' };
+
+/** Remote of a team that has connected no repo, made when first needed. */
+export const localTeamRepo = (home: Home, team: string): string =>
+  join(home.repos, `${team.startsWith('~') ? 'personal' : 'team'}-${team.replace(/^~/, '')}.git`);
+
+export const localAgentRepo = (home: Home, agent: string): string => join(home.repos, `${agent}.git`);
+
+/** @throws AachatError when a repo cannot be had at all, or is no agent; nothing half-made stays behind */
+export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
+  const { home, session, builtinSkills, onStep, signal } = options;
+  const warnings: string[] = [];
+  onStep('fetch');
+  const teamRemote = options.teamRepo ?? localTeamRepo(home, session.team);
+  if (options.teamRepo === null && !(await exists(teamRemote))) await createRemote(teamRemote, {}, AUTHOR);
+  const agentRemote = options.agentRepo ?? localAgentRepo(home, session.agent);
+  const fetched = async (remote: string): Promise<Clone> => {
+    const clone = await openClone(home.cache, remote, { signal, exclude: EXCLUDED });
+    if (clone.problem !== undefined) warnings.push(`${clone.problem.message} Working with what was fetched before.`);
+    return clone;
+  };
+  const team = await fetched(teamRemote);
+  const agent = await fetched(agentRemote);
+
+  const path = home.workspace(session.agent, session.id);
+  const agentDir = join(path, agentFolder(session.agent));
+  const close = () => closeWorkspace({ team, agent, path, agentDir, skills });
+  let skills: readonly Skill[] = [];
+  try {
+    onStep('worktree');
+    await addWorktree(team, path);
+    onStep('agent repo');
+    await addWorktree(agent, agentDir);
+    const repo = await readAgentRepo(agentDir);
+    onStep('skills');
+    const tracked = await trackedSkills(path);
+    const listed = await listSkills([
+      { owner: 'aachat', dir: builtinSkills },
+      ...SKILL_TARGETS.map((folder) => ({ owner: 'team', dir: join(path, folder), only: tracked(folder) })),
+      ...SKILL_FOLDERS.map((folder) => ({ owner: 'agent', dir: join(agentDir, folder) })),
+    ]);
+    skills = listed.skills.filter(({ owner, name }) => owner !== 'aachat' || name === SESSION_SKILL);
+    warnings.push(...repo.warnings, ...listed.warnings);
+    warnings.push(...(await projectSkills(skills, join(home.session(session.id).claude, '.claude', 'skills'))));
+    for (const target of SKILL_TARGETS) {
+      // What the team's repo tracks is never changed.
+      const placed = skills.filter(({ owner, name }) => owner !== 'team' && !tracked(target).has(name));
+      await excludePaths(
+        team,
+        placed.map(({ name }) => `/${target}/${name}/`),
+      );
+      warnings.push(...(await projectSkills(placed, join(path, target))));
+    }
+    const head = (cwd: string) => git(['rev-parse', '--short', 'HEAD'], { cwd });
+    return {
+      path,
+      agentDir,
+      repo,
+      skills,
+      warnings: [...new Set(warnings)],
+      commits: { team: await head(path), agent: await head(agentDir) },
+      close,
+    };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+/** The one of our skills that agents get; the others are for tools outside sessions. */
+const SESSION_SKILL = 'aachat-session';
+
+/** Names of the skills that the team's repo itself has in a folder: our copies from an earlier run lie beside them. */
+async function trackedSkills(workspace: string): Promise<(folder: string) => ReadonlySet<string>> {
+  const paths = (await git(['ls-files', '-z', '--', ...SKILL_TARGETS], { cwd: workspace })).split('\0');
+  return (folder) => {
+    const inside = paths.filter((path) => path.startsWith(`${folder}/`));
+    return new Set(inside.map((path) => path.slice(folder.length + 1).split('/')[0] ?? ''));
+  };
+}
+
+async function closeWorkspace(parts: {
+  readonly team: Clone;
+  readonly agent: Clone;
+  readonly path: string;
+  readonly agentDir: string;
+  readonly skills: readonly Skill[];
+}): Promise<readonly string[]> {
+  const { team, agent, path, agentDir } = parts;
+  const kept: string[] = [];
+  if (await exists(agentDir)) {
+    const child = await removeWorktree(agent, agentDir);
+    if (!child.removed) kept.push(`${agentDir} stays: ${child.detail}`);
+  }
+  if (kept.length === 0 && (await exists(path))) {
+    const parent = await removeWorktree(team, path);
+    if (!parent.removed) kept.push(`${path} stays: ${parent.detail}`);
+  }
+  return kept;
+}
