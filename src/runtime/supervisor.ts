@@ -14,7 +14,7 @@ import { type EventSocket, openEventSocket } from '#client/socket.ts';
 import type { LiveSession, PendingPermission } from '#contract/control.ts';
 import type { Agent, Project, Session, Signal, Team } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
-import { ProjectId, RunId, type SessionId, type StreamId, UserId } from '#contract/ids.ts';
+import { type SessionId, type StreamId, UserId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Launcher } from './boot.ts';
 import { openControlServer } from './control.ts';

@@ -1,0 +1,61 @@
+import { describe, expect, test } from 'vitest';
+import type { LogEvent, LogLine, TurnRecord } from '#runtime/event-log.ts';
+import { recover } from '#runtime/recovery.ts';
+
+const turnId = '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5b' as never;
+const ids = { projectId: 'p' as never, signals: ['s' as never], hop: 1 };
+const outcome: TurnRecord = {
+  state: 'ended',
+  stopReason: 'end_turn',
+  text: 'done',
+  counters: { inputTokens: 10, outputTokens: 5, cachedTokens: 0, costMicros: 0 },
+  lastMessageId: null,
+};
+const steps: readonly LogEvent[] = [
+  { type: 'agent.opened', pid: 1, program: 'p', conversation: 'c1', opened: 'new' },
+  { type: 'turn.started', turnId, ...ids },
+  { type: 'turn.prompted', turnId, prompt: 'do it' },
+  { type: 'turn.finished', turnId, outcome },
+  { type: 'turn.posted', turnId, messageId: 'm' as never },
+  { type: 'turn.closed', turnId },
+];
+const lines = (events: readonly LogEvent[]): LogLine[] =>
+  events.map((event, index) => ({ seq: index + 1, at: '2026-01-01T00:00:00.000Z', ...event }));
+
+describe('recovery', () => {
+  test.for([
+    [1, undefined],
+    [2, 'started'],
+    [3, 'prompted'],
+    [4, 'finished'],
+    [5, 'posted'],
+    [6, undefined],
+  ] as const)('killed after %i steps, the turn owes what follows %s', ([count, step]) => {
+    expect(recover(lines(steps.slice(0, count))).owed?.step).toBe(step);
+  });
+
+  test('remembers the newest conversation and the tokens of all turns', () => {
+    const again = { type: 'agent.opened', pid: 2, program: 'p', conversation: 'c2', opened: 'renewed' } as const;
+    expect(recover(lines([...steps, again, ...steps.slice(1)]))).toEqual({
+      conversation: 'c2',
+      owed: null,
+      tokens: 30,
+    });
+  });
+
+  test('a turn that starts again keeps what it had and counts its attempts', () => {
+    const twice = recover(lines([...steps.slice(0, 3), ...steps.slice(1, 3)])).owed;
+    expect(twice).toMatchObject({ step: 'prompted', attempts: 2, prompt: 'do it', cause: 'crash' });
+  });
+
+  test('a turn that was held says why, until it is prompted again', () => {
+    const held = [...steps.slice(0, 3), { type: 'turn.held', turnId, cause: 'limit' } as const];
+    expect(recover(lines(held)).owed?.cause).toBe('limit');
+    expect(recover(lines([...held, { type: 'turn.prompted', turnId, prompt: 'go on' }])).owed?.cause).toBe('crash');
+  });
+
+  test('lines of a newer program are passed over', () => {
+    const unknown = { type: 'something.new', turnId } as unknown as LogEvent;
+    expect(recover(lines([...steps.slice(0, 3), unknown])).owed?.step).toBe('prompted');
+  });
+});
