@@ -1,0 +1,42 @@
+/**
+ * Runs every suite and closes with one line: `N passed, N failed, N skipped`.
+ *
+ * Each project runs by itself, so that the memory-only tests answer first and a heavy suite cannot starve a light one.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const reports = mkdtempSync(join(tmpdir(), 'aachat-reports-'));
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+for (const project of ['unit', 'int', 'e2e']) {
+  const report = join(reports, `${project}.json`);
+  const args = ['run', `--project=${project}`, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const { status } = spawnSync('vitest', args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  count(project, report, status);
+}
+rmSync(reports, { recursive: true, force: true });
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = total.failed > 0 ? 1 : 0;
+
+function count(project, report, status) {
+  let run;
+  try {
+    run = JSON.parse(readFileSync(report, 'utf8'));
+  } catch {
+    console.log(`The suite ${project} did not report (exit status ${status}).`);
+    total.failed += 1;
+    return;
+  }
+  total.passed += run.numPassedTests;
+  total.skipped += run.numPendingTests + run.numTodoTests;
+  // A file that could not be loaded has no tests of its own.
+  const unloaded = run.testResults.filter(
+    (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
+  ).length;
+  const failed = run.numFailedTests + unloaded;
+  // An error outside of any test still fails the run.
+  total.failed += status !== 0 && failed === 0 ? 1 : failed;
+}
