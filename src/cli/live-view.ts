@@ -1,0 +1,113 @@
+/**
+ * What `aachat up` shows. Pure: text in, text out. On a terminal a block that is redrawn, in a pipe one line for each
+ * change, with `--json` one object for each change.
+ */
+import { basename } from 'node:path';
+import type { LiveSession, PendingPermission } from '#contract/control.ts';
+import { shortId } from '#contract/ids.ts';
+
+export interface LiveState {
+  readonly sessions: readonly LiveSession[];
+  readonly permissions: readonly PendingPermission[];
+  readonly connected: boolean;
+}
+
+/** Colours for the parts that a person looks for first. */
+export interface Paint {
+  readonly dim: (text: string) => string;
+  readonly good: (text: string) => string;
+  readonly busy: (text: string) => string;
+  readonly bad: (text: string) => string;
+}
+
+export const NO_PAINT: Paint = { dim: String, good: String, busy: String, bad: String };
+
+/** The block of a terminal: a line per session, then what waits for an answer. */
+export function liveBlock(state: LiveState, paint: Paint, columns: number): string {
+  const width = Math.max(4, ...state.sessions.map(({ agent }) => agent.length));
+  const lines = state.sessions.flatMap((session) => [
+    clip(sessionLine(session, width), columns, (text) => paintLine(session, text, paint)),
+    ...problemLines(session).map((line) => clip(`  ${line}`, columns, paint.bad)),
+  ]);
+  const first = state.permissions[0];
+  if (first !== undefined) {
+    const more = state.permissions.length > 1 ? ` (${state.permissions.length - 1} more wait)` : '';
+    lines.push(
+      '',
+      clip(`${first.agent} asks: ${oneLine(first.title)}`, columns, paint.busy),
+      clip(`  y allow once   n deny${more}   or: aachat permission allow ${shortId(first.id)}`, columns, String),
+    );
+  }
+  if (!state.connected) lines.push(clip('Connecting to the server …', columns, paint.bad));
+  return lines.join('\n');
+}
+
+/** `ada.mia  working  sid=1a2b3c4d  ws=ada.mia--1a2b3c4d  unread=2  tokens=1.2k` */
+export function sessionLine(session: LiveSession, width = 0): string {
+  const { agent, team, sessionId, workspace, unread, tokens } = session;
+  const facts = [
+    stateWord(session).padEnd(13),
+    `sid=${shortId(sessionId)}`,
+    `ws=${basename(workspace)}`,
+    `team=${team}`,
+    ...(unread > 0 ? [`unread=${unread}`] : []),
+    ...(tokens > 0 ? [`tokens=${compact(tokens)}`] : []),
+  ];
+  return `${agent.padEnd(width)}  ${facts.join('  ')}`;
+}
+
+/**
+ * The lines that a pipe gets for what changed between two states.
+ *
+ * @param before undefined for the first look
+ */
+export function changedLines(before: LiveState | undefined, after: LiveState): readonly string[] {
+  const old = new Map(before?.sessions.map((session) => [session.sessionId, session]));
+  const asked = new Set(before?.permissions.map(({ id }) => id));
+  return [
+    ...after.sessions.flatMap((session) => {
+      const was = old.get(session.sessionId);
+      const moved =
+        was === undefined || stateWord(was) !== stateWord(session) || was.problem?.message !== session.problem?.message;
+      return moved ? [sessionLine(session), ...problemLines(session)] : [];
+    }),
+    ...after.permissions
+      .filter(({ id }) => !asked.has(id))
+      .map(
+        ({ agent, title, id }) => `${agent} asks: ${oneLine(title)}  (aachat permission allow | deny ${shortId(id)})`,
+      ),
+  ];
+}
+
+const stateWord = ({ phase, step, activity }: LiveSession): string =>
+  phase === 'running' ? (activity ?? 'running').replaceAll('_', ' ') : phase === 'booting' ? step : phase;
+
+function problemLines({ problem, phase }: LiveSession): readonly string[] {
+  if (problem === null || phase === 'stopped') return [];
+  return [`! ${oneLine(problem.message)}`, ...(problem.hint === null ? [] : [`  ${oneLine(problem.hint)}`])];
+}
+
+function paintLine({ phase, activity }: LiveSession, line: string, paint: Paint): string {
+  if (phase === 'failed') return paint.bad(line);
+  if (phase === 'booting' || phase === 'stopping' || activity === 'working' || activity === 'awaiting_permission')
+    return paint.busy(line);
+  return phase === 'running' ? paint.good(line) : paint.dim(line);
+}
+
+/** Titles come from agent programs: one line, no control characters. */
+const oneLine = (text: string): string =>
+  text
+    .replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu, ' ')
+    .trim()
+    .slice(0, 300);
+
+/** Cuts before colouring, so that an escape sequence is never cut. */
+const clip = (text: string, columns: number, paint: (text: string) => string): string =>
+  paint(text.length > columns ? `${text.slice(0, Math.max(0, columns - 1))}…` : text);
+
+/** 950, 1.2k, 3.4M */
+export function compact(count: number): string {
+  if (count < 1_000) return String(count);
+  const [divisor, unit] = count < 1_000_000 ? [1_000, 'k'] : [1_000_000, 'M'];
+  return `${(count / divisor).toFixed(1).replace(/\.0$/, '')}${unit}`;
+}

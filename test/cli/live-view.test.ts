@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { changedLines, compact, type LiveState, liveBlock, NO_PAINT } from '#cli/live-view.ts';
+import type { LiveSession, PendingPermission } from '#contract/control.ts';
+
+const session = (more: Partial<LiveSession> = {}): LiveSession =>
+  ({
+    sessionId: '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5b',
+    agent: 'ada.mia',
+    team: 'acme',
+    phase: 'running',
+    step: 'ready',
+    activity: 'input_ready',
+    unread: 0,
+    tokens: 0,
+    workspace: '/home/mia/aachat/.run/workspaces/ada.mia--2e3f4a5b',
+    pid: 1,
+    problem: null,
+    ...more,
+  }) as LiveSession;
+
+const permission = (title: string): PendingPermission =>
+  ({ id: '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5c', agent: 'ada.mia', title, toolKind: 'execute', options: [] }) as never;
+
+const state = (more: Partial<LiveState> = {}): LiveState => ({
+  sessions: [session()],
+  permissions: [],
+  connected: true,
+  ...more,
+});
+
+describe('live view', () => {
+  test('a session has its state, sid and ws on one line', () => {
+    expect(liveBlock(state({ sessions: [session({ unread: 2, tokens: 1234 })] }), NO_PAINT, 200)).toBe(
+      'ada.mia  input ready    sid=2e3f4a5b  ws=ada.mia--2e3f4a5b  team=acme  unread=2  tokens=1.2k',
+    );
+  });
+
+  test('a booting session shows its step, a failed one what to do', () => {
+    const failed = session({ phase: 'failed', problem: { message: 'No Claude Code.', hint: 'Install it.' } });
+    const block = liveBlock(
+      state({ sessions: [session({ phase: 'booting', step: 'worktree' }), failed] }),
+      NO_PAINT,
+      200,
+    );
+    expect(block).toContain('worktree');
+    expect(block).toContain('! No Claude Code.\n');
+    expect(block).toContain('Install it.');
+  });
+
+  test('a question stands below with its keys; control characters of a title do not reach the terminal', () => {
+    const block = liveBlock(
+      state({ permissions: [permission('rm -rf x\u001b]52;c;AAAA\u0007\nnext')] }),
+      NO_PAINT,
+      200,
+    );
+    expect(block).toContain('ada.mia asks: rm -rf x ]52;c;AAAA next');
+    expect(block).toContain('y allow once');
+  });
+
+  test('no line is wider than the terminal', () => {
+    const block = liveBlock(state({ permissions: [permission('x'.repeat(500))] }), NO_PAINT, 40);
+    expect(Math.max(...block.split('\n').map((line) => line.length))).toBeLessThanOrEqual(40);
+  });
+
+  test('a pipe gets a line only where something moved', () => {
+    const before = state();
+    expect(changedLines(undefined, before)).toHaveLength(1);
+    expect(changedLines(before, state({ sessions: [session({ tokens: 50 })] }))).toEqual([]);
+    expect(changedLines(before, state({ sessions: [session({ activity: 'working' })] }))).toEqual([
+      expect.stringContaining('working'),
+    ]);
+    expect(changedLines(before, state({ permissions: [permission('Write a')] }))).toEqual([
+      'ada.mia asks: Write a  (aachat permission allow | deny 2e3f4a5c)',
+    ]);
+  });
+
+  test.for([
+    [0, '0'],
+    [999, '999'],
+    [1_000, '1k'],
+    [12_345, '12.3k'],
+    [3_400_000, '3.4M'],
+  ] as const)('%i is %s', ([count, text]) => {
+    expect(compact(count)).toBe(text);
+  });
+});
