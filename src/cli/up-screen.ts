@@ -1,0 +1,115 @@
+/**
+ * The face of a running `up`: a redrawn block and two keys on a terminal, lines in a pipe, objects with `--json`.
+ * What is shown is decided in `live-view.ts`.
+ */
+import type { ReadStream, WriteStream } from 'node:tty';
+import { createLogUpdate } from 'log-update';
+import type { LiveSession, PendingPermission } from '#contract/control.ts';
+import { changedLines, type LiveState, liveBlock, type Paint } from './live-view.ts';
+
+export interface ScreenOptions {
+  readonly stdout: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>;
+  readonly stdin: NodeJS.ReadableStream & Partial<Pick<ReadStream, 'isTTY' | 'setRawMode'>>;
+  readonly json: boolean;
+  readonly paint: Paint;
+  readonly state: () => LiveState;
+  readonly onAnswer: (permission: PendingPermission, allow: boolean) => void;
+  /** Ctrl+C while keys are read one by one. */
+  readonly onInterrupt: () => void;
+}
+
+export interface Screen {
+  /** Something changed; drawn at most ten times a second. */
+  update(): void;
+  /** A line that stays, above the block. */
+  say(text: string, data?: Readonly<Record<string, unknown>>): void;
+  /** Draws the last state and gives the terminal back. */
+  close(): void;
+}
+
+const FRAME_MS = 100;
+
+export function openScreen(options: ScreenOptions): Screen {
+  if (options.json) return jsonScreen(options);
+  return options.stdout.isTTY === true ? terminalScreen(options) : lineScreen(options);
+}
+
+function terminalScreen(options: ScreenOptions): Screen {
+  const { stdout, stdin, paint, state, onAnswer, onInterrupt } = options;
+  const block = createLogUpdate(stdout as WriteStream, { showCursor: true });
+  let timer: NodeJS.Timeout | undefined;
+  const draw = () => {
+    timer = undefined;
+    block(liveBlock(state(), paint, (stdout.columns ?? 80) - 1));
+  };
+  const onKey = (bytes: Buffer) => {
+    for (const key of bytes.toString('utf8')) {
+      if (key === '\u0003') onInterrupt();
+      const first = state().permissions[0];
+      if (first !== undefined && /^[yn]$/i.test(key)) onAnswer(first, key.toLowerCase() === 'y');
+    }
+  };
+  const reads = stdin.isTTY === true;
+  if (reads) {
+    stdin.setRawMode?.(true);
+    stdin.on('data', onKey);
+    stdin.resume();
+  }
+  draw();
+  return {
+    update: () => {
+      timer ??= setTimeout(draw, FRAME_MS);
+    },
+    say(text) {
+      block.clear();
+      stdout.write(`${text}\n`);
+      draw();
+    },
+    close() {
+      clearTimeout(timer);
+      draw();
+      block.done();
+      if (!reads) return;
+      stdin.off('data', onKey);
+      stdin.setRawMode?.(false);
+      stdin.pause();
+    },
+  };
+}
+
+function lineScreen({ stdout, state }: ScreenOptions): Screen {
+  let shown: LiveState | undefined;
+  const update = () => {
+    const now = snapshot(state());
+    for (const line of changedLines(shown, now)) stdout.write(`${line}\n`);
+    shown = now;
+  };
+  return { update, say: (text) => stdout.write(`${text}\n`), close: update };
+}
+
+function jsonScreen({ stdout, state }: ScreenOptions): Screen {
+  const sessions = new Map<string, string>();
+  const asked = new Map<string, string>();
+  const write = (value: unknown) => stdout.write(`${JSON.stringify(value)}\n`);
+  const changed = (seen: Map<string, string>, key: string, value: LiveSession | PendingPermission) => {
+    const text = JSON.stringify(value);
+    const isNew = seen.get(key) !== text;
+    seen.set(key, text);
+    return isNew;
+  };
+  const update = () => {
+    const { sessions: now, permissions } = state();
+    for (const session of now)
+      if (changed(sessions, session.sessionId, session)) write({ type: 'session', ...session });
+    for (const permission of permissions) {
+      if (changed(asked, permission.id, permission)) write({ type: 'permission', ...permission });
+    }
+  };
+  return { update, say: (text, data = {}) => write({ type: 'note', text, ...data }), close: update };
+}
+
+const snapshot = ({ sessions, permissions, connected }: LiveState): LiveState => ({
+  sessions: [...sessions],
+  permissions: [...permissions],
+  connected,
+});

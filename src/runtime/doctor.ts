@@ -1,0 +1,155 @@
+/**
+ * Looks at everything that a session needs and at everything that one may have left behind. Reads only; `mend` undoes
+ * what a crash left. Nothing here starts a server.
+ */
+import { constants } from 'node:fs';
+import { access, link, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSystemError, toAachatError } from '#base/errors.ts';
+import { ensureDir } from '#base/fs.ts';
+import { newId } from '#base/id.ts';
+import { readPidFile } from '#base/pid-file.ts';
+import { createHttpClient } from '#client/http.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { ServerFile } from '#contract/server-file.ts';
+import { findAgentProgram } from './agent-program.ts';
+import { git } from './git.ts';
+import type { Home } from './home.ts';
+import { listLeases, reapLeases } from './lease.ts';
+import { UpFile } from './supervisor.ts';
+
+export interface Finding {
+  readonly name: string;
+  readonly state: 'ok' | 'note' | 'wrong';
+  readonly message: string;
+  /** The command or step that mends it. */
+  readonly hint?: string;
+}
+
+export interface DoctorOptions {
+  readonly home: Home;
+  /** Configured address of a server elsewhere; undefined: the embedded one. */
+  readonly server: string | undefined;
+  readonly path: string;
+  readonly programSetting: string | undefined;
+  readonly selfCommand: readonly [string, ...string[]];
+}
+
+export async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
+  const checks: readonly (readonly [name: string, check: () => Promise<Omit<Finding, 'name'>>])[] = [
+    ['node', async () => ok(`Node ${process.versions.node}`)],
+    ['git', async () => ok(await git(['--version'], {}))],
+    ['home', () => checkHome(options.home)],
+    ['hard links', () => checkLinks(options.home)],
+    ['server', () => checkServer(options)],
+    ['agent program', () => checkProgram(options)],
+    ['up', () => checkUp(options.home)],
+    ['leases', () => checkLeases(options.home)],
+  ];
+  return await Promise.all(
+    checks.map(async ([name, check]): Promise<Finding> => {
+      try {
+        return { name, ...(await check()) };
+      } catch (thrown) {
+        const { message, hint } = toAachatError(thrown);
+        return { name, state: 'wrong', message, ...(hint === undefined ? {} : { hint }) };
+      }
+    }),
+  );
+}
+
+/** Ends processes whose launcher is gone and removes files of dead ones. @returns one line for each thing mended */
+export async function mend({ home }: Pick<DoctorOptions, 'home'>): Promise<readonly string[]> {
+  const reaped = await reapLeases(home.leases);
+  const mended = reaped.map(({ leaseId, killed }) => `Lease ${leaseId}: ended ${killed.length} processes.`);
+  for (const [path, shape] of [
+    [home.upFile, UpFile],
+    [home.serverFile, ServerFile],
+  ] as const) {
+    if ((await present(path)) && (await readPidFile(path, shape)) === undefined) {
+      await rm(path, { force: true });
+      mended.push(`Removed ${path}: its process is gone.`);
+    }
+  }
+  return mended;
+}
+
+const ok = (message: string) => ({ state: 'ok', message }) as const;
+
+async function checkHome(home: Home) {
+  if (!(await present(home.root))) return ok(`${home.root} (not made yet)`);
+  await access(home.root, constants.W_OK);
+  const { uid, mode } = await stat(home.root);
+  const own = process.getuid?.() ?? uid;
+  if (uid !== own) {
+    return {
+      state: 'wrong',
+      message: `${home.root} belongs to another user.`,
+      hint: 'Set AACHAT_HOME to a folder of yours.',
+    } as const;
+  }
+  if ((mode & 0o022) !== 0) {
+    return { state: 'wrong', message: `Others may write into ${home.root}.`, hint: `chmod go-w ${home.root}` } as const;
+  }
+  return ok(home.root);
+}
+
+async function checkLinks(home: Home) {
+  if (!(await present(home.root))) return ok('(no home yet)');
+  await ensureDir(home.state);
+  const file = join(home.state, `link-${newId()}`);
+  try {
+    await writeFile(file, '');
+    await link(file, `${file}.2`);
+    return ok('supported');
+  } catch (thrown) {
+    if (!isSystemError(thrown, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV')) throw thrown;
+    return {
+      state: 'note',
+      message: 'The file system has no hard links: shared documents will be copied instead.',
+    } as const;
+  } finally {
+    await Promise.all([rm(file, { force: true }), rm(`${file}.2`, { force: true })]);
+  }
+}
+
+async function checkServer({ home, server }: DoctorOptions) {
+  const url = server ?? (await readPidFile(home.serverFile, ServerFile))?.url;
+  if (url === undefined)
+    return { state: 'note', message: 'The embedded server does not run; it starts when needed.' } as const;
+  const http = createHttpClient({ baseUrl: new URL(url), token: async () => undefined, timeoutMs: 5_000 });
+  const { version, protocol } = await http.call(ROUTES.getInfo, {});
+  return ok(`${url} (version ${version}, protocol ${protocol})`);
+}
+
+async function checkProgram({ programSetting, path, home, selfCommand }: DoctorOptions) {
+  const setting = programSetting === undefined ? {} : { setting: programSetting };
+  const { origin } = await findAgentProgram({ ...setting, path, managedDir: home.run, selfCommand });
+  return ok(origin);
+}
+
+async function checkUp(home: Home) {
+  const up = await readPidFile(home.upFile, UpFile);
+  if (up !== undefined) return ok(`running: pid ${up.pid}, since ${up.since}`);
+  if (!(await present(home.upFile))) return ok('not running');
+  return { state: 'wrong', message: 'aachat up ended without cleaning up.', hint: 'aachat doctor --fix' } as const;
+}
+
+async function checkLeases(home: Home) {
+  const leases = await listLeases(home.leases);
+  const orphans = leases.filter(({ ownerRuns }) => !ownerRuns);
+  if (orphans.length === 0) return ok(`${leases.length} agent processes, each with a living owner`);
+  const message = `${orphans.length} agent processes or their leases outlived their launcher.`;
+  return { state: 'wrong', message, hint: 'aachat doctor --fix' } as const;
+}
+
+async function present(path: string): Promise<boolean> {
+  try {
+    await readdir(path);
+    return true;
+  } catch (thrown) {
+    if (isSystemError(thrown, 'ENOTDIR')) return true;
+    if (isSystemError(thrown, 'ENOENT')) return false;
+    throw thrown;
+  }
+}

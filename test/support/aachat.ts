@@ -1,0 +1,134 @@
+/** The built program in a scratch home, as a person would use it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ProcessIdentity } from '#base/process.ts';
+import { eventually } from './eventually.ts';
+import { tempDir } from './temp.ts';
+
+export const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'aachat.js');
+
+export interface Result {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A home that stops what it started: `up`, its agents, the embedded server. */
+export interface ScratchHome extends AsyncDisposable {
+  readonly path: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Runs a command to its end. */
+  run(...args: string[]): Promise<Result>;
+  /** Runs a command that must succeed, and parses its `--json` output. */
+  json<T>(...args: string[]): Promise<T>;
+  /** Starts a command that goes on. */
+  start(...args: string[]): RunningCommand;
+}
+
+export interface RunningCommand {
+  readonly child: ChildProcess;
+  /** Everything printed so far. */
+  output(): string;
+  /** Waits until the output matches. */
+  until(pattern: RegExp): Promise<RegExpExecArray>;
+  readonly ended: Promise<number | null>;
+}
+
+export async function scratchHome(extra: Readonly<Record<string, string>> = {}): Promise<ScratchHome> {
+  const dir = await tempDir();
+  const path = join(dir.path, 'home');
+  const temp = join(dir.path, 'tmp');
+  const person = join(dir.path, 'person');
+  await Promise.all([temp, person].map((folder) => mkdir(folder)));
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: person,
+    USER: 'mia',
+    LANG: 'C.UTF-8',
+    TMPDIR: temp,
+    AACHAT_HOME: path,
+    AACHAT_LOGIN: 'mia',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_CONFIG_SYSTEM: '/dev/null',
+    ...extra,
+  };
+  const running = new Set<ChildProcess>();
+
+  const start = (...args: string[]): RunningCommand => {
+    const child = spawn(process.execPath, [PROGRAM, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+    running.add(child);
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+    });
+    const ended = once(child, 'exit').then(([code]) => {
+      running.delete(child);
+      return code as number | null;
+    });
+    return {
+      child,
+      ended,
+      output: () => text,
+      until: (pattern) =>
+        eventually(`${args.join(' ')} prints ${pattern}; it printed:\n${text}`, () => pattern.exec(text), 90_000),
+    };
+  };
+
+  const run = async (...args: string[]): Promise<Result> => {
+    const child = spawn(process.execPath, [PROGRAM, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [stdout, stderr] = [child.stdout, child.stderr].map(async (stream) => {
+      let text = '';
+      for await (const chunk of stream) text += String(chunk);
+      return text;
+    });
+    const [status] = (await once(child, 'exit')) as [number | null];
+    return { status, stdout: (await stdout) ?? '', stderr: (await stderr) ?? '' };
+  };
+
+  return {
+    path,
+    env,
+    start,
+    run,
+    async json<T>(...args: string[]) {
+      const { status, stdout, stderr } = await run(...args, '--json');
+      if (status !== 0) throw new Error(`aachat ${args.join(' ')} ended with ${status}: ${stdout}${stderr}`);
+      return (JSON.parse(stdout) as { data: T }).data;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const child of running) child.kill('SIGTERM');
+      await eventually('started commands end', () => running.size === 0, 60_000).catch(() => {
+        for (const child of running) child.kill('SIGKILL');
+      });
+      await run('down', '--yes');
+      await run('server', 'stop', '--yes');
+      await eventually(`no process of ${path} is left`, () => processesOf(path).length === 0, 30_000);
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Living processes that mention `home` in their environment or command line. */
+export function processesOf(home: string): readonly { readonly pid: number; readonly command: string }[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
+    try {
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      const environment = readFileSync(`/proc/${name}/environ`, 'utf8');
+      return environment.includes(home) || command.includes(home) ? [{ pid: Number(name), command }] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Who holds the home's `up`, read from its file. */
+export function upIdentity(home: string): ProcessIdentity {
+  return ProcessIdentity.parse(JSON.parse(readFileSync(join(home, '.run', 'up.json'), 'utf8')));
+}
