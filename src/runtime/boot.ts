@@ -58,7 +58,7 @@ export interface BootOptions {
     scope: PermissionScope,
     policy: Policy,
   ) => Promise<PermissionAnswer>;
-  readonly onUnprompted: () => void;
+  readonly onUnprompted: (state: 'started' | 'ended') => void;
   readonly signal: AbortSignal;
 }
 
@@ -184,6 +184,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       onPermission: (request) => options.onPermission(request, scope, policy),
       onUnprompted: options.onUnprompted,
       log: launcher.log,
+      signal,
     });
     undo.push(async () => {
       await agent[Symbol.asyncDispose]();
@@ -204,7 +205,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       program,
       agentHttp: createHttpClient({ baseUrl: launcher.serverUrl, token: async () => token.value() }),
       workspace,
-      warnings: [...workspace.warnings, ...declared.warnings],
+      warnings: [...workspace.warnings, ...declared.warnings, ...agent.warnings],
       environment: { resolved: Object.keys(declared.values), missing: declared.missing },
       preamble: isClaude ? '' : `${texts.managedText}\n\n${texts.identity}\n\n`,
       close,

@@ -5,6 +5,7 @@
 import { constants } from 'node:fs';
 import { access, link, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { isSystemError, toAachatError } from '#base/errors.ts';
 import { ensureDir } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
@@ -62,11 +63,9 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
 export async function mend({ home }: Pick<DoctorOptions, 'home'>): Promise<readonly string[]> {
   const reaped = await reapLeases(home.leases);
   const mended = reaped.map(({ leaseId, killed }) => `Lease ${leaseId}: ended ${killed.length} processes.`);
-  for (const [path, shape] of [
-    [home.upFile, UpFile],
-    [home.serverFile, ServerFile],
-  ] as const) {
-    if ((await present(path)) && (await readPidFile(path, shape)) === undefined) {
+  for (const path of [home.upFile, home.serverFile]) {
+    // Who holds it is all that counts here, whatever else the file says.
+    if ((await present(path)) && (await readPidFile(path, z.looseObject({}))) === undefined) {
       await rm(path, { force: true });
       mended.push(`Removed ${path}: its process is gone.`);
     }

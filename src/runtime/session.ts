@@ -273,7 +273,7 @@ export class LiveAgentSession {
       onUpdate: (update) => this.#loop?.onUpdate(update),
       onPermission: async (request, scope, policy) =>
         (await this.#loop?.onPermission(request, scope, policy)) ?? { kind: 'cancelled' },
-      onUnprompted: () => this.#send({ kind: 'unprompted-started' }),
+      onUnprompted: (state) => this.#send({ kind: `unprompted-${state}` }),
       signal: this.#bootAbort.signal,
     });
     this.#booted = booted;

@@ -1,0 +1,153 @@
+/**
+ * Finds the program that an agent runs on. In this order: the setting, the agent repo's `runtime.yaml`, the adapter in
+ * `node_modules` beside us, a managed install, PATH.
+ */
+import { access, constants, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { delimiter, join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { AachatError } from '#base/errors.ts';
+
+/** `claude`: Claude Code by its ACP adapter; `scripted`: built in; `acp`: any other program. */
+export type AgentKind = 'claude' | 'scripted' | 'acp';
+
+export interface AgentProgram {
+  readonly kind: AgentKind;
+  readonly command: readonly [file: string, ...args: string[]];
+  /** Where it was found, for people. */
+  readonly origin: string;
+}
+
+export interface FindOptions {
+  /** `claude`, `scripted`, or a command line. */
+  readonly setting?: string;
+  /** Text of `runtime.yaml`. */
+  readonly runtimeYaml?: string;
+  readonly path: string;
+  /** Folder that managed installs live under. */
+  readonly managedDir: string;
+  /** How to start ourselves. */
+  readonly selfCommand: readonly [string, ...string[]];
+}
+
+const ADAPTER = '@agentclientprotocol/claude-agent-acp';
+const ADAPTER_COMMAND = 'claude-agent-acp';
+const ENTRY = join('dist', 'index.js');
+
+/** Forms of `runtime.yaml`; a package is taken for what it is called, never fetched. */
+const Runtime = z.object({
+  runtime: z.union([
+    z.string(),
+    z.object({ type: z.literal('npx'), package: z.string() }),
+    z.object({ type: z.literal('binary'), command: z.string(), args: z.array(z.string()).default([]) }),
+  ]),
+});
+
+/** @throws AachatError `AGENT_FAILED` with the command that mends it when there is no program */
+export async function findAgentProgram(options: FindOptions): Promise<AgentProgram> {
+  const { setting } = options;
+  if (setting !== undefined && setting !== 'claude') return await fromSetting(setting, 'the setting', options);
+  if (setting === undefined) {
+    const declared = await fromRuntimeYaml(options);
+    if (declared !== undefined) return declared;
+  }
+  return await findClaude(options);
+}
+
+async function fromSetting(setting: string, origin: string, options: FindOptions): Promise<AgentProgram> {
+  if (setting === 'scripted') {
+    return { kind: 'scripted', command: [...options.selfCommand, 'scripted-agent'], origin: 'built-in scripted agent' };
+  }
+  const [file, ...args] = setting.split(/\s+/).filter((word) => word !== '');
+  if (file === undefined) throw missing('The setting for the agent program is empty.');
+  const found = await onPath(file, options.path);
+  if (found === undefined) throw missing(`The agent program "${file}" of ${origin} is not there, or may not be run.`);
+  return { kind: 'acp', command: [found, ...args], origin: `${found} (${origin})` };
+}
+
+async function fromRuntimeYaml(options: FindOptions): Promise<AgentProgram | undefined> {
+  if (options.runtimeYaml === undefined) return undefined;
+  let parsed: unknown;
+  try {
+    parsed = parse(options.runtimeYaml, { schema: 'core', maxAliasCount: 0 });
+  } catch {
+    throw new AachatError('VALIDATION_ERROR', 'runtime.yaml of the agent repo is no valid YAML.', {
+      hint: 'Write `runtime: claude-acp`, commit and push it.',
+    });
+  }
+  const runtime = Runtime.safeParse(parsed);
+  if (!runtime.success) {
+    throw new AachatError('VALIDATION_ERROR', 'runtime.yaml of the agent repo names no runtime that is known.', {
+      hint: 'Write `runtime: claude-acp`, or `runtime: {type: binary, command: …, args: […]}`.',
+    });
+  }
+  const { runtime: chosen } = runtime.data;
+  if (typeof chosen === 'string') {
+    return /^claude(-acp)?$/.test(chosen) ? undefined : await fromSetting(chosen, 'runtime.yaml', options);
+  }
+  if (chosen.type === 'npx') {
+    if (chosen.package.replace(/(?<=.)@[^@/]*$/, '') === ADAPTER) return undefined;
+    throw missing(`runtime.yaml asks for the package ${chosen.package}, which is not fetched by itself.`);
+  }
+  const found = await onPath(chosen.command, options.path);
+  if (found === undefined) throw missing(`The agent program "${chosen.command}" of runtime.yaml is not there.`);
+  return { kind: 'acp', command: [found, ...chosen.args], origin: `${found} (runtime.yaml)` };
+}
+
+/** Always its entry file under our own Node: no shell and no wrapper stands between us and the process to be ended. */
+async function findClaude({ path, managedDir }: FindOptions): Promise<AgentProgram> {
+  const managed = join(managedDir, 'programs', 'claude', 'node_modules', ADAPTER, ENTRY);
+  for (const entry of [await besideUs(), managed]) {
+    if (entry !== undefined && (await isReadable(entry))) return claude([process.execPath, entry], entry);
+  }
+  const command = await onPath(ADAPTER_COMMAND, path);
+  if (command !== undefined) {
+    const isScript = (await readFile(command, 'utf8')).startsWith('#!/usr/bin/env node');
+    return claude(isScript ? [process.execPath, command] : [command], command);
+  }
+  throw missing('Claude Code was not found: its ACP adapter is missing.');
+}
+
+const claude = (command: AgentProgram['command'], where: string): AgentProgram => ({
+  kind: 'claude',
+  command,
+  origin: `Claude Code (${where})`,
+});
+
+async function besideUs(): Promise<string | undefined> {
+  try {
+    return join(createRequire(import.meta.url).resolve(`${ADAPTER}/package.json`), '..', ENTRY);
+  } catch {
+    return undefined;
+  }
+}
+
+const missing = (message: string) =>
+  new AachatError('AGENT_FAILED', message, {
+    hint: `Run \`npm install --global ${ADAPTER}\`, or \`aachat config set agent scripted\` to try without.`,
+  });
+
+async function isReadable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Resolves like a shell, but to an absolute path: the agent's folder must not decide what runs. */
+async function onPath(file: string, path: string): Promise<string | undefined> {
+  const candidates = file.includes('/') ? [file] : path.split(delimiter).map((dir) => join(dir, file));
+  for (const candidate of candidates) {
+    if (!candidate.startsWith('/')) continue;
+    try {
+      await access(candidate, constants.X_OK);
+      return candidate;
+    } catch {
+      // Not here: the next folder.
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,397 @@
+/**
+ * One agent process, spoken to over ACP (version 1): newline-delimited JSON-RPC on its stdin and stdout.
+ *
+ * The SDK has no time limits, does not wait for update handlers, and leaves permission requests open on a cancel; all
+ * of that is dealt with here. Callers see a conversation that takes one prompt at a time.
+ */
+import { Readable, Writable } from 'node:stream';
+import * as acp from '@agentclientprotocol/sdk';
+import { within } from '#base/async.ts';
+import { AachatError } from '#base/errors.ts';
+import type { Log } from '#base/log.ts';
+import type { Counters } from '#contract/entities.ts';
+import type { AgentProgram } from './agent-program.ts';
+import { type LeasedProcess, spawnLeased } from './lease.ts';
+import { createTurnReader, type TurnReader } from './turn-reader.ts';
+
+export type AgentUpdate = acp.SessionUpdate;
+
+export interface PermissionRequest {
+  /** For a shell tool the whole command line. */
+  readonly title: string;
+  readonly toolKind: string;
+  /** As given by the program: absolute, or relative to the workspace. */
+  readonly paths: readonly string[];
+  readonly options: readonly { readonly id: string; readonly kind: string; readonly name: string }[];
+}
+
+export type PermissionAnswer =
+  | { readonly kind: 'selected'; readonly optionId: string }
+  | { readonly kind: 'cancelled' };
+
+export interface OpenConversation {
+  /** Absolute. */
+  readonly cwd: string;
+  /** Earlier conversation: resumed, else loaded, else (only if the program does not know it) a new one. */
+  readonly conversation?: string;
+  /** Goes with the request that opens, whichever it is. */
+  readonly meta?: Record<string, unknown>;
+  /** Set after every open. */
+  readonly mode?: string;
+}
+
+export interface AgentOptions {
+  readonly program: AgentProgram;
+  /** The whole environment: nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly leasesDir: string;
+  readonly sessionId: string;
+  readonly open: OpenConversation;
+  /** Called in order; must not wait. */
+  readonly onUpdate: (update: AgentUpdate) => void;
+  readonly onPermission: (request: PermissionRequest) => Promise<PermissionAnswer>;
+  /** The agent works though nobody asked, and when it is done with that. */
+  readonly onUnprompted: (state: 'started' | 'ended') => void;
+  readonly log: Log;
+  readonly signal?: AbortSignal;
+}
+
+export type TurnOutcome =
+  | {
+      readonly kind: 'ended';
+      readonly stopReason: acp.StopReason;
+      /** The last message of the turn, without the words between tool calls; empty if there is none. */
+      readonly text: string;
+      readonly counters: Counters;
+      /** Where a later rewind can cut the conversation. */
+      readonly lastMessageId: string | null;
+    }
+  | {
+      readonly kind: 'failed';
+      readonly reason: 'auth_required' | 'rate_limit' | 'agent_error' | 'agent_exited';
+      readonly message: string;
+      readonly hint: string | null;
+      /** When a limit ends, in epoch milliseconds, if the program said so. */
+      readonly resetsAt: number | null;
+    };
+
+export interface Agent extends AsyncDisposable {
+  readonly pid: number;
+  /** The program's own id of the conversation. */
+  readonly conversation: string;
+  readonly opened: 'new' | 'resumed' | 'loaded' | 'renewed';
+  readonly info: { readonly name: string; readonly version: string };
+  /** What a person should know about how it was opened, such as a mode that was refused. */
+  readonly warnings: readonly string[];
+  /** Aborts when the process or its connection ends, whoever ended it. */
+  readonly closed: AbortSignal;
+  /** Runs one turn. A second prompt while one is open is a bug and throws. */
+  prompt(text: string): Promise<TurnOutcome>;
+  /** Answers open permission requests and asks the agent to end the turn, which then resolves `cancelled`. */
+  cancel(): Promise<void>;
+}
+
+const INITIALIZE_MS = 30_000;
+const OPEN_MS = 60_000;
+/** Other requests that should be quick. */
+const SHORT_MS = 10_000;
+const AUTH_REQUIRED = -32_000;
+const NOT_FOUND = -32_002;
+
+/**
+ * Starts an agent program and opens one conversation.
+ *
+ * The caller owns the result: disposing it ends the process and everything that it started, and returns once they are
+ * gone. If this function throws, nothing is left running.
+ *
+ * @throws AachatError `AGENT_FAILED` when the program does not start or does not speak ACP, `CANCELLED` when `signal`
+ *   aborts first
+ */
+export async function openAgent(options: AgentOptions): Promise<Agent> {
+  const { program, env, leasesDir, sessionId, open, log, signal } = options;
+  const { command } = program;
+  const child = await spawnLeased({ leasesDir, sessionId, command, cwd: open.cwd, env });
+  try {
+    return await converse(options, child);
+  } catch (cause) {
+    const last = await within(500, child.exited);
+    await child.stop();
+    if (signal?.aborted) throw new AachatError('CANCELLED', 'Starting the agent was cancelled.', { cause });
+    if (cause instanceof AachatError) throw cause;
+    log.warn('agent.open_failed', { program: program.origin, stderr: lastWords(child) });
+    const how = last === undefined ? explain(cause) : `it ended with ${last.signal ?? `status ${last.code}`}`;
+    throw new AachatError('AGENT_FAILED', `${program.origin} did not start as an ACP agent: ${how}.`, {
+      hint: `Run \`${command.join(' ')}\` by hand to see why. Its last words: ${lastWords(child)}`,
+      cause,
+    });
+  }
+}
+
+async function converse(options: AgentOptions, child: LeasedProcess): Promise<Agent> {
+  const { open, onUpdate, onPermission, onUnprompted, log, signal } = options;
+  let turn: { readonly reader: TurnReader; readonly over: AbortController } | undefined;
+  let conversation = '';
+  let [replaying, unprompted, costMicros] = [false, false, 0];
+  let limit: { readonly resetsAt: number | null } | undefined;
+
+  child.stdin.on('error', () => {});
+  const connection = acp
+    .client({ name: 'aachat' })
+    // First, and synchronous: handlers are started in order but not awaited.
+    .onNotification(acp.methods.client.session.update, ({ params }) => {
+      const { update } = params;
+      if (replaying || (conversation !== '' && params.sessionId !== conversation)) return;
+      const meta = record(update._meta);
+      noteLimit(record(meta['_claude/rateLimit']));
+      onUpdate(update);
+      if (turn !== undefined) turn.reader.add(update);
+      else if (update.sessionUpdate === 'agent_message_chunk' || update.sessionUpdate === 'tool_call') {
+        if (!unprompted) onUnprompted('started');
+        unprompted = true;
+      }
+      if (unprompted && update.sessionUpdate === 'usage_update') {
+        unprompted = false;
+        onUnprompted('ended');
+      }
+    })
+    .onRequest(acp.methods.client.session.requestPermission, async ({ params }) => {
+      const over = turn?.over.signal;
+      const answer = over?.aborted
+        ? CANCELLED
+        : await Promise.race([onPermission(permissionOf(params)), ...cancelOn(over)]);
+      return {
+        outcome:
+          answer.kind === 'selected' ? { outcome: 'selected', optionId: answer.optionId } : { outcome: 'cancelled' },
+      };
+    })
+    .onNotification('*', ({ method, params }) => {
+      if (method === '_claude/sdkMessage') noteLimit(record(record(record(params)['message'])['rate_limit_info']));
+      log.debug('agent.notified', { method });
+    })
+    .connect(acp.ndJsonStream(Writable.toWeb(child.stdin), Readable.toWeb(child.stdout) as ReadableStream<Uint8Array>));
+  const { agent } = connection;
+
+  /** A limit is on only by a failed prompt; an `allowed` that follows a `rejected` comes from a side call. */
+  function noteLimit(info: Record<string, unknown>): void {
+    if (info['status'] !== 'rejected') return;
+    const resetsAt = info['resetsAt'];
+    limit = { resetsAt: typeof resetsAt === 'number' ? resetsAt * 1000 : null };
+  }
+
+  const limited = (ms: number) => ({
+    cancellationSignal:
+      signal === undefined ? AbortSignal.timeout(ms) : AbortSignal.any([signal, AbortSignal.timeout(ms)]),
+    stopWaitingOnCancel: true,
+  });
+
+  const info = await agent.request(
+    acp.methods.agent.initialize,
+    {
+      // Exactly 1: asking for more makes some programs answer with a draft.
+      protocolVersion: acp.PROTOCOL_VERSION,
+      clientInfo: { name: 'aachat', version: '1' },
+      clientCapabilities: { fs: { readTextFile: false, writeTextFile: false }, terminal: false },
+    },
+    limited(INITIALIZE_MS),
+  );
+  if (info.protocolVersion !== acp.PROTOCOL_VERSION) {
+    throw new AachatError(
+      'AGENT_FAILED',
+      `${options.program.origin} speaks version ${info.protocolVersion} of ACP, not 1.`,
+      {
+        hint: 'Install a version of it that speaks ACP 1.',
+      },
+    );
+  }
+
+  const request: acp.NewSessionRequest = {
+    cwd: open.cwd,
+    mcpServers: [],
+    ...(open.meta === undefined ? {} : { _meta: open.meta }),
+  };
+  const opened = await openConversation();
+  const warnings: string[] = [];
+  if (open.mode !== undefined) await setMode(open.mode);
+
+  async function openConversation(): Promise<Agent['opened']> {
+    const sessionId = open.conversation;
+    const can = info.agentCapabilities;
+    if (sessionId !== undefined) {
+      try {
+        if (can?.sessionCapabilities?.resume) {
+          conversation = sessionId;
+          await agent.request(acp.methods.agent.session.resume, { ...request, sessionId }, limited(OPEN_MS));
+          return 'resumed';
+        }
+        if (can?.loadSession) {
+          conversation = sessionId;
+          replaying = true;
+          await agent.request(acp.methods.agent.session.load, { ...request, sessionId }, limited(OPEN_MS));
+          return 'loaded';
+        }
+      } catch (thrown) {
+        if (!(thrown instanceof acp.RequestError) || thrown.code !== NOT_FOUND) throw thrown;
+      } finally {
+        replaying = false;
+      }
+    }
+    conversation = '';
+    const created = await agent.request(acp.methods.agent.session.new, request, limited(OPEN_MS));
+    conversation = created.sessionId;
+    return sessionId === undefined ? 'new' : 'renewed';
+  }
+
+  async function setMode(modeId: string): Promise<void> {
+    try {
+      await agent.request(acp.methods.agent.session.setMode, { sessionId: conversation, modeId }, limited(SHORT_MS));
+    } catch (thrown) {
+      if (!(thrown instanceof acp.RequestError)) throw thrown;
+      // A repo or an administrator may forbid a mode; a stricter one than asked for is no reason to stop.
+      warnings.push(
+        `The agent program refused the mode ${modeId}: ${thrown.message}. It asks more often than its policy says.`,
+      );
+    }
+  }
+
+  async function prompt(text: string): Promise<TurnOutcome> {
+    if (turn !== undefined) throw new Error('A prompt is open already.');
+    const own = { reader: createTurnReader(), over: new AbortController() };
+    turn = own;
+    limit = undefined;
+    try {
+      const reply = await agent.request(acp.methods.agent.session.prompt, {
+        sessionId: conversation,
+        prompt: [{ type: 'text', text }],
+      });
+      // Update handlers cost microtasks, responses do not: let those of this turn run first.
+      await new Promise((resolve) => setImmediate(resolve));
+      const read = own.reader.result();
+      const total = read.costMicros ?? costMicros;
+      const counters = countersOf(reply, Math.max(0, total - costMicros));
+      costMicros = total;
+      return {
+        kind: 'ended',
+        stopReason: reply.stopReason,
+        text: read.text,
+        lastMessageId: read.lastMessageId,
+        counters,
+      };
+    } catch (thrown) {
+      await new Promise((resolve) => setImmediate(resolve));
+      return failureOf(thrown, limit, connection.signal.aborted, child);
+    } finally {
+      own.over.abort();
+      turn = undefined;
+    }
+  }
+
+  return {
+    pid: child.pid,
+    conversation,
+    opened,
+    info: { name: info.agentInfo?.name ?? options.program.kind, version: info.agentInfo?.version ?? '' },
+    warnings,
+    closed: connection.signal,
+    prompt,
+    async cancel() {
+      turn?.over.abort();
+      if (!connection.signal.aborted) await agent.notify(acp.methods.agent.session.cancel, { sessionId: conversation });
+    },
+    [Symbol.asyncDispose]: async () => {
+      await child.stop();
+      connection.close();
+    },
+  };
+}
+
+const CANCELLED: PermissionAnswer = { kind: 'cancelled' };
+
+function cancelOn(signal: AbortSignal | undefined): readonly Promise<PermissionAnswer>[] {
+  if (signal === undefined) return [];
+  return [new Promise((resolve) => signal.addEventListener('abort', () => resolve(CANCELLED), { once: true }))];
+}
+
+function permissionOf({ toolCall, options }: acp.RequestPermissionRequest): PermissionRequest {
+  const located = toolCall.locations?.map(({ path }) => path) ?? [];
+  const changed = toolCall.content?.flatMap((part) => (part.type === 'diff' ? [part.path] : [])) ?? [];
+  return {
+    title: toolCall.title ?? toolCall.kind ?? 'a tool',
+    toolKind: toolCall.kind ?? 'other',
+    paths: [...new Set([...located, ...changed])],
+    options: options.map(({ optionId, kind, name }) => ({ id: optionId, kind, name })),
+  };
+}
+
+function failureOf(
+  thrown: unknown,
+  limit: { readonly resetsAt: number | null } | undefined,
+  closed: boolean,
+  child: LeasedProcess,
+): TurnOutcome {
+  const failed = (
+    reason: Extract<TurnOutcome, { kind: 'failed' }>['reason'],
+    message: string,
+    hint: string | null,
+    resetsAt: number | null = null,
+  ): TurnOutcome => ({ kind: 'failed', reason, message, hint, resetsAt });
+  if (!(thrown instanceof acp.RequestError) || closed) {
+    return failed(
+      'agent_exited',
+      'The agent program ended in the middle of a turn.',
+      `Its last words: ${lastWords(child)}`,
+    );
+  }
+  if (thrown.code === AUTH_REQUIRED) {
+    return failed(
+      'auth_required',
+      'The agent program is not logged in.',
+      'Log in (for Claude Code: run `claude` and type /login), then send a message again.',
+    );
+  }
+  if (record(thrown.data)['errorKind'] === 'rate_limit') {
+    const until = limit?.resetsAt ?? null;
+    const when = until === null ? 'in a few minutes' : `at ${new Date(until).toISOString()}`;
+    return failed(
+      'rate_limit',
+      'The usage limit of the agent program is reached.',
+      `It goes on by itself ${when}.`,
+      until,
+    );
+  }
+  return failed(
+    'agent_error',
+    `The agent program failed: ${explain(thrown)}.`,
+    'Send the message again; `aachat session log` shows the turn.',
+  );
+}
+
+function countersOf(reply: acp.PromptResponse, costMicros: number): Counters {
+  const usage = record((reply as { usage?: unknown }).usage);
+  const count = (name: string): number => {
+    const value = usage[name];
+    return typeof value === 'number' && Number.isFinite(value) ? Math.max(0, Math.round(value)) : 0;
+  };
+  return {
+    inputTokens: count('inputTokens'),
+    outputTokens: count('outputTokens'),
+    cachedTokens: count('cachedReadTokens') + count('cachedWriteTokens'),
+    costMicros,
+  };
+}
+
+const explain = (thrown: unknown): string =>
+  (thrown instanceof Error ? thrown.message : String(thrown)).replace(/\.$/, '');
+
+/** The end of what the program wrote to stderr, fit for one line. */
+function lastWords(child: LeasedProcess): string {
+  const words = child
+    .stderrTail()
+    .replace(/\p{Cc}+/gu, ' ')
+    .trim()
+    .slice(-300);
+  return words === '' ? '(none)' : words;
+}
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}

@@ -1,0 +1,191 @@
+/**
+ * Bare clones, one per repo, shared by all sessions of this home.
+ *
+ * Everything that writes into a clone runs under its lock: git itself fails when many worktrees are added or many
+ * fetches run at once. Fetches touch `refs/remotes/origin/*` only, so they never move a branch that somebody has
+ * checked out. The common folder is called `.git`, because agents ask at every `git status` otherwise.
+ */
+import { createHash } from 'node:crypto';
+import { rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { AachatError, toAachatError } from '#base/errors.ts';
+import { ensureDir, exists, readIfExists, removeAll, writePrivate } from '#base/fs.ts';
+import { newId } from '#base/id.ts';
+import { withFileLock } from '#base/pid-file.ts';
+import { type Credential, git, isLocalRemote } from './git.ts';
+
+export interface Clone {
+  /** Absolute; ends in `/.git`. */
+  readonly gitDir: string;
+  readonly remote: string;
+  /** Such as `main` or `master`. */
+  readonly defaultBranch: string;
+}
+
+export interface CloneOptions {
+  readonly signal?: AbortSignal;
+  readonly credential?: Credential;
+  /** Anchored lines for `info/exclude`: our own files in worktrees. */
+  readonly exclude: readonly string[];
+}
+
+/** Folder of the clone of a remote; two remotes never share one. */
+export function cloneName(remote: string): string {
+  const address = remote.replace(/\/+$/, '').replace(/\.git$/, '');
+  if (isLocalRemote(remote)) return `local--${plain(basename(address))}-${digest8(address)}.git`;
+  const parsed = /^(?:[a-z+]+:\/\/)?(?:[^@/]*@)?(?<host>[^/:]+)(?::\d+)?[/:](?<path>.+)$/.exec(address)?.groups;
+  const path = (parsed?.['path'] ?? address).split('/').map(plain).join('--');
+  const host = parsed?.['host'] ?? 'unknown';
+  return host === 'github.com' ? `${path}.git` : `${plain(host)}--${path}.git`;
+}
+
+const plain = (text: string): string => text.replace(/[^A-Za-z0-9._-]/g, '_').replace(/^\.+/, '_');
+const digest8 = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);
+
+/** Runs `critical` while nobody else writes into the clone, after its settings were made ours again. */
+export async function withClone<T>(clone: Pick<Clone, 'gitDir' | 'remote'>, critical: () => Promise<T>): Promise<T> {
+  return await withFileLock(join(clone.gitDir, '..', 'aachat'), async () => {
+    await resetSettings(clone);
+    return await critical();
+  });
+}
+
+/**
+ * Makes the clone, or fetches what is new. A remote that cannot be reached is no failure where a clone exists:
+ * `problem` then says why it is old.
+ *
+ * @throws AachatError `GIT_FAILED` when there is no clone and none can be made, `VALIDATION_ERROR` when the repo is empty
+ */
+export async function openClone(
+  cacheDir: string,
+  remote: string,
+  options: CloneOptions,
+): Promise<Clone & { readonly fetched: boolean; readonly problem?: AachatError }> {
+  const folder = join(cacheDir, cloneName(remote));
+  const gitDir = join(folder, '.git');
+  await ensureDir(folder);
+  return await withFileLock(join(folder, 'aachat'), async () => {
+    let problem: AachatError | undefined;
+    if (await exists(join(gitDir, 'HEAD'))) {
+      await resetSettings({ gitDir, remote });
+      try {
+        await fetchInto(gitDir, remote, options);
+      } catch (thrown) {
+        problem = toAachatError(thrown);
+        if (problem.code !== 'GIT_FAILED') throw problem;
+      }
+    } else {
+      await makeClone(gitDir, remote, options);
+    }
+    await appendExcludes(gitDir, options.exclude);
+    const defaultBranch = await readDefaultBranch(gitDir, remote);
+    const clone = { gitDir, remote, defaultBranch };
+    return problem === undefined ? { ...clone, fetched: true } : { ...clone, fetched: false, problem };
+  });
+}
+
+/** Adds anchored lines to the exclude file that all worktrees of the clone share. */
+export async function excludePaths(clone: Clone, lines: readonly string[]): Promise<void> {
+  if (lines.length > 0) await withClone(clone, () => appendExcludes(clone.gitDir, lines));
+}
+
+/** A bare repo with one commit of `files` on `main`, for agents and teams that have none elsewhere. */
+export async function createRemote(
+  path: string,
+  files: Readonly<Record<string, string>>,
+  author: { readonly name: string; readonly email: string },
+): Promise<void> {
+  const draft = `${path}.new-${newId()}`;
+  const tree = `${draft}.files`;
+  const env = {
+    GIT_AUTHOR_NAME: author.name,
+    GIT_AUTHOR_EMAIL: author.email,
+    GIT_COMMITTER_NAME: author.name,
+    GIT_COMMITTER_EMAIL: author.email,
+  };
+  try {
+    await ensureDir(tree);
+    await git(['init', '--quiet', '--bare', '--initial-branch=main', draft], {});
+    for (const [name, text] of Object.entries(files)) await writePrivate(join(tree, name), text);
+    const inTree = { gitDir: draft, cwd: tree, env: { ...env, GIT_WORK_TREE: tree } };
+    await git(['add', '--all', '--force', '.'], inTree);
+    await git(['commit', '--quiet', '--allow-empty', '--message=First commit'], inTree);
+    await rm(join(draft, 'index'), { force: true });
+    try {
+      await rename(draft, path);
+    } catch (thrown) {
+      // Somebody else was quicker; theirs is as good.
+      if (!(await exists(join(path, 'HEAD')))) throw thrown;
+    }
+  } finally {
+    await Promise.all([removeAll(draft), removeAll(tree)]);
+  }
+}
+
+async function makeClone(gitDir: string, remote: string, options: CloneOptions): Promise<void> {
+  // Made beside its place and moved there whole, so that a clone is either there or not.
+  const draft = `${gitDir}.new-${newId()}`;
+  try {
+    await git(['init', '--quiet', '--bare', draft], {});
+    await resetSettings({ gitDir: draft, remote });
+    await fetchInto(draft, remote, options);
+    await removeAll(gitDir);
+    await rename(draft, gitDir);
+  } finally {
+    await removeAll(draft);
+  }
+}
+
+async function fetchInto(gitDir: string, remote: string, { signal, credential }: CloneOptions): Promise<void> {
+  const options = { gitDir, remote, signal, credential };
+  await git(['fetch', '--quiet', '--prune', '--no-tags', '--no-write-fetch-head', 'origin'], options);
+  const head = await git(['ls-remote', '--symref', 'origin', 'HEAD'], options);
+  const branch = /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(head)?.[1];
+  if (branch === undefined) return;
+  await git(['symbolic-ref', 'refs/remotes/origin/HEAD', `refs/remotes/origin/${branch}`], { gitDir });
+}
+
+async function readDefaultBranch(gitDir: string, remote: string): Promise<string> {
+  const refs = await git(['for-each-ref', '--format=%(refname:lstrip=3)%00%(symref:lstrip=3)', 'refs/remotes/origin'], {
+    gitDir,
+  });
+  const rows = refs.split('\n').map((line) => line.split('\0'));
+  const names = rows.map(([name]) => name).filter((name) => name !== 'HEAD' && name !== '');
+  const head = rows.find(([name]) => name === 'HEAD')?.[1];
+  const branch = [head, 'main', 'master', names[0]].find((name) => name !== undefined && names.includes(name));
+  if (branch !== undefined) return branch;
+  throw new AachatError('VALIDATION_ERROR', `The repo ${remote} has no commit yet.`, {
+    hint: 'Push a first commit to it, then try again.',
+  });
+}
+
+/** Agents can write into the clone: settings, attributes and hooks of theirs must never run in our commands. */
+async function resetSettings({ gitDir, remote }: Pick<Clone, 'gitDir' | 'remote'>): Promise<void> {
+  const sha256 = (await readIfExists(join(gitDir, 'config')))?.includes('objectformat = sha256') === true;
+  const lines = [
+    '[core]',
+    `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
+    '\tbare = true',
+    '\tlogAllRefUpdates = true',
+    ...(sha256 ? ['[extensions]', '\tobjectformat = sha256'] : []),
+    '[remote "origin"]',
+    `\turl = ${quoteValue(remote)}`,
+    '\tfetch = +refs/heads/*:refs/remotes/origin/*',
+    '[gc]',
+    '\tauto = 0',
+    '',
+  ];
+  await writePrivate(join(gitDir, 'config'), lines.join('\n'));
+  await rm(join(gitDir, 'info', 'attributes'), { force: true });
+  await rm(join(gitDir, 'config.worktree'), { force: true });
+  await removeAll(join(gitDir, 'hooks'));
+}
+
+const quoteValue = (text: string): string => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+
+async function appendExcludes(gitDir: string, lines: readonly string[]): Promise<void> {
+  const path = join(gitDir, 'info', 'exclude');
+  const present = ((await readIfExists(path)) ?? '').split('\n').filter((line) => line !== '');
+  const missing = lines.filter((line) => !present.includes(line));
+  if (missing.length > 0) await writePrivate(path, `${[...present, ...missing].join('\n')}\n`);
+}

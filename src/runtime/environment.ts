@@ -1,0 +1,80 @@
+/**
+ * The whole environment of an agent process, built from an allow-list: nothing is inherited by accident, so no token of
+ * ours or of another tool reaches an agent because it happened to be in somebody's shell.
+ */
+import { delimiter } from 'node:path';
+
+export interface EnvironmentOptions {
+  readonly parent: NodeJS.ProcessEnv;
+  /** Values of the names that the agent declares. */
+  readonly declared: Readonly<Record<string, string>>;
+  /** Ours: `AA_…` and the agent's git author. */
+  readonly own: Readonly<Record<string, string>>;
+  /** First on PATH: our `aachat` and `chat`. */
+  readonly shimDir: string;
+  readonly temp: string;
+  readonly kind: 'claude' | 'scripted' | 'acp';
+}
+
+/** What any program needs to run as this user, and to find the network. */
+const GENERAL = [
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'SHELL',
+  'LANG',
+  'TZ',
+  'TERM',
+  'XDG_CONFIG_HOME',
+  'XDG_DATA_HOME',
+  'XDG_CACHE_HOME',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'ALL_PROXY',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+  'all_proxy',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'NODE_EXTRA_CA_CERTS',
+  'CURL_CA_BUNDLE',
+];
+
+/** What an LLM program is configured by. Its keys are the user's own and go to that program only. */
+const PROVIDER =
+  /^(ANTHROPIC_[A-Z0-9_]+|CLAUDE_CONFIG_DIR|CLAUDE_CODE_OAUTH_TOKEN|CLAUDE_CODE_USE_[A-Z]+|CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC|CLAUDE_CODE_MAX_RETRIES|CLAUDE_CODE_EXECUTABLE)$/;
+const OTHER_PROVIDERS = /^(OPENAI|GEMINI|GOOGLE|OPENCODE|CODEX|QWEN|MISTRAL|OPENROUTER)_[A-Z0-9_]+$/;
+/** Cloud credentials, only for programs that were told to reach their model through that cloud. */
+const CLOUDS: readonly (readonly [flag: string, names: RegExp])[] = [
+  ['CLAUDE_CODE_USE_BEDROCK', /^AWS_[A-Z0-9_]+$/],
+  ['CLAUDE_CODE_USE_VERTEX', /^(GOOGLE_[A-Z0-9_]+|CLOUD_ML_REGION|VERTEX_[A-Z0-9_]+)$/],
+];
+
+export function agentEnvironment({
+  parent,
+  declared,
+  own,
+  shimDir,
+  temp,
+  kind,
+}: EnvironmentOptions): Record<string, string> {
+  const allowed = (name: string): boolean => {
+    if (GENERAL.includes(name) || name.startsWith('LC_')) return true;
+    if (kind === 'scripted') return false;
+    if (kind === 'acp') return PROVIDER.test(name) || OTHER_PROVIDERS.test(name);
+    return PROVIDER.test(name) || CLOUDS.some(([flag, names]) => parent[flag] !== undefined && names.test(name));
+  };
+  const inherited = Object.entries(parent).filter((entry): entry is [string, string] => {
+    const [name, value] = entry;
+    return value !== undefined && allowed(name);
+  });
+  return {
+    ...Object.fromEntries(inherited),
+    ...declared,
+    ...own,
+    PATH: [shimDir, parent['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'].join(delimiter),
+    TMPDIR: temp,
+  };
+}

@@ -1,0 +1,243 @@
+/**
+ * The only file that runs git.
+ *
+ * Repos are hostile input, and an agent can write into the clone that we share with it: nothing of a repo may run
+ * because we looked at it. So every command gets a fixed set of settings, an environment from an allow-list, and its
+ * own process group that ends with it. simple-git reads states; what it refuses to do (tokens, hooks, groups) is run
+ * through execa.
+ */
+import { execa } from 'execa';
+import { type StatusResult, simpleGit } from 'simple-git';
+import { AachatError } from '#base/errors.ts';
+
+export interface GitOptions {
+  /** Folder to run in; a worktree finds its clone by itself. */
+  readonly cwd?: string;
+  /** Names a bare clone: git must never look for one by itself. */
+  readonly gitDir?: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
+  /** Over the allow-listed environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Address that the command talks to; opens what only a network command needs. */
+  readonly remote?: string;
+  /** Sent to one origin only, for this command only; never in arguments or files. */
+  readonly credential?: Credential | undefined;
+}
+
+export interface Credential {
+  /** `https://host[:port]` */
+  readonly origin: string;
+  /** Value of the header, such as `Authorization: Basic …`. */
+  readonly header: string;
+}
+
+const LOCAL_MS = 2 * 60_000;
+const NETWORK_MS = 15 * 60_000;
+const KILL_MS = 2_000;
+
+/** Settings that win over those of every repo. */
+const SAFE_SETTINGS = [
+  'core.hooksPath=/dev/null',
+  'core.fsmonitor=false',
+  'core.untrackedCache=false',
+  'protocol.ext.allow=never',
+  'submodule.recurse=false',
+  'safe.bareRepository=explicit',
+  'gc.auto=0',
+  'maintenance.auto=false',
+  'advice.detachedHead=false',
+  'commit.gpgSign=false',
+];
+
+/** What git needs to run as this user. */
+const ENVIRONMENT = [
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'TMPDIR',
+  'XDG_CONFIG_HOME',
+  'GIT_CONFIG_GLOBAL',
+  'GIT_CONFIG_SYSTEM',
+];
+/** What only a command that talks to a remote needs. */
+const NETWORK_ENVIRONMENT = [
+  'SSH_AUTH_SOCK',
+  'GIT_SSH_COMMAND',
+  'GIT_SSL_CAINFO',
+  'SSL_CERT_FILE',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+];
+
+/** A path or `file:` address: a repo on this machine. */
+export const isLocalRemote = (remote: string): boolean => /^(\/|\.|~|file:)/.test(remote);
+
+/**
+ * Runs git.
+ *
+ * @returns what it printed, without the last line end
+ * @throws AachatError `GIT_FAILED` with a hint, `CANCELLED` when `signal` aborts
+ */
+export async function git(args: readonly string[], options: GitOptions): Promise<string> {
+  const { cwd, gitDir, signal, remote, credential } = options;
+  signal?.throwIfAborted();
+  const timeoutMs = options.timeoutMs ?? (remote === undefined ? LOCAL_MS : NETWORK_MS);
+  const settings = [
+    ...SAFE_SETTINGS,
+    `protocol.file.allow=${remote !== undefined && isLocalRemote(remote) ? 'always' : 'never'}`,
+  ];
+  const argv = [
+    ...settings.flatMap((setting) => ['-c', setting]),
+    ...(gitDir === undefined ? [] : [`--git-dir=${gitDir}`]),
+    ...args,
+  ];
+  const child = execa('git', argv, {
+    ...(cwd === undefined ? {} : { cwd }),
+    env: {
+      ...environment(remote !== undefined),
+      ...options.env,
+      ...(credential === undefined ? {} : secretSettings(credential)),
+    },
+    extendEnv: false,
+    detached: true,
+    reject: false,
+    stdin: 'ignore',
+    stripFinalNewline: true,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  const end = (how: NodeJS.Signals) => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, how);
+    } catch {
+      // It ended by itself.
+    }
+  };
+  let timedOut = false;
+  const stop = () => {
+    end('SIGTERM');
+    setTimeout(end, KILL_MS, 'SIGKILL').unref();
+  };
+  const timer = setTimeout(() => {
+    timedOut = true;
+    stop();
+  }, timeoutMs);
+  signal?.addEventListener('abort', stop, { once: true });
+  const result = await child;
+  clearTimeout(timer);
+  signal?.removeEventListener('abort', stop);
+  if (result.exitCode === 0) return result.stdout;
+  signal?.throwIfAborted();
+  throw gitError(args, { code: result.code, stderr: result.stderr, timedOut, remote });
+}
+
+/** What stands uncommitted in a worktree. Untracked files count, ignored ones do not. */
+export async function readStatus(dir: string): Promise<StatusResult> {
+  const reader = simpleGit({
+    baseDir: dir,
+    timeout: { block: LOCAL_MS },
+    config: ['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'safe.bareRepository=explicit'],
+    unsafe: { allowUnsafeHooksPath: true, allowUnsafeFsMonitor: true, allowUnsafeConfigPaths: true },
+  });
+  try {
+    return await reader.status(['--untracked-files=all', '--ignore-submodules=all']);
+  } catch (cause) {
+    throw gitError(['status'], {
+      code: undefined,
+      stderr: cause instanceof Error ? cause.message : '',
+      timedOut: false,
+      remote: undefined,
+    });
+  }
+}
+
+function environment(network: boolean): Record<string, string> {
+  const names = network ? [...ENVIRONMENT, ...NETWORK_ENVIRONMENT] : ENVIRONMENT;
+  // Git is started for the user, as their shell would start it: the one place besides main.ts that looks there.
+  const inherited = names.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return {
+    ...Object.fromEntries(inherited),
+    LC_ALL: 'C',
+    GIT_TERMINAL_PROMPT: '0',
+    GCM_INTERACTIVE: 'never',
+    GIT_OPTIONAL_LOCKS: '0',
+    GIT_EDITOR: 'true',
+  };
+}
+
+/** Settings by environment: not in the arguments that everybody can list, not in a file. */
+function secretSettings({ origin, header }: Credential): Record<string, string> {
+  return {
+    GIT_CONFIG_COUNT: '2',
+    GIT_CONFIG_KEY_0: `http.${origin}/.extraHeader`,
+    GIT_CONFIG_VALUE_0: header,
+    // Without this a helper of the user would write the token to disk.
+    GIT_CONFIG_KEY_1: 'credential.helper',
+    GIT_CONFIG_VALUE_1: '',
+  };
+}
+
+/** Git says what happened in sentences only; this is the one place that reads them. */
+const CAUSES: readonly (readonly [pattern: RegExp, message: string, hint: string])[] = [
+  [
+    /Authentication failed|could not read (Username|Password)|Permission denied|403|401|access denied/i,
+    'the remote asks for a login',
+    'Check with `git ls-remote <address>` that your git can reach it without a question.',
+  ],
+  [
+    /does not appear to be a git repository|repository .* (not found|does not exist)|Could not read from remote|Could not resolve host|unable to access|Connection (refused|timed out)|No such file or directory|unable to find remote/i,
+    'the remote cannot be reached',
+    'Check the address and the network; what was fetched before can still be used.',
+  ],
+  [/not a git repository/i, 'it is no git repository', 'Run it inside a repository, or `git init` first.'],
+  [
+    /non-fast-forward|fetch first|\[rejected\]/i,
+    'the remote has newer commits',
+    'Fetch and merge them, then push again.',
+  ],
+  [/No space left on device/i, 'the disk is full', 'Free some space and try again.'],
+];
+
+function gitError(
+  args: readonly string[],
+  facts: { code: string | undefined; stderr: string; timedOut: boolean; remote: string | undefined },
+): AachatError {
+  const { code, stderr, timedOut, remote } = facts;
+  const verb = `git ${args.find((arg) => !arg.startsWith('-')) ?? ''}`.trim();
+  const at = remote === undefined ? '' : ` (${shownRemote(remote)})`;
+  if (code === 'ENOENT') {
+    return new AachatError('GIT_FAILED', 'git was not found.', { hint: 'Install git 2.36 or newer and try again.' });
+  }
+  if (timedOut) {
+    return new AachatError('GIT_FAILED', `${verb}${at} took too long and was ended.`, {
+      hint: 'Check the network and try again.',
+    });
+  }
+  const cause = CAUSES.find(([pattern]) => pattern.test(stderr));
+  const words = stderr.trim().split('\n').slice(-3).join(' ').slice(0, 400);
+  return new AachatError(
+    'GIT_FAILED',
+    `${verb}${at} failed: ${cause?.[1] ?? (words === '' ? 'no reason was given' : words)}.`,
+    {
+      hint: cause?.[2] ?? 'Run `aachat doctor` to see the state of the repositories.',
+      cause: new Error(words),
+    },
+  );
+}
+
+/** Whether a push was refused because the remote moved on. */
+export const isRemoteAhead = (thrown: unknown): boolean =>
+  thrown instanceof AachatError &&
+  thrown.code === 'GIT_FAILED' &&
+  thrown.message.includes('the remote has newer commits');
+
+/** An address without whatever somebody put before the host. */
+const shownRemote = (remote: string): string => remote.replace(/^([a-z+]+:\/\/)[^/@]*@/, '$1');
