@@ -87,7 +87,7 @@ export interface Agent extends AsyncDisposable {
   readonly closed: AbortSignal;
   /** Runs one turn. A second prompt while one is open is a bug and throws. */
   prompt(text: string): Promise<TurnOutcome>;
-  /** Answers open permission requests and asks the agent to end the turn, which then resolves `cancelled`. */
+  /** Asks the agent to end the turn, which then resolves `cancelled`, and answers its open permission requests. */
   cancel(): Promise<void>;
 }
 
@@ -294,8 +294,10 @@ async function converse(options: AgentOptions, child: LeasedProcess): Promise<Ag
     closed: connection.signal,
     prompt,
     async cancel() {
-      turn?.over.abort();
+      const over = turn?.over;
+      // The word first: an agent that sees only its request refused would go on.
       if (!connection.signal.aborted) await agent.notify(acp.methods.agent.session.cancel, { sessionId: conversation });
+      over?.abort();
     },
     [Symbol.asyncDispose]: async () => {
       await child.stop();

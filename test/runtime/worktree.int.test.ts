@@ -1,0 +1,290 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { exists } from '#base/fs.ts';
+import { type Clone, cloneName, createRemote, excludePaths, openClone } from '#runtime/clone.ts';
+import { git } from '#runtime/git.ts';
+import { saveRepo } from '#runtime/save.ts';
+import { addWorktree, checkoutVisible, removeWorktree } from '#runtime/worktree.ts';
+import { gitIn, type TempDir, tempDir, tempRepo, writeFiles } from '../support/temp.ts';
+
+const none = { exclude: [] };
+const author = { name: 'ada.mia', email: 'noreply@aachat' };
+
+/** A clone of a fresh repo, and a place for worktrees. */
+async function setup(files?: Readonly<Record<string, string>>) {
+  const stack = new AsyncDisposableStack();
+  const repo = stack.use(await tempRepo(files));
+  const dir = stack.use(await tempDir());
+  const clone = await openClone(join(dir.path, 'cache'), repo.path, none);
+  return { repo, dir, clone, path: join(dir.path, 'ws'), [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+const open = (dir: TempDir, remote: string) => openClone(join(dir.path, 'cache'), remote, none);
+
+describe('clone', () => {
+  test.for([
+    ['https://github.com/mia/ada.git', 'mia--ada.git'],
+    ['git@github.com:mia/ada.git', 'mia--ada.git'],
+    ['ssh://git@git.example.org:2222/team/x/y', 'git.example.org--team--x--y.git'],
+    ['https://u:p@git.example.org/a/../b', 'git.example.org--a--_--b.git'],
+  ] as const)('%s is kept in %s', ([remote, name]) => {
+    expect(cloneName(remote)).toBe(name);
+  });
+
+  test('two paths with one last name are two clones', () => {
+    expect(cloneName('/a/x.git')).toMatch(/^local--x-[0-9a-f]{8}\.git$/);
+    expect(cloneName('/a/x.git')).not.toBe(cloneName('/b/x.git'));
+  });
+
+  test('knows the default branch, whatever it is called, and fetches only into refs of the remote', async () => {
+    await using dir = await tempDir();
+    const remote = join(dir.path, 'r');
+    await gitIn(dir.path, 'init', '--quiet', '--initial-branch=master', remote);
+    await gitIn(remote, 'commit', '--quiet', '--allow-empty', '--message=x');
+    const clone = await open(dir, remote);
+    expect(clone.defaultBranch).toBe('master');
+    expect(await gitIn(clone.gitDir, 'for-each-ref', '--format=%(refname)', 'refs/heads')).toBe('');
+  });
+
+  test('an unreachable remote is a problem where a clone exists, and a failure where none does', async () => {
+    await using s = await setup();
+    await rm(s.repo.path, { recursive: true });
+    const again = await open(s.dir, s.repo.path);
+    expect([again.fetched, again.problem?.code]).toEqual([false, 'GIT_FAILED']);
+    await expect(open(s.dir, join(s.dir.path, 'nowhere'))).rejects.toMatchObject({
+      code: 'GIT_FAILED',
+      hint: expect.any(String),
+    });
+    expect(await readdir(join(s.dir.path, 'cache'))).toHaveLength(2);
+  });
+
+  test('an empty repo is refused with the next step', async () => {
+    await using dir = await tempDir();
+    await gitIn(dir.path, 'init', '--quiet', '--bare', 'empty.git');
+    await expect(open(dir, join(dir.path, 'empty.git'))).rejects.toMatchObject({ code: 'VALIDATION_ERROR' });
+  });
+
+  test('a remote of ours has its files and one commit by its author', async () => {
+    await using dir = await tempDir();
+    const path = join(dir.path, 'ada.git');
+    await createRemote(path, { 'identity.md': 'I am', '.gitignore': '*.key\n', 'memory/a.key': 'kept' }, author);
+    expect(await gitIn(path, 'log', '--format=%an', 'main')).toBe('ada.mia');
+    expect((await gitIn(path, 'ls-tree', '-r', '--name-only', 'main')).split('\n')).toEqual([
+      '.gitignore',
+      'identity.md',
+      'memory/a.key',
+    ]);
+    expect(await readdir(dir.path)).toEqual(['ada.git']);
+  });
+});
+
+describe('worktree', () => {
+  test('a nested one is invisible to the outer one, also after a fetch', async () => {
+    await using s = await setup();
+    await using agent = await setup({ 'identity.md': 'I am\n' });
+    await addWorktree(s.clone, s.path);
+    await addWorktree(agent.clone, join(s.path, 'aachat/agents/ada.mia'));
+    await excludePaths(s.clone, ['/aachat/docs/', '/aachat/agents/']);
+    await writeFiles(s.path, { 'aachat/docs/t/p/k/x.md': 'doc' });
+    expect(await gitIn(s.path, 'status', '--porcelain')).toBe('');
+    await gitIn(s.repo.path, 'commit', '--quiet', '--allow-empty', '--message=next');
+    await open(s.dir, s.repo.path);
+    expect(await gitIn(s.path, 'status', '--porcelain', '--branch')).toBe('## HEAD (no branch)');
+  });
+
+  test('many at once through one clone all stand', async () => {
+    await using s = await setup();
+    const paths = Array.from({ length: 12 }, (_, index) => join(s.dir.path, `ws${index}`));
+    await Promise.all(paths.map((path) => addWorktree(s.clone, path)));
+    for (const path of paths) expect(await gitIn(path, 'status', '--porcelain')).toBe('');
+  });
+
+  test('one that is there keeps its work', async () => {
+    await using s = await setup();
+    await addWorktree(s.clone, s.path);
+    await writeFile(join(s.path, 'draft.md'), 'precious');
+    await addWorktree(s.clone, s.path);
+    expect(await readFile(join(s.path, 'draft.md'), 'utf8')).toBe('precious');
+  });
+
+  test('a folder that somebody else made is refused and stays', async () => {
+    await using s = await setup();
+    await writeFiles(s.path, { 'mine.txt': 'x' });
+    await expect(addWorktree(s.clone, s.path)).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect(await readdir(s.path)).toEqual(['mine.txt']);
+  });
+
+  test('goes only if it is clean and published', async () => {
+    await using s = await setup();
+    await addWorktree(s.clone, s.path);
+    await writeFile(join(s.path, 'new.md'), 'x');
+    expect(await removeWorktree(s.clone, s.path)).toMatchObject({
+      removed: false,
+      reason: 'dirty',
+      detail: expect.stringContaining('new.md'),
+    });
+    await gitIn(s.path, 'add', '.');
+    await gitIn(s.path, 'commit', '--quiet', '--message=work');
+    expect(await removeWorktree(s.clone, s.path)).toMatchObject({ removed: false, reason: 'unpushed' });
+    await gitIn(s.path, 'push', '--quiet', 'origin', 'HEAD:refs/heads/topic');
+    expect(await removeWorktree(s.clone, s.path)).toEqual({ removed: true });
+    expect(await exists(s.path)).toBe(false);
+  });
+
+  test('one whose making was killed at any moment is made again', async () => {
+    const files = Object.fromEntries(
+      Array.from({ length: 400 }, (_, index) => [`f${index}.txt`, `${index}\n`.repeat(50)]),
+    );
+    await using s = await setup(files);
+    let halfMade = 0;
+    for (const delayMs of [0, 1, 2, 4, 6, 8, 12, 16]) {
+      const args = [`--git-dir=${s.clone.gitDir}`, 'worktree', 'add', '--detach', s.path, 'refs/remotes/origin/main'];
+      const child = spawn('git', args, { stdio: 'ignore', detached: true });
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      try {
+        process.kill(-(child.pid ?? 0), 'SIGKILL');
+      } catch {
+        // It was quicker.
+      }
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      if (child.signalCode !== null) halfMade += 1;
+      await addWorktree(s.clone, s.path);
+      expect(await gitIn(s.path, 'status', '--porcelain')).toBe('');
+      expect(await removeWorktree(s.clone, s.path)).toEqual({ removed: true });
+    }
+    expect(halfMade).toBeGreaterThan(0);
+  });
+
+  test('the visible folder follows the remote, and is left alone when it has changes or commits', async () => {
+    await using s = await setup();
+    const path = join(s.dir.path, 'visible');
+    const next = async () => {
+      await gitIn(s.repo.path, 'commit', '--quiet', '--allow-empty', '--message=next');
+      await open(s.dir, s.repo.path);
+    };
+    expect(await checkoutVisible(s.clone, path)).toBe('made');
+    expect(await checkoutVisible(s.clone, path)).toBe('current');
+    await next();
+    expect(await checkoutVisible(s.clone, path)).toBe('forwarded');
+    await writeFile(join(path, 'draft.md'), 'x');
+    await next();
+    expect(await checkoutVisible(s.clone, path)).toBe('dirty');
+    await gitIn(path, 'add', '.');
+    await gitIn(path, 'commit', '--quiet', '--message=own');
+    expect(await checkoutVisible(s.clone, path)).toBe('diverged');
+    expect(await gitIn(path, 'symbolic-ref', '--short', 'HEAD')).toBe('main');
+  });
+
+  test('a visible folder that was deleted comes back with its commits', async () => {
+    await using s = await setup();
+    const path = join(s.dir.path, 'visible');
+    await checkoutVisible(s.clone, path);
+    await gitIn(path, 'commit', '--quiet', '--allow-empty', '--message=own work');
+    await rm(path, { recursive: true });
+    expect(await checkoutVisible(s.clone, path)).toBe('diverged');
+    expect(await gitIn(path, 'log', '-1', '--format=%s')).toBe('own work');
+  });
+});
+
+describe('hostile repo', () => {
+  test('nothing that an agent or a repo leaves in the clone runs in our commands', async () => {
+    await using s = await setup({ 'a.txt': 'x\n', '.gitattributes': '*.txt filter=evil\n' });
+    const canary = join(s.dir.path, 'canary');
+    const evil = join(s.dir.path, 'evil.sh');
+    await writeFile(evil, `#!/bin/sh\necho ran >> ${canary}\ncat\n`);
+    await chmod(evil, 0o755);
+    await addWorktree(s.clone, s.path);
+    const poison = async () => {
+      for (const [key, value] of [
+        ['core.fsmonitor', evil],
+        ['filter.evil.smudge', evil],
+        ['filter.evil.clean', evil],
+        ['core.hooksPath', join(s.dir.path, 'hooks')],
+        ['core.sshCommand', evil],
+        ['alias.status', `!${evil}`],
+      ]) {
+        await gitIn(s.clone.gitDir, 'config', key ?? '', value ?? '');
+      }
+      for (const folder of [join(s.clone.gitDir, 'hooks'), join(s.dir.path, 'hooks')]) {
+        await mkdir(folder, { recursive: true });
+        for (const hook of ['post-checkout', 'pre-commit', 'reference-transaction', 'post-index-change']) {
+          await writeFile(join(folder, hook), `#!/bin/sh\necho ran >> ${canary}\n`, { mode: 0o755 });
+        }
+      }
+      await writeFile(join(s.clone.gitDir, 'info', 'attributes'), '* filter=evil\n');
+    };
+    await poison();
+    await open(s.dir, s.repo.path);
+    await poison();
+    await addWorktree(s.clone, join(s.dir.path, 'second'));
+    await poison();
+    await checkoutVisible(s.clone, join(s.dir.path, 'visible'));
+    await poison();
+    expect(await removeWorktree(s.clone, join(s.dir.path, 'second'))).toEqual({ removed: true });
+    expect(await exists(canary)).toBe(false);
+  });
+
+  test('an ext:: remote is refused', async () => {
+    await using dir = await tempDir();
+    await expect(open(dir, `ext::sh -c touch% ${join(dir.path, 'canary')}`)).rejects.toMatchObject({
+      code: 'GIT_FAILED',
+    });
+    expect(await exists(join(dir.path, 'canary'))).toBe(false);
+  });
+});
+
+describe('save', () => {
+  async function agentFolder() {
+    const s = await setup({ 'identity.md': 'I am\n' });
+    const bare = join(s.dir.path, 'ada.git');
+    await createRemote(bare, { 'identity.md': 'I am\n', 'memory/a.md': 'one\n' }, author);
+    const clone: Clone = await open(s.dir, bare);
+    await addWorktree(clone, s.path);
+    return { ...s, clone, bare };
+  }
+  const save = (dir: string, message: string) => saveRepo(dir, { message, author });
+
+  test('commits as the agent and publishes on the default branch', async () => {
+    await using s = await agentFolder();
+    await writeFiles(s.path, { 'memory/b.md': 'two\n', '.env': 'SECRET=1', 'deep/x.key': 'SECRET' });
+    expect(await save(s.path, 'remember b')).toMatchObject({ committed: true, pushed: true, files: ['memory/b.md'] });
+    expect(await gitIn(s.bare, 'log', '-1', '--format=%an %s', 'main')).toBe('ada.mia remember b');
+    expect(await save(s.path, 'again')).toMatchObject({ committed: false, pushed: false, files: [] });
+  });
+
+  test('takes newer commits of others under its own', async () => {
+    await using s = await agentFolder();
+    const other = join(s.dir.path, 'other');
+    await addWorktree(s.clone, other);
+    await writeFiles(other, { 'memory/other.md': 'x\n' });
+    await save(other, 'other');
+    await writeFiles(s.path, { 'memory/mine.md': 'y\n' });
+    expect(await save(s.path, 'mine')).toMatchObject({ pushed: true });
+    expect((await gitIn(s.bare, 'log', '--format=%s', 'main')).split('\n').slice(0, 2)).toEqual(['mine', 'other']);
+  });
+
+  test('a conflict keeps the commit and says what to do', async () => {
+    await using s = await agentFolder();
+    const other = join(s.dir.path, 'other');
+    await addWorktree(s.clone, other);
+    await writeFiles(other, { 'memory/a.md': 'theirs\n' });
+    await save(other, 'theirs');
+    await writeFiles(s.path, { 'memory/a.md': 'mine\n' });
+    await expect(save(s.path, 'mine')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      hint: expect.stringContaining('git rebase'),
+    });
+    expect(await gitIn(s.path, 'log', '-1', '--format=%s')).toBe('mine');
+    expect(await readFile(join(s.path, 'memory/a.md'), 'utf8')).toBe('mine\n');
+  });
+
+  test('a file name like an option is a file name', async () => {
+    await using s = await agentFolder();
+    await writeFiles(s.path, { '--force': 'x\n' });
+    expect(await save(s.path, '--amend')).toMatchObject({ files: ['--force'] });
+    expect(await git(['log', '-1', '--format=%s'], { cwd: s.path })).toBe('--amend');
+  });
+});
