@@ -19,6 +19,8 @@ export const ERROR_STATUS = {
   CONFLICT: { exit: 5, http: 409 },
   /** The run that reports is not the newest run of its session. */
   STALE_RUN: { exit: 5, http: 409 },
+  /** Too many failed attempts; waiting helps. */
+  RATE_LIMITED: { exit: 6, http: 429 },
   SERVER_UNREACHABLE: { exit: 6, http: 503 },
   TIMEOUT: { exit: 6, http: 504 },
   PROTOCOL_MISMATCH: { exit: 7, http: 426 },

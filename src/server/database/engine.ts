@@ -1,0 +1,82 @@
+/** What the two engines do differently: everything else is one query for both. */
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+import type { MessageId } from '#contract/ids.ts';
+import type { Queries, Schema } from './schema.ts';
+
+export interface Engine {
+  readonly name: 'sqlite' | 'postgres';
+  readonly types: { readonly int: string; readonly bytes: string };
+  /** Part of the first migration: where the words of messages are indexed. */
+  readonly searchStatements: readonly string[];
+  /** Lets one process at a time migrate. */
+  lockMigrations(tx: Queries): Promise<void>;
+  /** Makes other transactions that lock the same row wait; `ids` in any order. */
+  lock(tx: Queries, table: 'agents' | 'sessions' | 'teams' | 'projects', ids: readonly string[]): Promise<void>;
+  /** Indexes the words (see `words.ts`) of a message that was just inserted. */
+  indexWords(tx: Queries, id: MessageId, words: readonly string[]): Promise<void>;
+  /** A condition on `messages`: holds every one of `words`, and one that begins with `prefix` (if there is one). */
+  hasWords(words: readonly string[], prefix: string | undefined): RawBuilder<boolean>;
+  /** Two writers made the same row; the loser may look again. */
+  isLostRace(thrown: unknown): boolean;
+}
+
+export interface Database extends AsyncDisposable {
+  readonly db: Kysely<Schema>;
+  readonly engine: Engine;
+}
+
+export const sqliteEngine: Engine = {
+  name: 'sqlite',
+  types: { int: 'integer', bytes: 'blob' },
+  // The words come separated by spaces and are already folded: the plainest tokenizer keeps them as they are.
+  searchStatements: [
+    `create virtual table message_words using fts5 (words, content = '', detail = none, tokenize = 'ascii')`,
+  ],
+  // `begin immediate` lets one writer in at a time, so there is nothing left to lock.
+  lockMigrations: async () => {},
+  lock: async () => {},
+  async indexWords(tx, id, words) {
+    await sql`insert into message_words (rowid, words)
+      select rowid, ${words.join(' ')} from messages where id = ${id}`.execute(tx);
+  },
+  hasWords(words, prefix) {
+    const terms = words.map((word) => `"${word}"`);
+    if (prefix !== undefined) terms.push(`"${prefix}"*`);
+    return sql`messages.rowid in (select rowid from message_words where message_words match ${terms.join(' ')})`;
+  },
+  isLostRace: (thrown) => thrown instanceof Error && /UNIQUE constraint failed/.test(thrown.message),
+};
+
+/** Unique violation, serialization failure, deadlock. */
+const LOST_RACE_CODES = new Set(['23505', '40001', '40P01']);
+
+/** Any number will do as long as nobody else on the database uses it. */
+const MIGRATION_LOCK = 4_206_031_731;
+
+export const postgresEngine: Engine = {
+  name: 'postgres',
+  types: { int: 'bigint', bytes: 'bytea' },
+  searchStatements: [
+    `alter table messages add column words tsvector`,
+    `create index messages_words on messages using gin (words)`,
+  ],
+  async lockMigrations(tx) {
+    await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`.execute(tx);
+  },
+  async lock(tx, table, ids) {
+    if (ids.length === 0) return;
+    await sql`select id from ${sql.table(table)} where id = any(${[...ids]}::text[]) order by id for update`.execute(
+      tx,
+    );
+  },
+  async indexWords(tx, id, words) {
+    await sql`update messages set words = array_to_tsvector(${[...words]}::text[]) where id = ${id}`.execute(tx);
+  },
+  hasWords(words, prefix) {
+    // Words hold letters and digits only, so quoting is enough.
+    const terms = words.map((word) => `'${word}'`);
+    if (prefix !== undefined) terms.push(`'${prefix}':*`);
+    return sql`messages.words @@ ${terms.join(' & ')}::tsquery`;
+  },
+  isLostRace: (thrown) => thrown instanceof Error && 'code' in thrown && LOST_RACE_CODES.has(String(thrown.code)),
+};

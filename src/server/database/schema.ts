@@ -1,0 +1,252 @@
+/**
+ * The rows, as both engines hold them. Ids and times are text (ISO 8601 UTC with milliseconds, so text order is time
+ * order), numbers are integers, lists of small facts are JSON text, and there are no booleans.
+ */
+import type { Kysely, Transaction } from 'kysely';
+import type {
+  Activity,
+  CoverageMode,
+  EndReason,
+  ProjectKind,
+  ProjectRole,
+  ProjectStatus,
+  SessionState,
+  SignalKind,
+  SignalState,
+  StopReason,
+  TeamKind,
+  TeamRole,
+  TurnState,
+} from '#contract/entities.ts';
+import type { EventType } from '#contract/frames.ts';
+import type {
+  AgentId,
+  MachineId,
+  MessageId,
+  ProjectId,
+  RunId,
+  SessionId,
+  SignalId,
+  StreamId,
+  TeamId,
+  TurnId,
+  UserId,
+} from '#contract/ids.ts';
+
+export type PartyId = UserId | AgentId;
+/** Whose reading position it is: a person's, or a session's. */
+export type ReaderId = UserId | SessionId;
+
+export interface UserRow {
+  id: UserId;
+  login: string;
+  created_at: string;
+}
+export interface TeamRow {
+  id: TeamId;
+  slug: string;
+  kind: typeof TeamKind._output;
+  repo: string | null;
+  created_at: string;
+}
+export interface MembershipRow {
+  team_id: TeamId;
+  user_id: UserId;
+  role: TeamRole;
+  joined_at: string;
+}
+export interface ProjectRow {
+  id: ProjectId;
+  team_id: TeamId;
+  name: string;
+  kind: typeof ProjectKind._output;
+  status: typeof ProjectStatus._output;
+  description: string;
+  hop_limit: number;
+  loop_stopped_at: string | null;
+  /** The agent of a dm. */
+  agent_id: AgentId | null;
+  created_at: string;
+}
+export interface ProjectMemberRow {
+  project_id: ProjectId;
+  party_kind: 'user' | 'agent';
+  party_id: PartyId;
+  /** Agents have none. */
+  role: ProjectRole | null;
+  joined_at: string;
+}
+export interface AgentRow {
+  id: AgentId;
+  base: string;
+  name: string;
+  owner_id: UserId;
+  repo: string | null;
+  created_at: string;
+}
+export interface MachineRow {
+  id: MachineId;
+  user_id: UserId;
+  name: string;
+  heartbeat_at: string;
+}
+export interface SessionRow {
+  id: SessionId;
+  agent_id: AgentId;
+  team_id: TeamId;
+  name: string | null;
+  state: SessionState;
+  activity: Activity | null;
+  coverage_mode: typeof CoverageMode._output;
+  parent_id: SessionId | null;
+  forked_from_id: SessionId | null;
+  created_at: string;
+  updated_at: string;
+}
+export interface RunRow {
+  id: RunId;
+  session_id: SessionId;
+  machine_id: MachineId;
+  machine: string;
+  epoch: number;
+  started_at: string;
+  heartbeat_at: string;
+  ended_at: string | null;
+  reason: EndReason | null;
+}
+export interface CoverageRow {
+  session_id: SessionId;
+  project_id: ProjectId;
+}
+export interface TurnRow {
+  id: TurnId;
+  session_id: SessionId;
+  run_id: RunId;
+  project_id: ProjectId;
+  hop: number;
+  state: TurnState;
+  stop_reason: StopReason | null;
+  counters: string | null;
+  /** The turn reads messages with `from_seq < seq <= to_seq`. */
+  from_seq: number;
+  to_seq: number;
+  /** 1 if the session had not read in the project before: then a little of what was said earlier is shown. */
+  fresh: number;
+  started_at: string;
+  ended_at: string | null;
+}
+export interface MessageRow {
+  id: MessageId;
+  project_id: ProjectId;
+  seq: number;
+  author_kind: 'user' | 'agent';
+  author_id: PartyId;
+  author_name: string;
+  via: string | null;
+  body: string;
+  /** JSON: the parties. */
+  mentions: string;
+  reply_to: MessageId | null;
+  turn_id: TurnId | null;
+  hop: number;
+  created_at: string;
+}
+export interface MentionRow {
+  message_id: MessageId;
+  party_id: PartyId;
+  project_id: ProjectId;
+}
+export interface SignalRow {
+  id: SignalId;
+  kind: SignalKind;
+  state: SignalState;
+  sender_kind: 'user' | 'agent';
+  sender_id: PartyId;
+  sender_name: string;
+  recipient_kind: 'user' | 'agent';
+  recipient_id: PartyId;
+  recipient_name: string;
+  session_id: SessionId | null;
+  project_id: ProjectId | null;
+  message_id: MessageId | null;
+  turn_id: TurnId | null;
+  hop: number;
+  text: string | null;
+  created_at: string;
+}
+export interface CursorRow {
+  reader_id: ReaderId;
+  project_id: ProjectId;
+  seq: number;
+}
+export interface StreamRow {
+  id: StreamId;
+  /** Number of the newest event. */
+  seq: number;
+  /** Events up to this number are gone. */
+  floor: number;
+}
+export interface EventRow {
+  stream_id: StreamId;
+  seq: number;
+  at: string;
+  type: EventType;
+  entity_id: string;
+  data: string;
+}
+export interface TokenRow {
+  hash: string;
+  family_id: string;
+  parent_hash: string | null;
+  user_id: UserId;
+  created_at: string;
+  expires_at: string;
+  used_at: string | null;
+  revoked_at: string | null;
+}
+export interface LoginCodeRow {
+  hash: string;
+  kind: 'bootstrap' | 'invite';
+  /** Whom it logs in; null: a new person who chooses. */
+  login: string | null;
+  expires_at: string;
+  used_at: string | null;
+}
+export interface CommandRow {
+  author_id: PartyId;
+  client_id: string;
+  digest: string;
+  reply: string;
+  at: string;
+}
+export interface SettingRow {
+  name: string;
+  value: string;
+}
+
+export interface Schema {
+  users: UserRow;
+  teams: TeamRow;
+  memberships: MembershipRow;
+  projects: ProjectRow;
+  project_members: ProjectMemberRow;
+  agents: AgentRow;
+  machines: MachineRow;
+  sessions: SessionRow;
+  runs: RunRow;
+  coverage: CoverageRow;
+  turns: TurnRow;
+  messages: MessageRow;
+  mentions: MentionRow;
+  signals: SignalRow;
+  cursors: CursorRow;
+  streams: StreamRow;
+  events: EventRow;
+  tokens: TokenRow;
+  login_codes: LoginCodeRow;
+  commands: CommandRow;
+  settings: SettingRow;
+}
+
+/** Where a query runs: outside a transaction, or inside one. */
+export type Queries = Kysely<Schema> | Transaction<Schema>;

@@ -1,0 +1,156 @@
+/**
+ * The only way to read and write. Every event of a transaction gets its number as the transaction's last step, with
+ * the counter rows of the streams locked in order of their ids: numbers are taken in commit order, none is missed by
+ * a reader, and two writers never wait for each other in a circle.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { z } from 'zod';
+import { type Clock, isoTime } from '#base/time.ts';
+import { StreamEvent } from '#contract/frames.ts';
+import type { StreamId } from '#contract/ids.ts';
+import type { Database, Engine } from './engine.ts';
+import type { Queries } from './schema.ts';
+
+/** What a query needs. Inside a transaction it is the transaction, and nothing else may be asked there. */
+export interface View {
+  readonly q: Queries;
+  readonly engine: Engine;
+  /** The moment of the request. */
+  readonly now: string;
+}
+
+type Unnumbered<Event> = Event extends unknown ? Omit<Event, 'seq' | 'at'> : never;
+export type NewEvent = Unnumbered<z.input<typeof StreamEvent>> & {
+  readonly stream: StreamId;
+  /** What the event is about: a message, a signal, a session, a party, a project. */
+  readonly entityId: string;
+};
+
+export interface Tx extends View {
+  /**
+   * Adds an event. Its number is known only at the end of the transaction.
+   *
+   * @param numbered runs then, before `data` becomes text: what it changes in `data` is part of the event
+   */
+  emit(event: NewEvent, numbered?: (seq: number) => Promise<void> | void): void;
+}
+
+/** Consecutive events of one stream: everything after `from` up to `to`. */
+export interface Publication {
+  readonly stream: StreamId;
+  readonly from: number;
+  readonly to: number;
+  readonly events: readonly StreamEvent[];
+}
+
+export interface Store {
+  readonly engine: Engine;
+  read<T>(body: (view: View) => Promise<T>): Promise<T>;
+  /**
+   * Runs `body` and commits, or throws and leaves no trace. Runs `body` again when another writer won a race, so it
+   * must do nothing but use `tx`.
+   *
+   * @param seal runs after the events got their numbers, with what `body` returned
+   */
+  transact<T>(body: (tx: Tx) => Promise<T>, seal?: (tx: Tx, result: T) => Promise<void>): Promise<T>;
+}
+
+/** A race is lost to somebody who won, so the work goes on; more losses than this are a bug. */
+const MOST_ATTEMPTS = 8;
+
+/** @param publish hears what was committed, after the commit */
+export function createStore(
+  { db, engine }: Database,
+  clock: Clock,
+  publish: (publications: readonly Publication[]) => void,
+): Store {
+  return {
+    engine,
+    read: (body) => body({ q: db, engine, now: isoTime(clock()) }),
+    async transact(body, seal) {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          const { result, publications } = await db.transaction().execute(async (q) => {
+            const pending: Pending[] = [];
+            const tx: Tx = {
+              q,
+              engine,
+              now: isoTime(clock()),
+              emit: (event, numbered) => void pending.push({ event, numbered }),
+            };
+            const result = await body(tx);
+            const publications = await number(tx, pending);
+            await seal?.(tx, result);
+            return { result, publications };
+          });
+          if (publications.length > 0) publish(publications);
+          return result;
+        } catch (thrown) {
+          if (!engine.isLostRace(thrown) || attempt === MOST_ATTEMPTS) throw thrown;
+          await delay(Math.random() * 10 * attempt);
+        }
+      }
+    },
+  };
+}
+
+interface Pending {
+  readonly event: NewEvent;
+  readonly numbered: ((seq: number) => Promise<void> | void) | undefined;
+}
+
+async function number(tx: Tx, pending: readonly Pending[]): Promise<Publication[]> {
+  const streams = Map.groupBy(pending, ({ event }) => event.stream);
+  const publications: Publication[] = [];
+  for (const stream of [...streams.keys()].sort()) {
+    const own = streams.get(stream) ?? [];
+    const { seq: to } = await tx.q
+      .insertInto('streams')
+      .values({ id: stream, seq: own.length, floor: 0 })
+      .onConflict((on) => on.column('id').doUpdateSet((eb) => ({ seq: eb('streams.seq', '+', own.length) })))
+      .returning('seq')
+      .executeTakeFirstOrThrow();
+    const from = to - own.length;
+    const events: StreamEvent[] = [];
+    const rows = [];
+    for (const [index, { event, numbered }] of own.entries()) {
+      const seq = from + index + 1;
+      await numbered?.(seq);
+      const { type, entityId, data } = event;
+      rows.push({ stream_id: stream, seq, at: tx.now, type, entity_id: entityId, data: JSON.stringify(data) });
+      events.push({ seq, at: tx.now, type, data } as StreamEvent);
+    }
+    await tx.q.insertInto('events').values(rows).execute();
+    publications.push({ stream, from, to, events });
+  }
+  return publications;
+}
+
+/**
+ * Reads the log.
+ *
+ * @returns at most `limit` events after `after`, in order, and the position that they reach
+ */
+export async function readEvents(
+  view: View,
+  stream: StreamId,
+  after: number,
+  limit: number,
+): Promise<{ readonly events: readonly StreamEvent[]; readonly to: number }> {
+  const rows = await view.q
+    .selectFrom('events')
+    .select(['seq', 'at', 'type', 'data'])
+    .where('stream_id', '=', stream)
+    .where('seq', '>', after)
+    .orderBy('seq')
+    .limit(limit)
+    .execute();
+  const events = rows.map(({ seq, at, type, data }) => StreamEvent.parse({ seq, at, type, data: JSON.parse(data) }));
+  return { events, to: rows.at(-1)?.seq ?? after };
+}
+
+/** @returns where the stream stands; a stream without events is at 0 */
+export async function streamPosition(view: View, stream: StreamId): Promise<{ seq: number; floor: number }> {
+  const row = await view.q.selectFrom('streams').select(['seq', 'floor']).where('id', '=', stream).executeTakeFirst();
+  return row ?? { seq: 0, floor: 0 };
+}

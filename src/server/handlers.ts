@@ -1,0 +1,86 @@
+/** The table of all routes: what reads, what writes. A route without an entry does not compile. */
+import { type Clock, isoTime } from '#base/time.ts';
+import type { Route } from '#contract/route.ts';
+import { PROTOCOL_VERSION } from '#contract/version.ts';
+import * as agents from './agents.ts';
+import * as auth from './auth.ts';
+import type { Handlers } from './http.ts';
+import * as members from './members.ts';
+import * as messages from './messages.ts';
+import * as projects from './projects.ts';
+import * as reading from './reading.ts';
+import type { Handler, Reading, Writing } from './request.ts';
+import * as runs from './runs.ts';
+import * as sessions from './sessions.ts';
+import * as teams from './teams.ts';
+import type { Tokens } from './tokens.ts';
+import * as turns from './turns.ts';
+
+const read = <R extends Route>(run: Reading<R>): Handler<R> => ({ kind: 'read', run });
+const write = <R extends Route>(run: Writing<R>): Handler<R> => ({ kind: 'write', run });
+
+export interface HandlerOptions {
+  readonly tokens: Tokens;
+  readonly loopback: boolean;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly sockets: () => number;
+}
+
+export function createHandlers({ tokens, loopback, version, clock, sockets }: HandlerOptions): Handlers {
+  const startedAt = isoTime(clock());
+  return {
+    getInfo: read(async (view, { ask }) => {
+      ask({ kind: 'own' });
+      return { product: 'aachat', version, protocol: PROTOCOL_VERSION, fresh: await auth.isFresh(view) };
+    }),
+    login: write(auth.login(tokens, loopback)),
+    refresh: write(auth.refresh(tokens)),
+    logout: write(auth.logout),
+    createInvite: write(auth.createInvite),
+    getServerStatus: read(async ({ q, engine }, { ask }) => {
+      ask({ kind: 'own' });
+      const { users } = await q
+        .selectFrom('users')
+        .select((eb) => eb.fn.countAll<number>().as('users'))
+        .executeTakeFirstOrThrow();
+      return { version, engine: engine.name, startedAt, users: Number(users), sockets: sockets() };
+    }),
+    getMe: read(auth.getMe),
+    listTeams: read(teams.listTeams),
+    createTeam: write(teams.createTeam),
+    setTeamRepo: write(teams.setTeamRepo),
+    listTeamMembers: read(teams.listTeamMembers),
+    addTeamMember: write(teams.addTeamMember),
+    removeTeamMember: write(teams.removeTeamMember),
+    listProjects: read(projects.listProjects),
+    resolveProject: read(projects.resolveProject),
+    createProject: write(projects.createProject),
+    listMembers: read(members.listMembers),
+    addMember: write(members.addMember),
+    removeMember: write(members.removeMember),
+    sendMessage: write(messages.sendMessage),
+    listMessages: read(messages.listMessages),
+    markRead: write(messages.markRead),
+    getInbox: read(reading.getInbox),
+    listMentions: read(reading.listMentions),
+    find: read(reading.find),
+    createAgent: write(agents.createAgent),
+    listAgents: read(agents.listAgents),
+    putMachine: write(agents.putMachine),
+    heartbeat: write(runs.heartbeat),
+    createSession: write(sessions.createSession),
+    listSessions: read(sessions.listSessions),
+    getSession: read(sessions.getSession),
+    openRun: write(runs.openRun),
+    setActivity: write(runs.setActivity),
+    endRun: write(runs.endRun),
+    mintSessionToken: write(runs.mintSessionToken(tokens)),
+    listSignals: read(sessions.listSignals),
+    signalSession: write(sessions.signalSession),
+    closeSignal: write(runs.closeSignal),
+    startTurn: write(turns.startTurn),
+    getTurnMessages: read(turns.getTurnMessages),
+    endTurn: write(turns.endTurn),
+  };
+}

@@ -1,0 +1,217 @@
+/** Messages: posting, reading, cursors. */
+import { AachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
+import { type Message, Party } from '#contract/entities.ts';
+import type { MessageId, ProjectId, SessionId, TurnId } from '#contract/ids.ts';
+import type { ROUTES } from '#contract/routes.ts';
+import type { Actor } from './authorize.ts';
+import type { MessageRow, ReaderId } from './database/schema.ts';
+import type { Tx, View } from './database/store.ts';
+import { type ProjectInTeam, projectFacts } from './facts.ts';
+import { membersOf } from './members.ts';
+import { findMentions } from './mentions.ts';
+import { projectOf } from './projects.ts';
+import { party, type Reading, type Writing } from './request.ts';
+import { createSignal, partyOf, wakeableSession, wakesOf } from './signals.ts';
+import { indexedWords } from './words.ts';
+
+export const messageOf = (row: MessageRow): Message => ({
+  id: row.id,
+  projectId: row.project_id,
+  seq: row.seq,
+  author: partyOf(row.author_kind, row.author_id, row.author_name),
+  via: row.via,
+  body: row.body,
+  mentions: Party.array().parse(JSON.parse(row.mentions)),
+  replyTo: row.reply_to,
+  turnId: row.turn_id,
+  hop: row.hop,
+  createdAt: row.created_at,
+});
+
+export const sendMessage: Writing<typeof ROUTES.sendMessage> = async (tx, { actor, params, body, ask }) => {
+  const { project, resource } = await projectFacts(tx, actor, params.projectId);
+  ask(resource);
+  const author = authorOf(actor);
+  const { hop, turnId } = actor.kind === 'session' ? await turnOf(tx, actor.sessionId) : { hop: 0, turnId: null };
+  if (body.replyTo !== undefined) await checkReply(tx, project, body.replyTo);
+  const members =
+    project.kind === 'dm' || body.body.includes('@') ? (await membersOf(tx, project)).map((one) => one.party) : [];
+  const message: Message = {
+    id: newId<MessageId>(),
+    projectId: project.id,
+    seq: 0,
+    author,
+    // Only a person's tool needs naming: an agent speaks for itself.
+    via: actor.kind === 'user' ? (body.via ?? null) : null,
+    body: body.body,
+    mentions: [...findMentions(body.body, members, author)],
+    replyTo: body.replyTo ?? null,
+    turnId,
+    hop,
+    createdAt: tx.now,
+  };
+  tx.emit({ stream: project.id, type: 'message.created', entityId: message.id, data: { message } }, async (seq) => {
+    message.seq = seq;
+    await insertMessage(tx, message);
+  });
+  await wake(tx, project, message, project.kind === 'dm' ? members : []);
+  return { message };
+};
+
+function authorOf(actor: Actor): Party {
+  const { id, name, kind } = party(actor);
+  return partyOf(kind === 'user' ? 'user' : 'agent', id, name);
+}
+
+/** What a session says belongs to its open turn; between turns it is as far from a person as its last one was. */
+async function turnOf({ q }: View, sessionId: SessionId): Promise<{ hop: number; turnId: TurnId | null }> {
+  const last = await q
+    .selectFrom('turns')
+    .select(['id', 'hop', 'state'])
+    .where('session_id', '=', sessionId)
+    .orderBy((eb) => eb.case().when('state', '=', 'open').then(0).else(1).end())
+    .orderBy('started_at', 'desc')
+    .executeTakeFirst();
+  return { hop: last?.hop ?? 1, turnId: last?.state === 'open' ? last.id : null };
+}
+
+async function checkReply({ q }: View, project: ProjectInTeam, id: MessageId): Promise<void> {
+  const answered = await q
+    .selectFrom('messages')
+    .select('id')
+    .where('id', '=', id)
+    .where('project_id', '=', project.id)
+    .executeTakeFirst();
+  if (answered !== undefined) return;
+  throw new AachatError('VALIDATION_ERROR', `The message to reply to is not in ${project.name}.`, {
+    hint: `Run \`aachat project read ${project.name}\` to see its messages.`,
+  });
+}
+
+async function insertMessage(tx: Tx, message: Message): Promise<void> {
+  const { q, engine } = tx;
+  const row: MessageRow = {
+    id: message.id,
+    project_id: message.projectId,
+    seq: message.seq,
+    author_kind: message.author.kind,
+    author_id: message.author.id,
+    author_name: message.author.name,
+    via: message.via,
+    body: message.body,
+    mentions: JSON.stringify(message.mentions),
+    reply_to: message.replyTo,
+    turn_id: message.turnId,
+    hop: message.hop,
+    created_at: message.createdAt,
+  };
+  await q.insertInto('messages').values(row).execute();
+  await engine.indexWords(tx.q, message.id, indexedWords(message.body));
+  if (message.mentions.length === 0) return;
+  await q
+    .insertInto('mentions')
+    .values(message.mentions.map(({ id }) => ({ message_id: message.id, party_id: id, project_id: message.projectId })))
+    .execute();
+}
+
+/** Makes the signals of a message and keeps the loop guard. */
+async function wake(tx: Tx, project: ProjectInTeam, message: Message, dmSides: readonly Party[]): Promise<void> {
+  const { author, mentions, hop } = message;
+  const wakes = wakesOf({ author, mentions, dmSides, hop, hopLimit: project.hop_limit });
+  for (const { party: recipient, kind, suppressed } of wakes) {
+    const sessionId = recipient.kind === 'agent' ? await wakeableSession(tx, recipient.id, project.id) : null;
+    await createSignal(tx, {
+      kind,
+      state: suppressed ? 'suppressed' : 'queued',
+      sender: author,
+      recipient,
+      sessionId,
+      projectId: project.id,
+      messageId: message.id,
+      hop,
+    });
+  }
+  const stop = wakes.some(({ suppressed }) => suppressed);
+  if (stop && (await stopLoop(tx, project.id))) {
+    const stopped = projectOf({ ...project, loop_stopped_at: tx.now });
+    tx.emit({ stream: project.id, type: 'loop.stopped', entityId: project.id, data: { project: stopped } });
+  }
+  if (author.kind === 'user' && project.loop_stopped_at !== null) {
+    await tx.q.updateTable('projects').set({ loop_stopped_at: null }).where('id', '=', project.id).execute();
+  }
+}
+
+/** @returns whether it was this message that stopped the loop: people are told once */
+async function stopLoop({ q, now }: Tx, id: ProjectId): Promise<boolean> {
+  const stopped = await q
+    .updateTable('projects')
+    .set({ loop_stopped_at: now })
+    .where('id', '=', id)
+    .where('loop_stopped_at', 'is', null)
+    .returning('id')
+    .executeTakeFirst();
+  return stopped !== undefined;
+}
+
+export const listMessages: Reading<typeof ROUTES.listMessages> = async (view, { actor, params, query, ask }) => {
+  const { resource } = await projectFacts(view, actor, params.projectId);
+  ask(resource);
+  const { after, before, limit } = query;
+  const rows = await view.q
+    .selectFrom('messages')
+    .selectAll()
+    .where('project_id', '=', params.projectId)
+    .$if(after !== undefined, (qb) => qb.where('seq', '>', after ?? 0))
+    .$if(before !== undefined, (qb) => qb.where('seq', '<', before ?? 0))
+    .orderBy('seq', after === undefined ? 'desc' : 'asc')
+    .limit(limit + 1)
+    .execute();
+  const page = rows.slice(0, limit);
+  if (after === undefined) page.reverse();
+  return {
+    messages: page.map(messageOf),
+    hasMore: rows.length > limit,
+    readSeq: (await cursorOf(view, readerOf(actor), params.projectId)) ?? 0,
+  };
+};
+
+/** A person reads for themselves, an agent per session. */
+export function readerOf(actor: Actor): ReaderId {
+  const reader = party(actor);
+  return reader.kind === 'user' ? reader.id : reader.sessionId;
+}
+
+export async function cursorOf({ q }: View, reader: ReaderId, projectId: ProjectId): Promise<number | undefined> {
+  const row = await q
+    .selectFrom('cursors')
+    .select('seq')
+    .where('reader_id', '=', reader)
+    .where('project_id', '=', projectId)
+    .executeTakeFirst();
+  return row?.seq;
+}
+
+/** Forward only. */
+export async function moveCursor(tx: Tx, reader: ReaderId, projectId: ProjectId, seq: number): Promise<number> {
+  const { seq: now } = await tx.q
+    .insertInto('cursors')
+    .values({ reader_id: reader, project_id: projectId, seq })
+    .onConflict((on) =>
+      on.columns(['reader_id', 'project_id']).doUpdateSet((eb) => ({
+        seq: eb.case().when('cursors.seq', '>', seq).then(eb.ref('cursors.seq')).else(seq).end(),
+      })),
+    )
+    .returning('seq')
+    .executeTakeFirstOrThrow();
+  return now;
+}
+
+export const markRead: Writing<typeof ROUTES.markRead> = async (tx, { actor, params, body, ask }) => {
+  const { resource } = await projectFacts(tx, actor, params.projectId);
+  ask(resource);
+  const newest = await tx.q.selectFrom('streams').select('seq').where('id', '=', params.projectId).executeTakeFirst();
+  // What has not been said yet cannot have been read.
+  const seq = Math.min(body.seq, newest?.seq ?? 0);
+  return { seq: await moveCursor(tx, readerOf(actor), params.projectId, seq) };
+};

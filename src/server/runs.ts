@@ -1,0 +1,245 @@
+/** Runs: one period of running of a session on one machine. Only the newest one may report. */
+import { AachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
+import type { EndReason } from '#contract/entities.ts';
+import type { AgentId, RunId, SessionId } from '#contract/ids.ts';
+import type { ROUTES } from '#contract/routes.ts';
+import { staleRun } from './actor.ts';
+import { machineRow } from './agents.ts';
+import { updateCoverage } from './coverage.ts';
+import type { RunRow, SignalRow } from './database/schema.ts';
+import type { Tx, View } from './database/store.ts';
+import { type SessionWithNames, sessionFacts } from './facts.ts';
+import { type Call, hidden, type Writing } from './request.ts';
+import { emitSession, newestRuns, runOf, silentSince, wholeSession } from './session-view.ts';
+import { moveSignals, signalOf } from './signals.ts';
+import type { Tokens } from './tokens.ts';
+
+export const openRun: Writing<typeof ROUTES.openRun> = async (tx, { actor, params, body, ask }) => {
+  const { session, resource } = await sessionFacts(tx, actor, params.sessionId);
+  ask(resource);
+  const machine = await machineRow(tx, body.machineId);
+  if (machine === undefined || machine.user_id !== session.owner_id) throw hidden('machine');
+  await tx.engine.lock(tx.q, 'agents', [session.agent_id]);
+  const previous = (await newestRuns(tx, [session.id])).get(session.id);
+  const elsewhere = await runElsewhere(tx, session, machine.id);
+  if (elsewhere !== undefined) {
+    throw new AachatError('CONFLICT', `${session.agent} runs on ${elsewhere.machine} already.`, {
+      hint: `Stop it there with \`aachat down\`; if ${elsewhere.machine} is gone, wait two minutes and try again.`,
+      details: { machine: elsewhere.machine },
+    });
+  }
+  if (previous !== undefined) await finishRun(tx, previous, 'superseded');
+  const run: RunRow = {
+    id: newId<RunId>(),
+    session_id: session.id,
+    machine_id: machine.id,
+    machine: machine.name,
+    epoch: (previous?.epoch ?? 0) + 1,
+    started_at: tx.now,
+    heartbeat_at: tx.now,
+    ended_at: null,
+    reason: null,
+  };
+  await tx.q.insertInto('runs').values(run).execute();
+  await setState(tx, session.id, 'starting', null);
+  await updateCoverage(tx, [session.agent_id], [session.id]);
+  return { run: runOf(run), session: await wholeSession(tx, session.id) };
+};
+
+/** A living run on another machine: of this session, or of one that would answer the same messages. */
+async function runElsewhere(
+  { q, now }: View,
+  session: SessionWithNames,
+  machineId: RunRow['machine_id'],
+): Promise<RunRow | undefined> {
+  return q
+    .selectFrom('runs')
+    .innerJoin('sessions', 'sessions.id', 'runs.session_id')
+    .selectAll('runs')
+    .where('runs.ended_at', 'is', null)
+    .where('runs.heartbeat_at', '>=', silentSince(now))
+    .where('runs.machine_id', '!=', machineId)
+    .where((eb) =>
+      eb.or([
+        eb('sessions.id', '=', session.id),
+        ...(session.coverage_mode === 'auto'
+          ? [
+              eb.and([
+                eb('sessions.agent_id', '=', session.agent_id),
+                eb('sessions.team_id', '=', session.team_id),
+                eb('sessions.coverage_mode', '=', 'auto'),
+              ]),
+            ]
+          : []),
+      ]),
+    )
+    .executeTakeFirst();
+}
+
+const setState = (
+  { q, now }: View,
+  id: SessionId,
+  state: SessionWithNames['state'],
+  activity: SessionWithNames['activity'],
+) => q.updateTable('sessions').set({ state, activity, updated_at: now }).where('id', '=', id).execute();
+
+/** Ends a run and what cannot outlive it: its open turns, and commands that nobody took. */
+async function finishRun(tx: Tx, run: RunRow, reason: EndReason): Promise<void> {
+  const { q, now } = tx;
+  if (run.ended_at === null) {
+    await q.updateTable('runs').set({ ended_at: now, reason }).where('id', '=', run.id).execute();
+  }
+  await q
+    .updateTable('turns')
+    .set({ state: 'interrupted', ended_at: now })
+    .where('run_id', '=', run.id)
+    .where('state', '=', 'open')
+    .execute();
+  const commands: SignalRow[] = await q
+    .selectFrom('signals')
+    .selectAll()
+    .where('session_id', '=', run.session_id)
+    .where('state', '=', 'queued')
+    .where('kind', 'in', ['cancel', 'stop'])
+    .execute();
+  await moveSignals(tx, commands, { state: 'expired' });
+}
+
+export interface ReportingRun {
+  readonly run: RunRow;
+  readonly session: SessionWithNames;
+}
+
+/** A report is also a sign of life; writing that down more often than this would be waste. */
+const HEARTBEAT_PRECISION_MS = 10_000;
+
+/**
+ * The run that a launcher reports for. Hearing from a run that was given up as lost brings it back.
+ *
+ * @throws AachatError `NOT_FOUND`, or `STALE_RUN` if it is over
+ */
+export async function reportingRun(tx: Tx, call: Pick<Call<never>, 'actor' | 'ask'>, id: RunId): Promise<ReportingRun> {
+  const { run, session } = await runFacts(tx, call, id);
+  await requireNewest(tx, run);
+  await seen(tx, run, session);
+  return { run, session };
+}
+
+async function runFacts(view: View, { actor, ask }: Pick<Call<never>, 'actor' | 'ask'>, id: RunId) {
+  const run = await view.q.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
+  if (run === undefined) throw hidden('run');
+  const { session, resource } = await sessionFacts(view, actor, run.session_id);
+  ask(resource);
+  return { run, session };
+}
+
+async function requireNewest(view: View, run: RunRow): Promise<void> {
+  const newest = (await newestRuns(view, [run.session_id])).get(run.session_id);
+  if (newest?.id !== run.id || (run.ended_at !== null && run.reason !== 'lost')) throw staleRun();
+}
+
+async function seen(tx: Tx, run: RunRow, session: SessionWithNames): Promise<void> {
+  const { q, now } = tx;
+  if (run.ended_at === null && Date.parse(now) - Date.parse(run.heartbeat_at) < HEARTBEAT_PRECISION_MS) return;
+  await q
+    .updateTable('runs')
+    .set({ heartbeat_at: now, ended_at: null, reason: null })
+    .where('id', '=', run.id)
+    .execute();
+  if (run.ended_at === null) return;
+  if ((await runElsewhere(tx, session, run.machine_id)) !== undefined) throw staleRun();
+  await setState(tx, session.id, 'running', 'input_ready');
+  await updateCoverage(tx, [session.agent_id], [session.id]);
+}
+
+export const setActivity: Writing<typeof ROUTES.setActivity> = async (tx, call) => {
+  const { session } = await reportingRun(tx, call, call.params.runId);
+  const { activity } = call.body;
+  if (session.state !== 'running' || session.activity !== activity) {
+    await setState(tx, session.id, 'running', activity);
+    await emitSession(tx, session.id);
+  }
+  return { session: await wholeSession(tx, session.id) };
+};
+
+export const endRun: Writing<typeof ROUTES.endRun> = async (tx, call) => {
+  const { run, session } = await runFacts(tx, call, call.params.runId);
+  if (run.ended_at === null) {
+    await finishRun(tx, run, call.body.reason);
+    await setState(tx, session.id, 'stopped', null);
+    await updateCoverage(tx, [session.agent_id], [session.id]);
+  } else if (run.reason === 'lost') {
+    await finishRun(tx, run, 'lost');
+  }
+  return { session: await wholeSession(tx, session.id) };
+};
+
+export const mintSessionToken =
+  (tokens: Tokens): Writing<typeof ROUTES.mintSessionToken> =>
+  async (tx, call) => {
+    const { run, session } = await reportingRun(tx, call, call.params.runId);
+    return tokens.signSession(session.agent_id, session.id, run.id);
+  };
+
+export const heartbeat: Writing<typeof ROUTES.heartbeat> = async (tx, { actor, params, body, ask }) => {
+  const { q, now } = tx;
+  const machine = await machineRow(tx, params.machineId);
+  ask({ kind: 'machine', owned: actor.kind === 'user' && machine?.user_id === actor.id });
+  await q.updateTable('machines').set({ heartbeat_at: now }).where('id', '=', params.machineId).execute();
+  const stale: RunId[] = [];
+  for (const id of body.runs) if (!(await beat(tx, id, params.machineId, actor))) stale.push(id);
+  return { stale };
+};
+
+/** @returns whether the run may go on */
+async function beat(tx: Tx, id: RunId, machineId: RunRow['machine_id'], actor: Call<never>['actor']): Promise<boolean> {
+  const run = await tx.q.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
+  if (run === undefined || run.machine_id !== machineId) return false;
+  const { session } = await sessionFacts(tx, actor, run.session_id);
+  try {
+    await requireNewest(tx, run);
+    await seen(tx, run, session);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof AachatError && thrown.code === 'STALE_RUN') return false;
+    throw thrown;
+  }
+}
+
+export const closeSignal: Writing<typeof ROUTES.closeSignal> = async (tx, call) => {
+  const { run, session } = await reportingRun(tx, call, call.params.runId);
+  const row = await tx.q
+    .selectFrom('signals')
+    .selectAll()
+    .where('id', '=', call.params.signalId)
+    .where('recipient_id', '=', session.agent_id)
+    .executeTakeFirst();
+  if (row === undefined || (row.session_id !== null && row.session_id !== run.session_id)) throw hidden('signal');
+  const open = row.state === 'queued' || row.state === 'delivered';
+  const [moved] = open ? await moveSignals(tx, [row], { state: call.body.state }) : [];
+  return { signal: signalOf(moved ?? row) };
+};
+
+/** Takes runs of silent machines for lost, so that everybody sees it and the dm goes to a session that lives. */
+export async function sweepLostRuns(tx: Tx): Promise<number> {
+  const { q, now } = tx;
+  const lost = await q
+    .updateTable('runs')
+    .set({ ended_at: now, reason: 'lost' })
+    .where('ended_at', 'is', null)
+    .where('heartbeat_at', '<', silentSince(now))
+    .returning('session_id')
+    .execute();
+  if (lost.length === 0) return 0;
+  const ids = lost.map(({ session_id }) => session_id);
+  const sessions = await q
+    .updateTable('sessions')
+    .set({ state: 'stopped', activity: null, updated_at: now })
+    .where('id', 'in', ids)
+    .returning(['id', 'agent_id'])
+    .execute();
+  const agents = new Set<AgentId>(sessions.map(({ agent_id }) => agent_id));
+  await updateCoverage(tx, [...agents].sort(), ids);
+  return lost.length;
+}

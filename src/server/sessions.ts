@@ -1,0 +1,219 @@
+/** Sessions: planned, listed, looked at, spoken to. Their runs are in `runs.ts`, their turns in `turns.ts`. */
+import { AachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
+import type { AgentId, ProjectId, SessionId } from '#contract/ids.ts';
+import type { ROUTES } from '#contract/routes.ts';
+import { coveredBy, updateCoverage } from './coverage.ts';
+import type { SessionRow } from './database/schema.ts';
+import type { Tx, View } from './database/store.ts';
+import { agentFacts, readableProjects, sessionFacts, sessionsWithNames, teamFacts } from './facts.ts';
+import { hidden, person, type Reading, type Writing } from './request.ts';
+import { sessionsOf, wholeSession } from './session-view.ts';
+import { createSignal, partyOf, signalOf } from './signals.ts';
+import { turnsOf } from './turns.ts';
+
+export const createSession: Writing<typeof ROUTES.createSession> = async (tx, { actor, body, ask }) => {
+  const { agent, resource } = await agentFacts(tx, actor, body.agentId);
+  ask(resource);
+  const team = await teamFacts(tx, actor, body.teamId);
+  if (team.resource.role === null) throw hidden('team');
+  const dm = await dmOf(tx, agent.id);
+  const projects = body.projects ?? [];
+  await checkCoverage(tx, agent.id, team.team.slug, body.teamId, projects, dm);
+  const session: SessionRow = {
+    id: newId<SessionId>(),
+    agent_id: agent.id,
+    team_id: body.teamId,
+    name: body.name ?? null,
+    state: 'stopped',
+    activity: null,
+    coverage_mode: body.projects === undefined ? 'auto' : 'explicit',
+    parent_id: null,
+    forked_from_id: null,
+    created_at: tx.now,
+    updated_at: tx.now,
+  };
+  await tx.q.insertInto('sessions').values(session).execute();
+  if (projects.length > 0) {
+    await tx.q
+      .insertInto('coverage')
+      .values([...new Set(projects)].map((project_id) => ({ session_id: session.id, project_id })))
+      .execute();
+  }
+  if (body.text !== undefined) {
+    const owner = person(actor);
+    await createSignal(tx, {
+      kind: 'session_start',
+      sender: partyOf('user', owner.id, owner.name),
+      recipient: partyOf('agent', agent.id, agent.name),
+      sessionId: session.id,
+      projectId: projects[0] ?? dm,
+      hop: 0,
+      text: body.text,
+    });
+  }
+  await updateCoverage(tx, [agent.id], [session.id]);
+  return { session: await wholeSession(tx, session.id) };
+};
+
+async function dmOf({ q }: View, agentId: AgentId): Promise<ProjectId> {
+  return (await q.selectFrom('projects').select('id').where('agent_id', '=', agentId).executeTakeFirstOrThrow()).id;
+}
+
+/** A session serves projects of its team that its agent is in, or the dm. */
+async function checkCoverage(
+  { q }: View,
+  agentId: AgentId,
+  team: string,
+  teamId: SessionRow['team_id'],
+  projects: readonly ProjectId[],
+  dm: ProjectId,
+): Promise<void> {
+  if (projects.length === 0) return;
+  const joined = await q
+    .selectFrom('project_members')
+    .innerJoin('projects', 'projects.id', 'project_members.project_id')
+    .select('projects.id')
+    .where('project_members.party_id', '=', agentId)
+    .where('projects.team_id', '=', teamId)
+    .where('projects.id', 'in', projects)
+    .execute();
+  const known = new Set([dm, ...joined.map(({ id }) => id)]);
+  if (projects.every((id) => known.has(id))) return;
+  throw new AachatError('NOT_FOUND', `The agent is not in all of these projects of ${team}.`, {
+    hint: 'Add it first: `aachat project assign <project> --agent <agent>`.',
+  });
+}
+
+export const listSessions: Reading<typeof ROUTES.listSessions> = async (view, { actor, query, ask }) => {
+  ask({ kind: 'own' });
+  const { agentId, teamId, projectId, state, limit, offset } = query;
+  const reader = person(actor);
+  const readable = new Set((await readableProjects(view, actor)).map(({ id }) => id));
+  const covering = (projects: readonly ProjectId[]) =>
+    view.q.selectFrom('coverage').select('session_id').where('project_id', 'in', projects);
+  const rows = await sessionsWithNames(view)
+    .where((eb) =>
+      eb.or([
+        eb('agents.owner_id', '=', reader.id),
+        ...(readable.size === 0 ? [] : [eb('sessions.id', 'in', covering([...readable]))]),
+      ]),
+    )
+    .$if(agentId !== undefined, (qb) => qb.where('sessions.agent_id', '=', agentId as AgentId))
+    .$if(teamId !== undefined, (qb) => qb.where('sessions.team_id', '=', teamId as SessionRow['team_id']))
+    .$if(projectId !== undefined, (qb) => qb.where('sessions.id', 'in', covering([projectId as ProjectId])))
+    .$if(state !== undefined, (qb) => qb.where('sessions.state', '=', state as SessionRow['state']))
+    .$if(projectId !== undefined && !readable.has(projectId as ProjectId), (qb) =>
+      qb.where('agents.owner_id', '=', reader.id),
+    )
+    .orderBy('sessions.updated_at', 'desc')
+    .orderBy('sessions.id', 'desc')
+    .offset(offset)
+    .limit(limit + 1)
+    .execute();
+  const sessions = await sessionsOf(
+    view,
+    rows.slice(0, limit),
+    (session, project) => session.owner_id === reader.id || readable.has(project),
+  );
+  return { sessions, hasMore: rows.length > limit };
+};
+
+/** How much of its past a session shows. */
+const SHOWN_TURNS = 50;
+const SHOWN_SIGNALS = 100;
+
+export const getSession: Reading<typeof ROUTES.getSession> = async (view, { actor, params, ask }) => {
+  const { session: row, resource } = await sessionFacts(view, actor, params.sessionId);
+  ask(resource);
+  const whole = resource.owned || actor.kind === 'session';
+  const readable = new Set((await readableProjects(view, actor)).map(({ id }) => id));
+  const [session] = await sessionsOf(view, [row], (_, project) => whole || readable.has(project));
+  if (session === undefined) throw hidden('session');
+  const turns = await turnsOf(view, row.id, SHOWN_TURNS);
+  const signals = await view.q
+    .selectFrom('signals')
+    .selectAll()
+    .where((eb) =>
+      eb.or([
+        eb('session_id', '=', row.id),
+        eb('turn_id', 'in', view.q.selectFrom('turns').select('turns.id').where('turns.session_id', '=', row.id)),
+      ]),
+    )
+    // Others see of it what they sent themselves.
+    .$if(!whole, (qb) => qb.where('sender_id', '=', person(actor).id))
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(SHOWN_SIGNALS)
+    .execute();
+  return {
+    session,
+    turns: turns.filter((turn) => whole || readable.has(turn.projectId)),
+    signals: signals.map(signalOf).reverse(),
+  };
+};
+
+export const listSignals: Reading<typeof ROUTES.listSignals> = async (view, { actor, params, ask }) => {
+  const { session, resource } = await sessionFacts(view, actor, params.sessionId);
+  ask(resource);
+  const covered = [...(await coveredBy(view, session.id))];
+  const rows = await view.q
+    .selectFrom('signals')
+    .leftJoin('sessions as addressed', 'addressed.id', 'signals.session_id')
+    .selectAll('signals')
+    .where('signals.recipient_id', '=', session.agent_id)
+    .where('signals.state', '=', 'queued')
+    .where((eb) =>
+      eb.or([
+        eb('signals.session_id', '=', session.id),
+        // What was for a session that no longer lives is for whoever covers the project now.
+        ...(covered.length === 0
+          ? []
+          : [
+              eb.and([
+                eb('signals.kind', 'in', ['mention', 'dm']),
+                eb('signals.project_id', 'in', covered),
+                eb.or([eb('signals.session_id', 'is', null), eb('addressed.state', '=', 'stopped')]),
+              ]),
+            ]),
+      ]),
+    )
+    .orderBy('signals.created_at')
+    .orderBy('signals.id')
+    .execute();
+  return { signals: rows.map(signalOf) };
+};
+
+export const signalSession: Writing<typeof ROUTES.signalSession> = async (tx, { actor, params, body, ask }) => {
+  const { session, resource } = await sessionFacts(tx, actor, params.sessionId);
+  ask(resource);
+  const owner = person(actor);
+  const prompt = body.kind === 'prompt';
+  // A session at rest has nothing to cancel or stop; a prompt waits for it.
+  const late = !prompt && session.state === 'stopped';
+  const signal = await createSignal(tx, {
+    kind: body.kind,
+    state: late ? 'expired' : 'queued',
+    sender: partyOf('user', owner.id, owner.name),
+    recipient: partyOf('agent', session.agent_id, session.agent),
+    sessionId: session.id,
+    projectId: prompt ? await promptProject(tx, session) : null,
+    hop: 0,
+    ...(body.kind === 'prompt' ? { text: body.text } : {}),
+  });
+  return { signal };
+};
+
+/** Where a prompt to the session itself belongs: where it worked last, else the first project it covers, else the dm. */
+async function promptProject(tx: Tx, session: SessionRow): Promise<ProjectId> {
+  const covered = await coveredBy(tx, session.id);
+  const last = await tx.q
+    .selectFrom('turns')
+    .select('project_id')
+    .where('session_id', '=', session.id)
+    .orderBy('started_at', 'desc')
+    .executeTakeFirst();
+  if (last !== undefined && covered.has(last.project_id)) return last.project_id;
+  const dm = await dmOf(tx, session.agent_id);
+  return [...covered].sort().find((id) => id !== dm) ?? dm;
+}
