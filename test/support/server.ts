@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import { newId } from '#base/id.ts';
-import { silentLog } from '#base/log.ts';
+import { createLog } from '#base/log.ts';
 import { type DownFrame, DownFrame as DownFrameSchema, EVENT_SOCKET_PATH } from '#contract/frames.ts';
 import type { StreamId } from '#contract/ids.ts';
 import { errorFromBody, type Route, type RouteInput, type RouteReply, routePath } from '#contract/route.ts';
@@ -54,6 +54,9 @@ export function caller(url: string, token: string | undefined): Caller {
   };
 }
 
+/** A test says nothing unless the server has a bug. */
+const failureLog = createLog({ level: 'error', write: (line) => void process.stderr.write(line) });
+
 export interface TestServer extends AsyncDisposable {
   readonly url: string;
   readonly dataDir: string;
@@ -73,7 +76,7 @@ export interface Person extends Caller {
 export async function testServer(options: Partial<ServerOptions> = {}): Promise<TestServer> {
   const dir = await tempDir();
   const dataDir = options.dataDir ?? join(dir.path, 'server');
-  const server = await startServer({ log: silentLog, version: '0.0.0-test', ...options, dataDir });
+  const server = await startServer({ log: failureLog, version: '0.0.0-test', ...options, dataDir });
   const { operatorToken } = ServerFile.parse(JSON.parse(await readFile(join(dataDir, 'server.json'), 'utf8')));
   const anonymous = caller(server.url, undefined);
   const operator = caller(server.url, operatorToken);

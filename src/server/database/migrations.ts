@@ -85,7 +85,7 @@ const MIGRATIONS: readonly Migration[] = [
         id text primary key, kind text not null, state text not null, sender_kind text not null,
         sender_id text not null, sender_name text not null, recipient_kind text not null, recipient_id text not null,
         recipient_name text not null, session_id text references sessions, project_id text references projects,
-        message_id text references messages, turn_id text, hop ${int} not null, text text, created_at text not null)`,
+        message_id text, turn_id text, hop ${int} not null, text text, created_at text not null)`,
       `create unique index signals_message on signals (message_id, recipient_id) where message_id is not null`,
       `create index signals_recipient on signals (recipient_id, state)`,
       `create index signals_session on signals (session_id, state)`,

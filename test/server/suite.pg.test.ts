@@ -1,0 +1,55 @@
+/** The promises of the platform, over a real PostgreSQL, and what only several processes on one database show. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ROUTES } from '#contract/routes.ts';
+import { eventually } from '../support/eventually.ts';
+import { type TestPostgres, testPostgres } from '../support/postgres.ts';
+import { caller, testServer, testSocket } from '../support/server.ts';
+import { createProject, createTeam, send } from '../support/team.ts';
+import { serverSuite } from './suite/all.ts';
+import { eventsOf, subscribe } from './suite/fixture.ts';
+
+let postgres: TestPostgres | undefined;
+beforeAll(async () => {
+  postgres = await testPostgres();
+});
+afterAll(() => postgres?.[Symbol.asyncDispose]());
+
+const database = (): Promise<string> => {
+  if (postgres === undefined) throw new Error('PostgreSQL is not there.');
+  return postgres.database();
+};
+
+serverSuite('postgres', async (options) => testServer({ ...options, databaseUrl: await database() }));
+
+test('two servers on one database trust the same logins and carry each other’s events', async () => {
+  const databaseUrl = await database();
+  await using first = await testServer({ databaseUrl });
+  await using second = await testServer({ databaseUrl });
+  const alice = await first.login('alice');
+  const there = caller(second.url, alice.token);
+  const team = await createTeam(there, 'acme');
+  const project = await createProject(alice, team, 'launch');
+  await using socket = await testSocket(second.url, alice.token);
+  await subscribe(socket, project.id, 0);
+  const writers = [alice, there].flatMap((who) => [who, who]);
+  await Promise.all(
+    writers.map(async (who, writer) => {
+      for (let n = 0; n < 20; n += 1) await send(who, project, `${writer}:${n}`);
+    }),
+  );
+  const said = () => eventsOf(socket, project.id).filter(({ type }) => type === 'message.created');
+  await eventually('the events of both arrive', () => said().length >= 80);
+  const { messages } = await alice.call(ROUTES.listMessages, {
+    params: { projectId: project.id },
+    query: { after: 0, limit: 200 },
+  });
+  expect(said().map(({ seq }) => seq)).toEqual(messages.map(({ seq }) => seq));
+});
+
+test('a second server does not offer a bootstrap code once somebody is there', async () => {
+  const databaseUrl = await database();
+  await using first = await testServer({ databaseUrl });
+  await first.login('alice');
+  await using second = await testServer({ databaseUrl });
+  expect(await second.anonymous.call(ROUTES.getInfo, {})).toMatchObject({ fresh: false });
+});

@@ -1,0 +1,15 @@
+/** What the platform promises, whatever database is below: both engines pass the same suite. */
+import { eventSuite } from './events.ts';
+import type { Open } from './fixture.ts';
+import { loginSuite } from './login.ts';
+import { sessionSuite } from './sessions.ts';
+import { talkSuite } from './talk.ts';
+import { turnSuite } from './turns.ts';
+
+export function serverSuite(engine: string, open: Open): void {
+  loginSuite(engine, open);
+  talkSuite(engine, open);
+  sessionSuite(engine, open);
+  turnSuite(engine, open);
+  eventSuite(engine, open);
+}

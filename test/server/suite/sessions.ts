@@ -1,0 +1,124 @@
+/** Sessions: what they cover, and which run may speak for them. */
+import { describe, expect, test } from 'vitest';
+import { ROUTES } from '#contract/routes.ts';
+import { clientId } from '../../support/server.ts';
+import {
+  addMachine,
+  createProject,
+  dmOf,
+  joinProject,
+  leaveProject,
+  liveSession,
+  openRun,
+  planSession,
+  send,
+  startTurn,
+  waiting,
+} from '../../support/team.ts';
+import { crew, movableClock, type Open } from './fixture.ts';
+
+const MINUTE = 60_000;
+
+export function sessionSuite(engine: string, open: Open): void {
+  describe(`${engine}: sessions`, () => {
+    test('a session covers the projects of its team that the agent is in, and follows changes', async () => {
+      await using it = await crew(open);
+      const { session } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      const dm = await dmOf(it.alice, it.agent);
+      const covered = async () =>
+        (await it.alice.call(ROUTES.getSession, { params: { sessionId: session.id } })).session.projects
+          .map(({ name }) => name)
+          .sort();
+      expect(session.state).toBe('running');
+      expect(await covered()).toEqual([dm.name, 'launch']);
+      const second = await createProject(it.alice, it.team, 'second');
+      await joinProject(it.alice, second, 'helper');
+      expect(await covered()).toEqual([dm.name, 'launch', 'second']);
+      await leaveProject(it.alice, it.project, 'helper');
+      expect(await covered()).toEqual([dm.name, 'second']);
+    });
+
+    test('the dm is on exactly one live session: that of the personal team, else the oldest', async () => {
+      await using it = await crew(open);
+      const { teams } = await it.alice.call(ROUTES.listTeams, {});
+      const personal = teams.find(({ kind }) => kind === 'personal');
+      if (personal === undefined) throw new Error('no personal team');
+      const first = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      const holders = async () => {
+        const { sessions } = await it.alice.call(ROUTES.listSessions, {});
+        return sessions
+          .filter(({ projects }) => projects.some(({ name }) => name.startsWith('dm:')))
+          .map(({ id }) => id);
+      };
+      expect(await holders()).toEqual([first.session.id]);
+      const second = await liveSession(it.server, it.alice, it.agent, personal, it.machine);
+      expect(await holders()).toEqual([second.session.id]);
+      await it.alice.call(ROUTES.endRun, { params: { runId: second.run.id }, body: { reason: 'stopped' } });
+      expect(await holders()).toEqual([first.session.id]);
+    });
+
+    test('a newer run takes over; the older one and its token are told that they are stale', async () => {
+      await using it = await crew(open);
+      const old = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      const run = await openRun(it.alice, old.session, it.machine);
+      expect(run.epoch).toBe(2);
+      const activity = { params: { runId: old.run.id }, body: { activity: 'working' } } as const;
+      await expect(it.alice.call(ROUTES.setActivity, activity)).rejects.toMatchObject({ code: 'STALE_RUN' });
+      await expect(send(old.agent, it.project, 'late')).rejects.toMatchObject({ code: 'STALE_RUN' });
+      const beat = { params: { machineId: it.machine }, body: { runs: [old.run.id, run.id] } };
+      expect(await it.alice.call(ROUTES.heartbeat, beat)).toEqual({ stale: [old.run.id] });
+    });
+
+    test('another machine is refused by name until the first was silent for two minutes', async () => {
+      const { clock, advance } = movableClock();
+      await using it = await crew(open, { clock });
+      const first = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      const desktop = await addMachine(it.alice, 'desktop');
+      for (const session of [first.session, await planSession(it.alice, it.agent, it.team)]) {
+        await expect(openRun(it.alice, session, desktop)).rejects.toMatchObject({
+          code: 'CONFLICT',
+          message: expect.stringContaining('laptop'),
+        });
+      }
+      advance(2 * MINUTE + 1000);
+      const { sessions } = await it.alice.call(ROUTES.listSessions, { query: { projectId: it.project.id } });
+      expect(sessions.find(({ id }) => id === first.session.id)).toMatchObject({
+        state: 'stopped',
+        run: { reason: 'lost' },
+      });
+      const run = await openRun(it.alice, first.session, desktop);
+      expect(run).toMatchObject({ epoch: 2, machine: 'desktop' });
+    });
+
+    test('a machine that was only asleep goes on with its run', async () => {
+      const { clock, advance } = movableClock();
+      await using it = await crew(open, { clock });
+      const { session, run } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      advance(5 * MINUTE);
+      const beat = { params: { machineId: it.machine }, body: { runs: [run.id] } };
+      expect(await it.alice.call(ROUTES.heartbeat, beat)).toEqual({ stale: [] });
+      expect((await it.alice.call(ROUTES.getSession, { params: { sessionId: session.id } })).session).toMatchObject({
+        state: 'running',
+        run: { id: run.id, reason: null },
+      });
+    });
+
+    test('ending a run interrupts its turn and expires what nobody took; saying it again changes nothing', async () => {
+      await using it = await crew(open);
+      const { session, run } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      await send(it.alice, it.project, '@helper go');
+      const turn = await startTurn(it.alice, run, it.project, await waiting(it.alice, session));
+      const { signal } = await it.alice.call(ROUTES.signalSession, {
+        params: { sessionId: session.id },
+        body: { clientId: clientId(), kind: 'stop' },
+      });
+      const end = { params: { runId: run.id }, body: { reason: 'stopped' } } as const;
+      const ended = await it.alice.call(ROUTES.endRun, end);
+      expect(ended.session).toMatchObject({ state: 'stopped', run: { reason: 'stopped' } });
+      expect(await it.alice.call(ROUTES.endRun, end)).toEqual(ended);
+      const { turns, signals } = await it.alice.call(ROUTES.getSession, { params: { sessionId: session.id } });
+      expect(turns).toMatchObject([{ id: turn.id, state: 'interrupted' }]);
+      expect(signals.find(({ id }) => id === signal.id)).toMatchObject({ state: 'expired' });
+    });
+  });
+}
