@@ -1,0 +1,154 @@
+/** `aachat agent …`: makes and looks after agents. */
+import { join } from 'node:path';
+import { AachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
+import { type CommandContext, whoAmI } from '#cli/context.ts';
+import { plain, table } from '#cli/output.ts';
+import type { HttpClient } from '#client/http.ts';
+import type { Agent, Team } from '#contract/entities.ts';
+import { shortId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { createAgent } from '#runtime/agent-create.ts';
+import { POLICIES } from '#runtime/claude.ts';
+import { saveRepo } from '#runtime/save.ts';
+import { localAgentRepo } from '#runtime/workspace.ts';
+import { toPolicy } from './up.ts';
+
+/** `aachat agent create <name>` */
+export async function create(
+  context: CommandContext,
+  args: { readonly name: string; readonly description: string; readonly repo?: string },
+): Promise<void> {
+  const { home, skillsDir, signal, output } = context;
+  const connection = await context.connect();
+  const owner = (await whoAmI(connection, signal)).login;
+  // A full name of one's own is as good as its first part.
+  const base = args.name.endsWith(`.${owner}`) ? args.name.slice(0, -owner.length - 1) : args.name;
+  const made = await createAgent(
+    { home, http: connection.http, owner, skillsDir, signal },
+    { base, description: plain(args.description), repo: args.repo, clientId: newId() },
+  );
+  output.result(
+    made,
+    `Agent ${made.agent.name}: ${made.dir}\nNext: aachat project assign <project> --agent ${base}, then aachat up`,
+  );
+}
+
+type Placed = Agent & { readonly teams: readonly Team[] };
+
+/** `aachat agent list [--all]` */
+export async function list(context: CommandContext, args: { readonly all: boolean }): Promise<void> {
+  const { http } = await context.connect();
+  const scope = args.all || context.inSession ? 'visible' : 'mine';
+  const { agents } = await http.call(ROUTES.listAgents, { query: { scope } }, context.signal);
+  const rows = agents.map(({ name, teams }) => [name, teams.map(({ slug }) => slug).join(', ') || 'in no project yet']);
+  context.output.result(
+    { agents },
+    rows.length === 0 ? 'No agents yet. Make one: aachat agent create <name>' : table(rows),
+  );
+}
+
+/** `aachat agent show <agent>` */
+export async function show(context: CommandContext, args: { readonly agent: string }): Promise<void> {
+  const { home, config, signal, output } = context;
+  const { http } = await context.connect();
+  const agent = await findAgent(context, http, args.agent);
+  const { sessions } = await http.call(ROUTES.listSessions, { query: { agentId: agent.id, limit: 20 } }, signal);
+  const policy = toPolicy(config.get(`agents.${agent.name}.policy`)?.value);
+  const repo = agent.repo ?? localAgentRepo(home, agent.name);
+  const facts = [
+    ['name', agent.name],
+    ['repo', repo],
+    ...(context.inSession
+      ? []
+      : [
+          ['folder', join(home.agents, agent.name)],
+          ['policy', policy],
+        ]),
+    ['teams', agent.teams.map(({ slug }) => slug).join(', ') || '-'],
+    ...sessions.map(({ id, state, activity, team }) => [
+      'session',
+      `${shortId(id)}  ${activity?.replaceAll('_', ' ') ?? state}  ${team}`,
+    ]),
+  ];
+  output.result({ agent, sessions, ...(context.inSession ? {} : { policy }) }, table(facts));
+}
+
+/** `aachat agent save [agent] [-m <text>]`: in a session without a name, the agent itself. */
+export async function save(
+  context: CommandContext,
+  args: { readonly agent: string | undefined; readonly message: string },
+): Promise<void> {
+  const { env, home, signal, output, inSession } = context;
+  let name = env['AA_AGENT'];
+  let dir = env['AA_AGENT_DIR'];
+  if (!inSession) {
+    if (args.agent === undefined)
+      throw new AachatError('USAGE', 'Which agent?', { hint: 'aachat agent save <agent> -m "<what changed>"' });
+    const { http } = await context.connect();
+    name = (await findAgent(context, http, args.agent)).name;
+    dir = join(home.agents, name);
+  } else if (args.agent !== undefined && args.agent !== name && args.agent !== name?.split('.')[0]) {
+    throw new AachatError('FORBIDDEN', 'A session saves its own agent only.', {
+      hint: 'aachat agent save -m "<what changed>"',
+    });
+  }
+  if (name === undefined || dir === undefined) {
+    throw new AachatError('USAGE', 'AA_AGENT and AA_AGENT_DIR are not set.', {
+      hint: 'Run it as the session was started.',
+    });
+  }
+  const saved = await saveRepo(dir, { message: args.message, author: { name, email: 'noreply@aachat' }, signal });
+  const files = saved.files.length === 1 ? saved.files[0] : `${saved.files.length} files`;
+  const text = saved.committed
+    ? `Saved ${files} as ${saved.commit}.`
+    : saved.pushed
+      ? `Published ${saved.commit}.`
+      : 'There is nothing to save.';
+  output.result(saved, text);
+}
+
+/** `aachat agent policy <agent> [policy]` */
+export async function policy(
+  context: CommandContext,
+  args: { readonly agent: string; readonly policy: string | undefined },
+): Promise<void> {
+  const { config, output } = context;
+  const { http } = await context.connect();
+  const { name } = await findAgent(context, http, args.agent);
+  const key = `agents.${name}.policy`;
+  if (args.policy === undefined) {
+    const current = toPolicy(config.get(key)?.value);
+    output.result({ agent: name, policy: current }, `${name}: ${current}`);
+    return;
+  }
+  const chosen = POLICIES.find((known) => known === args.policy);
+  if (chosen === undefined)
+    throw new AachatError('USAGE', `"${args.policy}" is no policy.`, { hint: `Policies: ${POLICIES.join(', ')}.` });
+  await config.set(key, chosen);
+  output.result({ agent: name, policy: chosen }, `${name}: ${chosen}, from its next start on.`);
+}
+
+/** One of the caller's agents (in a session: one that it can see), by full or bare name. */
+export async function findAgent(context: CommandContext, http: HttpClient, name: string): Promise<Placed> {
+  const scope = context.inSession ? 'visible' : 'mine';
+  const { agents } = await http.call(ROUTES.listAgents, { query: { scope } }, context.signal);
+  const plainName = name.replace(/^@/, '');
+  const found = agents.filter((agent) => agent.name === plainName || agent.name.split('.')[0] === plainName);
+  const [only, ...others] = found;
+  if (only !== undefined && others.length === 0) return only;
+  if (only !== undefined) {
+    throw new AachatError(
+      'AMBIGUOUS_NAME',
+      `Several agents are called ${plainName}: ${found.map((agent) => agent.name).join(', ')}.`,
+      {
+        hint: 'Give the full name.',
+      },
+    );
+  }
+  const known =
+    agents.length === 0 ? 'There are none yet.' : `There are: ${agents.map((agent) => agent.name).join(', ')}.`;
+  throw new AachatError('NOT_FOUND', `No agent of yours is called ${plainName}. ${known}`, {
+    hint: 'Make one with `aachat agent create <name>`.',
+  });
+}

@@ -1,0 +1,133 @@
+/** `aachat auth …`: who is logged in, and where. */
+import { createInterface } from 'node:readline/promises';
+import { AachatError } from '#base/errors.ts';
+import { type CommandContext, isInSession } from '#cli/context.ts';
+import { findLocalServer } from '#cli/platform.ts';
+import { createAuth } from '#client/auth.ts';
+import { createHttpClient } from '#client/http.ts';
+import { Login } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+
+/** `aachat auth login [--server <url>] [--code <code>] [--login <login>]` */
+export async function login(
+  context: CommandContext,
+  args: { readonly server?: string; readonly code?: string; readonly login?: string },
+): Promise<void> {
+  const { home, config, output, signal } = context;
+  if (args.login !== undefined && !Login.safeParse(args.login).success) {
+    throw new AachatError('USAGE', `"${args.login}" is no login: small letters, digits and \`-\`, at most 39 of them.`);
+  }
+  const address = args.server ?? config.get('server')?.value;
+  if (address === undefined) {
+    await localLogin(context, args.code, args.login);
+    return;
+  }
+  const url = parseAddress(address);
+  const http = createHttpClient({ baseUrl: url, token: async () => undefined });
+  await http.call(ROUTES.getInfo, {}, signal);
+  const code = args.code ?? (await askCode(context));
+  const user = await createAuth({ baseUrl: url, dir: home.tokens }).login(code, args.login);
+  // One server per home: what was said here before belongs to the other one.
+  if (args.server !== undefined) await config.set('server', url.origin);
+  output.result({ user, server: url.origin }, `You are ${user.login} at ${url.origin}.`);
+}
+
+/** At the embedded platform: whoever can read its data may log in as its one person. */
+async function localLogin(context: CommandContext, code: string | undefined, name: string | undefined): Promise<void> {
+  const { home, output, signal } = context;
+  if (code === undefined) {
+    const auth = createAuth({ baseUrl: new URL('http://127.0.0.1'), dir: home.tokens });
+    if (!(await auth.isLoggedIn())) {
+      const server = await findLocalServer(home);
+      const fresh = server === undefined || (await info(server.url, signal)).fresh;
+      if (!fresh) {
+        throw new AachatError('USAGE', 'A one-time code is needed.', {
+          hint: 'Run `aachat server invite <your login>` here, then `aachat auth login --code <code>`.',
+        });
+      }
+    }
+    const { http } = await context.connect();
+    const me = await http.call(ROUTES.getMe, {}, signal);
+    output.result(me, `You are ${me.kind === 'user' ? me.user.login : me.agent.name}.`);
+    return;
+  }
+  const server = await findLocalServer(home);
+  if (server === undefined) {
+    throw new AachatError('SERVER_UNREACHABLE', 'No server runs on the data of this home.', {
+      hint: 'Name one with --server, or run `aachat server start`.',
+    });
+  }
+  const user = await createAuth({ baseUrl: new URL(server.url), dir: home.tokens }).login(code, name);
+  output.result({ user, server: server.url }, `You are ${user.login}.`);
+}
+
+/** `aachat auth logout` */
+export async function logout(context: CommandContext): Promise<void> {
+  const { home, config, output } = context;
+  const address = config.get('server')?.value ?? (await findLocalServer(home))?.url;
+  const auth = createAuth({ baseUrl: new URL(address ?? 'http://127.0.0.1:9'), dir: home.tokens });
+  const wasIn = await auth.isLoggedIn();
+  const heard = await auth.logout();
+  const where = heard
+    ? 'here and at the server'
+    : 'here; the server could not be told, its login ends by itself in 30 days';
+  output.result({ loggedOut: wasIn, revoked: heard }, wasIn ? `Logged out ${where}.` : 'You were not logged in.');
+}
+
+/** `aachat auth status`; starts nothing. */
+export async function status(context: CommandContext): Promise<void> {
+  const { home, config, output, env, signal } = context;
+  const configured = config.get('server');
+  const address = configured?.value ?? (await findLocalServer(home))?.url;
+  if (address === undefined) {
+    output.result(
+      { server: null, user: null },
+      'The embedded platform does not run. The next command that needs it starts it.',
+    );
+    return;
+  }
+  const url = new URL(address);
+  const auth = createAuth({ baseUrl: url, dir: home.tokens, fixedToken: env['AACHAT_TOKEN'] });
+  if (isInSession(env) || !(await auth.isLoggedIn())) {
+    output.result({ server: url.origin, user: null }, `Not logged in at ${url.origin}. Run \`aachat auth login\`.`);
+    return;
+  }
+  const http = createHttpClient({ baseUrl: url, token: (how) => auth.accessToken(how) });
+  const me = await http.call(ROUTES.getMe, {}, signal);
+  const name = me.kind === 'user' ? me.user.login : me.agent.name;
+  output.result(
+    { server: url.origin, origin: configured?.origin ?? 'embedded', me },
+    `${name} at ${url.origin} (${configured?.origin ?? 'embedded platform'}).`,
+  );
+}
+
+async function info(url: string, signal: AbortSignal) {
+  return await createHttpClient({ baseUrl: new URL(url), token: async () => undefined }).call(
+    ROUTES.getInfo,
+    {},
+    signal,
+  );
+}
+
+function parseAddress(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '') return new URL(url.origin);
+  throw new AachatError('USAGE', `"${text}" is no address of a server.`, {
+    hint: 'aachat auth login --server https://chat.example.org',
+  });
+}
+
+/** Asked for, so that it does not stay in the history of the shell. */
+async function askCode({ stdin, stdout, signal }: CommandContext): Promise<string> {
+  if (stdin.isTTY !== true) {
+    throw new AachatError('USAGE', 'A one-time code is needed.', {
+      hint: 'Ask for one (`aachat server invite`), then give it with --code.',
+    });
+  }
+  const lines = createInterface({ input: stdin, output: stdout });
+  try {
+    return (await lines.question('One-time code: ', { signal })).trim();
+  } finally {
+    lines.close();
+  }
+}

@@ -1,0 +1,38 @@
+/** `aachat config …`: settings of this home. */
+import { AachatError } from '#base/errors.ts';
+import { SETTINGS } from '#cli/config.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { table } from '#cli/output.ts';
+
+/** `aachat config list` */
+export async function list(context: CommandContext): Promise<void> {
+  const settings = Object.entries(SETTINGS).map(([key, { what }]) => {
+    const found = context.config.get(key);
+    return { key, value: found?.value ?? null, origin: found?.origin ?? 'default', what };
+  });
+  const rows = settings.map(({ key, value, origin, what }) => [key, value ?? '-', origin, what]);
+  context.output.result({ settings }, table(rows));
+}
+
+/** `aachat config set <key> <value>`, `aachat config unset <key>` */
+export async function set(
+  context: CommandContext,
+  args: { readonly key: string; readonly value: string | undefined },
+): Promise<void> {
+  const { key, value } = args;
+  if (!(key in SETTINGS)) {
+    throw new AachatError('USAGE', `There is no setting called "${key}".`, {
+      hint: `Settings: ${Object.keys(SETTINGS).join(', ')}.`,
+    });
+  }
+  if (key === 'server' && value !== undefined && !/^https?:\/\/\S+$/.test(value)) {
+    throw new AachatError('USAGE', `"${value}" is no address of a server.`, {
+      hint: 'aachat config set server https://chat.example.org',
+    });
+  }
+  await context.config.set(key, value);
+  context.output.result(
+    { key, value: value ?? null },
+    value === undefined ? `${key} is unset.` : `${key} is ${value}.`,
+  );
+}

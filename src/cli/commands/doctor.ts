@@ -1,0 +1,28 @@
+/** `aachat doctor`: looks for what is missing or left over. Starts nothing. */
+import { AachatError } from '#base/errors.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { type DoctorOptions, examine, type Finding, mend } from '#runtime/doctor.ts';
+
+/** `aachat doctor [--fix]`. @throws AachatError `CONFLICT` if something is wrong, after saying what */
+export async function doctor(context: CommandContext, args: { readonly fix: boolean }): Promise<void> {
+  const { home, config, env, selfCommand, output } = context;
+  const options: DoctorOptions = {
+    home,
+    server: config.get('server')?.value,
+    path: env['PATH'] ?? '',
+    programSetting: config.get('agent')?.value,
+    selfCommand,
+  };
+  const mended = args.fix ? await mend(options) : [];
+  const findings = await examine(options);
+  output.result({ findings, mended }, [...mended, ...findings.map((finding) => line(context, finding))].join('\n'));
+  const wrong = findings.filter(({ state }) => state === 'wrong');
+  if (wrong.length === 0 || output.isJson) return;
+  throw new AachatError('CONFLICT', `${wrong.length} of ${findings.length} checks found something wrong.`);
+}
+
+function line({ output }: CommandContext, { name, state, message, hint }: Finding): string {
+  const { green, yellow, red, dim } = output.paint;
+  const mark = { ok: green('ok   '), note: yellow('note '), wrong: red('wrong') }[state];
+  return `${mark}  ${name.padEnd(14)} ${message}${hint === undefined ? '' : `\n${' '.repeat(22)}${dim(hint)}`}`;
+}

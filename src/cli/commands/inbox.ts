@@ -1,0 +1,83 @@
+/** `aachat inbox`, `mentions`, `find`: messages across projects. */
+import { AachatError } from '#base/errors.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { resolve, showMessages } from '#cli/messages.ts';
+import type { Message } from '#contract/entities.ts';
+import { MessageId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+
+/** `aachat inbox` */
+export async function inbox(
+  context: CommandContext,
+  args: { readonly limit: number; readonly mark?: boolean },
+): Promise<void> {
+  const { http } = await context.connect();
+  const { projects } = await http.call(ROUTES.getInbox, { query: { limit: args.limit } }, context.signal);
+  if (args.mark === true) {
+    for (const { project, messages } of projects) {
+      const seq = messages.at(-1)?.seq;
+      if (seq !== undefined)
+        await http.call(ROUTES.markRead, { params: { projectId: project.id }, body: { seq } }, context.signal);
+    }
+  }
+  const { bold } = context.output.paint;
+  const text = projects.map(({ project, unread, hasMention, messages }) => {
+    const more =
+      unread > messages.length ? `\n  … ${unread - messages.length} more: aachat project read ${project.name}` : '';
+    return `${bold(`${project.team}/${project.name}`)}  ${unread} unread${hasMention ? ', mentions you' : ''}\n${showMessages(context, messages)}${more}`;
+  });
+  context.output.result({ projects }, projects.length === 0 ? 'Nothing is unread.' : text.join('\n\n'));
+}
+
+interface Search {
+  readonly project?: string;
+  readonly team?: string;
+  readonly limit: number;
+  readonly before?: string;
+}
+
+/** `aachat mentions` */
+export async function mentions(context: CommandContext, args: Search): Promise<void> {
+  const { http } = await context.connect();
+  const query = await searchQuery(context, args);
+  show(context, await http.call(ROUTES.listMentions, { query }, context.signal), 'Nobody mentioned you.');
+}
+
+/** `aachat find <words...>` */
+export async function find(
+  context: CommandContext,
+  args: Search & { readonly words: readonly string[]; readonly by?: string },
+): Promise<void> {
+  const { http } = await context.connect();
+  const by = args.by === undefined ? {} : { by: args.by.replace(/^@/, '') };
+  const query = { ...(await searchQuery(context, args)), ...by, q: args.words.join(' ') };
+  show(context, await http.call(ROUTES.find, { query }, context.signal), 'No message has all of these words.');
+}
+
+async function searchQuery(context: CommandContext, args: Search) {
+  const { http } = await context.connect();
+  const project = args.project === undefined ? undefined : (await resolve(context, http, args.project, args.team)).id;
+  return {
+    limit: args.limit,
+    ...(project === undefined ? {} : { project }),
+    ...(args.before === undefined ? {} : { before: fullId(args.before) }),
+  };
+}
+
+function fullId(text: string): MessageId {
+  const parsed = MessageId.safeParse(text.toLowerCase());
+  if (parsed.success) return parsed.data;
+  throw new AachatError('USAGE', `--before takes the full id of a message; "${text}" is none.`, {
+    hint: '`--json` shows full ids.',
+  });
+}
+
+function show(
+  context: CommandContext,
+  found: { readonly messages: readonly Message[]; readonly hasMore: boolean },
+  empty: string,
+): void {
+  const { messages, hasMore } = found;
+  const more = hasMore ? `\n(older ones: --before ${messages.at(-1)?.id ?? ''})` : '';
+  context.output.result(found, messages.length === 0 ? empty : `${showMessages(context, messages)}${more}`);
+}

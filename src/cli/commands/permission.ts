@@ -1,0 +1,65 @@
+/** `aachat permission …`: answers what agents of the running `up` ask. */
+import { AachatError } from '#base/errors.ts';
+import { readPidFile } from '#base/pid-file.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { clockTime, plain, table } from '#cli/output.ts';
+import { CONTROL_ROUTES, type PendingPermission } from '#contract/control.ts';
+import { matchId, shortId } from '#contract/ids.ts';
+import { openControlClient } from '#runtime/control.ts';
+import { UpFile } from '#runtime/supervisor.ts';
+
+/** `aachat permission list` */
+export async function list(context: CommandContext): Promise<void> {
+  await using up = await running(context);
+  const { permissions } = await up.call(CONTROL_ROUTES.getStatus, {}, context.signal);
+  const text = permissions.length === 0 ? 'Nothing waits for an answer.' : table(permissions.map(row));
+  context.output.result({ permissions }, text);
+}
+
+/** `aachat permission allow | deny <request>` */
+export async function answer(
+  context: CommandContext,
+  args: { readonly id: string; readonly allow: boolean },
+): Promise<void> {
+  await using up = await running(context);
+  const { permissions } = await up.call(CONTROL_ROUTES.getStatus, {}, context.signal);
+  const [found, ...others] = matchId(args.id, permissions);
+  if (found === undefined) {
+    throw new AachatError('NOT_FOUND', `No request ${args.id} waits: it was answered, expired, or its turn ended.`, {
+      hint: 'Run `aachat permission list` to see what waits.',
+    });
+  }
+  if (others.length > 0) {
+    const all = [found, ...others].map(({ id }) => shortId(id)).join(', ');
+    throw new AachatError('AMBIGUOUS_NAME', `Several requests match ${args.id}: ${all}.`, {
+      hint: 'Give more digits.',
+    });
+  }
+  const params = { permissionId: found.id };
+  const { outcome, permission } = await up.call(
+    CONTROL_ROUTES.answerPermission,
+    { params, body: { allow: args.allow } },
+    context.signal,
+  );
+  context.output.result(
+    { outcome, permission },
+    `${outcome === 'allowed' ? 'Allowed' : 'Denied'}: ${plain(permission.title)}`,
+  );
+}
+
+const row = ({ id, agent, askedAt, title, toolKind }: PendingPermission): readonly string[] => [
+  shortId(id),
+  agent,
+  clockTime(askedAt),
+  toolKind,
+  plain(title).replace(/\s+/g, ' ').slice(0, 200),
+];
+
+async function running({ home }: CommandContext) {
+  if ((await readPidFile(home.upFile, UpFile)) === undefined) {
+    throw new AachatError('NOT_FOUND', 'aachat up does not run here, so no agent can ask.', {
+      hint: 'Start it with `aachat up`.',
+    });
+  }
+  return openControlClient(home.controlSocket);
+}

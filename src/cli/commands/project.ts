@@ -1,0 +1,191 @@
+/** `aachat project …`: read and write in projects. */
+import { AachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
+import { type CommandContext, whoAmI } from '#cli/context.ts';
+import { messageText, resolve, resolveMessageId, showMessages } from '#cli/messages.ts';
+import { plain, table } from '#cli/output.ts';
+import type { Connection } from '#cli/platform.ts';
+import { type Member, ProjectRole, ProjectStatus, type Team } from '#contract/entities.ts';
+import { ProjectSlug, shortId, TeamSlug } from '#contract/ids.ts';
+import { explainIssues } from '#contract/route.ts';
+import { ROUTES } from '#contract/routes.ts';
+
+interface Named {
+  readonly name: string;
+  readonly team?: string | undefined;
+}
+
+/** `aachat project list` */
+export async function list(
+  context: CommandContext,
+  args: { readonly team?: string; readonly status: string; readonly limit: number },
+): Promise<void> {
+  const status =
+    args.status === 'all'
+      ? args.status
+      : parse(ProjectStatus, args.status, '--status is one of active, planning, completed, archived, all.');
+  const team = args.team === undefined ? {} : { team: parse(TeamSlug, args.team) };
+  const { http } = await context.connect();
+  const { projects, hasMore } = await http.call(
+    ROUTES.listProjects,
+    { query: { ...team, status, limit: args.limit } },
+    context.signal,
+  );
+  const rows = projects.map(({ name, team: slug, kind, status: state, description }) => [
+    name,
+    slug,
+    kind === 'project' ? state : kind,
+    plain(description).split('\n')[0] ?? '',
+  ]);
+  const more = hasMore ? '\nThere are more: raise --limit.' : '';
+  const empty = 'No projects yet. Start one with `aachat project create <name>`.';
+  context.output.result({ projects, hasMore }, rows.length === 0 ? empty : `${table(rows)}${more}`);
+}
+
+/** `aachat project create <name>` */
+export async function create(
+  context: CommandContext,
+  args: { readonly name: string; readonly description: string; readonly team?: string },
+): Promise<void> {
+  const name = parse(ProjectSlug, args.name);
+  const connection = await context.connect();
+  const team = await findTeam(context, connection, args.team ?? context.config.get('team')?.value);
+  const body = { clientId: newId(), name, description: args.description };
+  const { project } = await connection.http.call(
+    ROUTES.createProject,
+    { params: { teamId: team.id }, body },
+    context.signal,
+  );
+  context.output.result(
+    { project },
+    `Project ${project.name} in team ${project.team}.\nNext: aachat project assign ${project.name} --agent <agent>`,
+  );
+}
+
+/** `aachat project read <project>` */
+export async function read(
+  context: CommandContext,
+  args: Named & { readonly limit: number; readonly before?: number; readonly peek?: boolean },
+): Promise<void> {
+  const { http } = await context.connect();
+  const project = await resolve(context, http, args.name, args.team);
+  const query = { limit: args.limit, ...(args.before === undefined ? {} : { before: args.before }) };
+  const params = { projectId: project.id };
+  const { messages, hasMore, readSeq } = await http.call(ROUTES.listMessages, { params, query }, context.signal);
+  const last = messages.at(-1)?.seq ?? 0;
+  if (args.peek !== true && last > readSeq)
+    await http.call(ROUTES.markRead, { params, body: { seq: last } }, context.signal);
+  const lines = [
+    ...(hasMore ? [`(older ones: --before ${messages[0]?.seq ?? 0})`] : []),
+    showMessages(context, messages),
+    ...(project.loopStoppedAt === null
+      ? []
+      : [`(agents reached the limit of ${project.hopLimit} answers to each other; say something to let them go on)`]),
+  ];
+  context.output.result(
+    { project, messages, hasMore },
+    messages.length === 0 ? `Nothing was said in ${project.name} yet.` : lines.join('\n'),
+  );
+}
+
+/** `aachat project send <project> <text...>` */
+export async function send(
+  context: CommandContext,
+  args: Named & {
+    readonly text: readonly string[];
+    readonly stdin?: boolean;
+    readonly via?: string;
+    readonly replyTo?: string;
+  },
+): Promise<void> {
+  const body = await messageText(context, args.text, args.stdin === true);
+  const { http } = await context.connect();
+  const project = await resolve(context, http, args.name, args.team);
+  const replyTo =
+    args.replyTo === undefined ? {} : { replyTo: await resolveMessageId(context, http, project.id, args.replyTo) };
+  const via = args.via === undefined ? {} : { via: args.via };
+  const { message } = await http.call(
+    ROUTES.sendMessage,
+    { params: { projectId: project.id }, body: { clientId: newId(), body, ...via, ...replyTo } },
+    context.signal,
+  );
+  const woken = message.mentions.map(({ name }) => `@${name}`).join(' ');
+  context.output.result(
+    { message },
+    `Sent ${shortId(message.id)} to ${project.name}${woken === '' ? '' : ` (mentions ${woken})`}.`,
+  );
+}
+
+/** `aachat project members <project>` */
+export async function members(context: CommandContext, args: Named): Promise<void> {
+  const { http } = await context.connect();
+  const project = await resolve(context, http, args.name, args.team);
+  const { members: all } = await http.call(ROUTES.listMembers, { params: { projectId: project.id } }, context.signal);
+  context.output.result({ project, members: all }, table(all.map(memberRow)));
+}
+
+const memberRow = ({ party, role, sessions }: Member): readonly string[] => {
+  const live = sessions.map(
+    ({ id, state, activity }) => `${activity?.replaceAll('_', ' ') ?? state} sid=${shortId(id)}`,
+  );
+  return [
+    party.name,
+    party.kind === 'user' ? (role ?? '') : 'agent',
+    live.join(', ') || (party.kind === 'agent' ? 'not up' : ''),
+  ];
+};
+
+type MemberArgs = Named & { readonly member: string | undefined; readonly role?: string | undefined };
+
+/** `aachat project assign <project> <name>` */
+export async function assign(context: CommandContext, args: MemberArgs): Promise<void> {
+  const name = memberName(args);
+  const role =
+    args.role === undefined
+      ? {}
+      : { role: parse(ProjectRole, args.role, '--role is one of admin, collaborator, viewer.') };
+  const { http } = await context.connect();
+  const project = await resolve(context, http, args.name, args.team);
+  const body = { clientId: newId(), name, ...role };
+  const { member } = await http.call(ROUTES.addMember, { params: { projectId: project.id }, body }, context.signal);
+  context.output.result({ project, member }, `${member.party.name} is in ${project.name}.`);
+}
+
+/** `aachat project unassign <project> <name>` */
+export async function unassign(context: CommandContext, args: MemberArgs): Promise<void> {
+  const body = { clientId: newId(), name: memberName(args) };
+  const { http } = await context.connect();
+  const project = await resolve(context, http, args.name, args.team);
+  const { member } = await http.call(ROUTES.removeMember, { params: { projectId: project.id }, body }, context.signal);
+  context.output.result({ project, member }, `${member.party.name} is no longer in ${project.name}.`);
+}
+
+function memberName({ member }: MemberArgs): string {
+  if (member !== undefined) return member.replace(/^@/, '');
+  throw new AachatError('USAGE', 'Whom? Name an agent or a person.', {
+    hint: 'aachat project assign launch --agent ada',
+  });
+}
+
+/** The team of a name; without one the personal team. */
+async function findTeam(context: CommandContext, connection: Connection, slug: string | undefined): Promise<Team> {
+  const { teams } = await connection.http.call(ROUTES.listTeams, {}, context.signal);
+  const wanted = slug ?? `~${(await whoAmI(connection, context.signal)).login}`;
+  const team = teams.find((candidate) => candidate.slug === wanted);
+  if (team !== undefined) return team;
+  throw new AachatError('NOT_FOUND', `You are in no team called ${wanted}.`, {
+    hint: `Your teams: ${teams.map((candidate) => candidate.slug).join(', ')}.`,
+  });
+}
+
+type Schema<T> = {
+  safeParse(
+    value: unknown,
+  ): { success: true; data: T } | { success: false; error: Parameters<typeof explainIssues>[0] };
+};
+
+function parse<T>(schema: Schema<T>, value: string, message?: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new AachatError('USAGE', message ?? `"${value}" does not fit: ${explainIssues(parsed.error)}`);
+}

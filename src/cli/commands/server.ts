@@ -1,0 +1,130 @@
+/** `aachat server …`: the platform itself. The only door from the commands into the server's house. */
+import { join } from 'node:path';
+import { aborted } from '#base/async.ts';
+import { AachatError, isAachatError } from '#base/errors.ts';
+import { createLog, fileWriter } from '#base/log.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { endLocalServer, findLocalServer, type LocalServer, startLocalServer } from '#cli/platform.ts';
+import { createHttpClient } from '#client/http.ts';
+import { Login } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { ownedSessions } from './down.ts';
+
+interface Listen {
+  readonly port?: number;
+  readonly host?: string;
+}
+
+/** `aachat server start` */
+export async function start(context: CommandContext, args: Listen & { readonly foreground?: boolean }): Promise<void> {
+  if (args.foreground === true) {
+    await run(context, args);
+    return;
+  }
+  const flags = [
+    ...(args.port === undefined ? [] : ['--port', String(args.port)]),
+    ...(args.host === undefined ? [] : ['--host', args.host]),
+  ];
+  const { server, started } = await startLocalServer(context, flags);
+  const { url, pid } = server;
+  if (!started) {
+    throw new AachatError('CONFLICT', `A server already runs on this data: pid ${pid}, ${url}.`, {
+      hint: 'Run `aachat server status` to see it, or `aachat server stop` first.',
+    });
+  }
+  context.output.result({ url, pid }, `The platform runs at ${url} (pid ${pid}).\n\`aachat server stop\` ends it.`);
+}
+
+/** The server itself, in this process, until it is asked to end or has been idle. */
+export async function run(context: CommandContext, args: Listen & { readonly idle?: number }): Promise<void> {
+  const { home, env, version, signal, output } = context;
+  const { startServer } = await import('#server/main.ts');
+  const databaseUrl = env['DATABASE_URL'];
+  await using server = await startServer({
+    dataDir: home.server,
+    version,
+    log: createLog({ write: fileWriter(join(home.server, 'server.log')) }),
+    ...(databaseUrl === undefined ? {} : { databaseUrl }),
+    ...(args.host === undefined ? {} : { host: args.host }),
+    ...(args.port === undefined ? {} : { port: args.port }),
+    ...(args.idle === undefined ? {} : { idleMs: args.idle * 1000 }),
+  });
+  output.note(`The platform runs at ${server.url}. Ctrl+C ends it.`);
+  await Promise.race([server.closed, aborted(signal)]);
+}
+
+/** `aachat server status` */
+export async function status(context: CommandContext): Promise<void> {
+  const server = await findLocalServer(context.home);
+  if (server === undefined) {
+    context.output.result(
+      { running: false },
+      'No server runs on the data of this home. Commands start one when they need it.',
+    );
+    return;
+  }
+  const { url, pid } = server;
+  const facts = await operator(server).call(ROUTES.getServerStatus, {}, context.signal);
+  const { engine, users, sockets, startedAt, version } = facts;
+  context.output.result(
+    { running: true, url, pid, ...facts },
+    `${url}  pid ${pid}  version ${version}  ${engine}  since ${startedAt}\n${users} users, ${sockets} connections`,
+  );
+}
+
+/** `aachat server stop` */
+export async function stop(context: CommandContext, args: { readonly yes: boolean }): Promise<void> {
+  const server = await findLocalServer(context.home);
+  if (server === undefined) {
+    context.output.result({ stopped: false }, 'No server runs on the data of this home.');
+    return;
+  }
+  const sessions = await ownedSessions(context.home);
+  if (sessions.length > 0 && !args.yes) {
+    throw new AachatError('CONFLICT', `Sessions use this server: ${sessions.join(', ')}.`, {
+      hint: 'Run `aachat down` first, or `aachat server stop --yes`.',
+    });
+  }
+  if (!(await endLocalServer(server))) {
+    throw new AachatError('TIMEOUT', `The server (pid ${server.pid}) has not ended within 15 s.`, {
+      hint: 'Look into its log, then try again.',
+    });
+  }
+  context.output.result({ stopped: true }, 'The server has ended.');
+}
+
+/** `aachat server invite [login]` */
+export async function invite(context: CommandContext, args: { readonly login: string | undefined }): Promise<void> {
+  if (args.login !== undefined && !Login.safeParse(args.login).success) {
+    throw new AachatError('USAGE', `"${args.login}" is no login: small letters, digits and \`-\`, at most 39 of them.`);
+  }
+  const server = await findLocalServer(context.home);
+  if (server === undefined) {
+    throw new AachatError('SERVER_UNREACHABLE', 'No server runs on the data of this home.', {
+      hint: 'Run `aachat server start` first.',
+    });
+  }
+  const body = args.login === undefined ? {} : { login: args.login };
+  const { code, expiresAt } = await operator(server).call(ROUTES.createInvite, { body }, context.signal);
+  context.output.result(
+    { code, expiresAt, server: server.url },
+    `Code: ${code} (until ${expiresAt}, for one login)\nThere: aachat auth login --server ${server.url} --code ${code}`,
+  );
+}
+
+function operator(server: LocalServer) {
+  const http = createHttpClient({ baseUrl: new URL(server.url), token: async () => server.operatorToken });
+  return {
+    call: (async (route, input, signal) => {
+      try {
+        return await http.call(route, input, signal);
+      } catch (thrown) {
+        if (!isAachatError(thrown, 'UNAUTHORIZED')) throw thrown;
+        throw new AachatError('CONFLICT', `Another program answers at ${server.url}.`, {
+          hint: 'Run `aachat doctor --fix`.',
+          cause: thrown,
+        });
+      }
+    }) as typeof http.call,
+  };
+}

@@ -1,0 +1,104 @@
+/** `aachat session log`: what a session did on this machine. Read from its files; nothing of it is at the server. */
+import { readdir } from 'node:fs/promises';
+import { AachatError, isSystemError } from '#base/errors.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { clockTime, plain } from '#cli/output.ts';
+import { matchId, SessionId, shortId } from '#contract/ids.ts';
+import { type LogLine, readEventLog } from '#runtime/event-log.ts';
+import type { Home } from '#runtime/home.ts';
+
+/** `aachat session log <session> [--limit <count>]` */
+export async function log(
+  context: CommandContext,
+  args: { readonly session: string; readonly limit: number },
+): Promise<void> {
+  const { home, output } = context;
+  const id = await findLocal(home, args.session);
+  const lines = (await readEventLog(home.session(id).log)).slice(-args.limit);
+  output.result({ sessionId: id, lines }, lines.flatMap(show).join('\n') || 'Nothing is in the log yet.');
+}
+
+async function findLocal(home: Home, text: string): Promise<string> {
+  const ids = (await localSessions(home)).map((id) => ({ id }));
+  const [found, ...others] = matchId(text, ids);
+  if (found === undefined) {
+    throw new AachatError('NOT_FOUND', `No session ${text} has run on this machine.`, {
+      hint: 'Run `aachat session list` to see the ids.',
+    });
+  }
+  if (others.length === 0) return found.id;
+  throw new AachatError(
+    'AMBIGUOUS_NAME',
+    `Several sessions match ${text}: ${[found, ...others].map(({ id }) => shortId(id)).join(', ')}.`,
+  );
+}
+
+async function localSessions(home: Home): Promise<readonly string[]> {
+  try {
+    return (await readdir(home.sessions)).filter((name) => SessionId.safeParse(name).success);
+  } catch (thrown) {
+    if (isSystemError(thrown, 'ENOENT')) return [];
+    throw thrown;
+  }
+}
+
+function show(line: LogLine): readonly string[] {
+  const at = clockTime(line.at);
+  const say = (text: string) => [`${at}  ${plain(text)}`];
+  switch (line.type) {
+    case 'run.started':
+      return say(`— run ${line.epoch} —`);
+    case 'agent.opened':
+      return say(`agent: ${line.program}, conversation ${line.opened}`);
+    case 'turn.prompted':
+      return say(`turn ${shortId(line.turnId)}\n${indent(line.prompt)}`);
+    case 'turn.held':
+      return say(`turn ${shortId(line.turnId)} was broken off: ${line.cause}`);
+    case 'turn.finished':
+      return say(`turn ${shortId(line.turnId)} ${line.outcome.state} (${line.outcome.stopReason})`);
+    case 'turn.posted':
+      return say(`posted as message ${shortId(line.messageId)}`);
+    case 'permission.asked':
+      return say(`asks: ${line.title}`);
+    case 'permission.answered':
+      return say(`answer: ${line.outcome}`);
+    case 'problem':
+      return say(`! ${line.message}`);
+    case 'run.ended':
+      return say(`— ended: ${line.reason} —`);
+    case 'update':
+      return update(line.update).flatMap(say);
+    default:
+      return [];
+  }
+}
+
+interface Update {
+  readonly sessionUpdate?: string;
+  readonly text?: string;
+  readonly title?: string;
+  readonly status?: string;
+}
+
+function update(value: unknown): readonly string[] {
+  const { sessionUpdate, text = '', title, status } = value as Update;
+  switch (sessionUpdate) {
+    case 'agent_message_chunk':
+      return [`says:\n${indent(text)}`];
+    case 'agent_thought_chunk':
+      return [`thinks:\n${indent(text)}`];
+    case 'tool_call':
+      return [`tool: ${title ?? '?'}`];
+    case 'tool_call_update':
+      return status === 'completed' || status === 'failed' ? [`tool ${status}`] : [];
+    default:
+      return [];
+  }
+}
+
+const indent = (text: string): string =>
+  text
+    .trim()
+    .split('\n')
+    .map((row) => `      ${row}`)
+    .join('\n');

@@ -1,0 +1,185 @@
+/** `aachat session …`: sessions as the server knows them. */
+import { AachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
+import { readPidFile } from '#base/pid-file.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { compact } from '#cli/live-view.ts';
+import { messageText, resolve } from '#cli/messages.ts';
+import { clockTime, plain, table } from '#cli/output.ts';
+import type { HttpClient } from '#client/http.ts';
+import { type Session, SessionState, type Turn } from '#contract/entities.ts';
+import { matchId, SessionId, shortId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { UpFile } from '#runtime/supervisor.ts';
+import { findAgent } from './agent.ts';
+
+/** `aachat session list` */
+export async function list(
+  context: CommandContext,
+  args: {
+    readonly project?: string;
+    readonly team?: string;
+    readonly agent?: string;
+    readonly state?: string;
+    readonly limit: number;
+  },
+): Promise<void> {
+  const { http } = await context.connect();
+  const state = args.state === undefined ? {} : { state: parseState(args.state) };
+  const project =
+    args.project === undefined ? {} : { projectId: (await resolve(context, http, args.project, args.team)).id };
+  const agent = args.agent === undefined ? {} : { agentId: (await findAgent(context, http, args.agent)).id };
+  const query = { limit: args.limit, ...state, ...project, ...agent };
+  const { sessions, hasMore } = await http.call(ROUTES.listSessions, { query }, context.signal);
+  const more = hasMore ? '\nThere are more: raise --limit.' : '';
+  const text =
+    sessions.length === 0
+      ? 'No sessions. `aachat up` starts those of your agents.'
+      : `${table(sessions.map(row))}${more}`;
+  context.output.result({ sessions, hasMore }, text);
+}
+
+const row = ({ id, agent, team, state, activity, name, projects, updatedAt }: Session): readonly string[] => [
+  shortId(id),
+  agent,
+  team,
+  activity?.replaceAll('_', ' ') ?? state,
+  clockTime(updatedAt),
+  name ?? projects.map((project) => project.name).join(', '),
+];
+
+/** `aachat session show <session>` */
+export async function show(context: CommandContext, args: { readonly session: string }): Promise<void> {
+  const { http } = await context.connect();
+  const { id } = await findSession(context, http, args.session);
+  const found = await http.call(ROUTES.getSession, { params: { sessionId: id } }, context.signal);
+  const { session, turns, signals } = found;
+  const { run } = session;
+  const facts = [
+    ['session', session.id],
+    ['agent', session.agent],
+    ['team', session.team],
+    ['state', session.activity?.replaceAll('_', ' ') ?? session.state],
+    ['projects', session.projects.map(({ name }) => name).join(', ') || '-'],
+    ...(run === null
+      ? []
+      : [
+          [
+            'run',
+            `${run.epoch} on ${plain(run.machine)} since ${clockTime(run.startedAt)}${run.reason === null ? '' : `, ended: ${run.reason}`}`,
+          ],
+        ]),
+    ...(signals.length === 0
+      ? []
+      : [['waiting', `${signals.filter(({ state }) => state === 'queued').length} signals`]]),
+  ];
+  const history = turns.map(turnRow);
+  context.output.result(found, `${table(facts)}${history.length === 0 ? '' : `\n\n${table(history)}`}`);
+}
+
+const turnRow = ({ id, startedAt, state, stopReason, counters, hop }: Turn): readonly string[] => [
+  `turn ${shortId(id)}`,
+  clockTime(startedAt),
+  stopReason === null || stopReason === 'end_turn' ? state : `${state} (${stopReason})`,
+  `hop ${hop}`,
+  counters === null ? '' : `${compact(counters.inputTokens + counters.outputTokens)} tokens`,
+];
+
+/** `aachat session run <agent> <text...> [--project <project>…]` */
+export async function run(
+  context: CommandContext,
+  args: {
+    readonly agent: string;
+    readonly text: readonly string[];
+    readonly project: readonly string[];
+    readonly team?: string;
+    readonly name?: string;
+  },
+): Promise<void> {
+  const { signal, home, output } = context;
+  const text = await messageText(context, args.text, false);
+  const { http } = await context.connect();
+  const agent = await findAgent(context, http, args.agent);
+  const projects = await Promise.all(args.project.map((name) => resolve(context, http, name, args.team)));
+  const teams = new Set(projects.map(({ teamId }) => teamId));
+  if (teams.size > 1)
+    throw new AachatError('USAGE', 'A session works in one team; these projects are of several.', {
+      hint: 'Start one session for each team.',
+    });
+  const teamId = projects[0]?.teamId ?? agent.teams[0]?.id ?? (await personalTeam(context, http));
+  const body = {
+    clientId: newId(),
+    agentId: agent.id,
+    teamId,
+    text,
+    ...(projects.length === 0 ? {} : { projects: projects.map(({ id }) => id) }),
+    ...(args.name === undefined ? {} : { name: args.name }),
+  };
+  const { session } = await http.call(ROUTES.createSession, { body }, signal);
+  const runs = (await readPidFile(home.upFile, UpFile)) !== undefined;
+  const when = runs ? 'It is starting.' : 'It starts with the next `aachat up`.';
+  output.result({ session, starts: runs }, `Session ${shortId(session.id)} of ${session.agent}. ${when}`);
+}
+
+async function personalTeam(context: CommandContext, http: HttpClient): Promise<Session['teamId']> {
+  const { teams } = await http.call(ROUTES.listTeams, {}, context.signal);
+  const own = teams.find(({ kind }) => kind === 'personal');
+  if (own === undefined) throw new AachatError('NOT_FOUND', 'You have no personal team.');
+  return own.id;
+}
+
+/** `aachat session send <session> <text...>` */
+export async function send(
+  context: CommandContext,
+  args: { readonly session: string; readonly text: readonly string[] },
+): Promise<void> {
+  const text = await messageText(context, args.text, false);
+  await speak(context, args.session, { kind: 'prompt', text }, 'Sent to');
+}
+
+/** `aachat session cancel <session>` */
+export const cancel = (context: CommandContext, args: { readonly session: string }): Promise<void> =>
+  speak(context, args.session, { kind: 'cancel' }, 'Asked to cancel:');
+
+/** `aachat session stop <session>` */
+export const stop = (context: CommandContext, args: { readonly session: string }): Promise<void> =>
+  speak(context, args.session, { kind: 'stop' }, 'Asked to stop:');
+
+async function speak(
+  context: CommandContext,
+  text: string,
+  what: { readonly kind: 'prompt'; readonly text: string } | { readonly kind: 'cancel' | 'stop' },
+  said: string,
+): Promise<void> {
+  const { http } = await context.connect();
+  const session = await findSession(context, http, text);
+  if (session.state === 'stopped' && what.kind !== 'prompt') {
+    throw new AachatError('CONFLICT', `Session ${shortId(session.id)} of ${session.agent} does not run.`, {
+      hint: 'Run `aachat session list --state running`.',
+    });
+  }
+  const body = { clientId: newId(), ...what };
+  const { signal } = await http.call(ROUTES.signalSession, { params: { sessionId: session.id }, body }, context.signal);
+  const later = session.state === 'stopped' ? ' It reads it when it runs again.' : '';
+  context.output.result({ signal }, `${said} session ${shortId(session.id)} of ${session.agent}.${later}`);
+}
+
+function parseState(text: string): SessionState {
+  const parsed = SessionState.safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new AachatError('USAGE', '--state is one of starting, running, stopped.');
+}
+
+/** Finds a session by its id in any form. Short forms are looked for among the newest 200. */
+export async function findSession(context: CommandContext, http: HttpClient, text: string): Promise<Session> {
+  const full = SessionId.safeParse(text.toLowerCase());
+  if (full.success)
+    return (await http.call(ROUTES.getSession, { params: { sessionId: full.data } }, context.signal)).session;
+  const { sessions } = await http.call(ROUTES.listSessions, { query: { limit: 200 } }, context.signal);
+  const [found, ...others] = matchId(text, sessions);
+  if (found === undefined)
+    throw new AachatError('NOT_FOUND', `No session ${text}.`, { hint: 'Run `aachat session list` to see the ids.' });
+  if (others.length === 0) return found;
+  const all = [found, ...others].map((session) => `${shortId(session.id)} (${session.agent})`).join(', ');
+  throw new AachatError('AMBIGUOUS_NAME', `Several sessions match ${text}: ${all}.`, { hint: 'Give more digits.' });
+}

@@ -1,0 +1,60 @@
+/** `aachat status`: what runs here. Starts nothing. */
+import { isAachatError } from '#base/errors.ts';
+import { readPidFile } from '#base/pid-file.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { liveBlock } from '#cli/live-view.ts';
+import { findLocalServer } from '#cli/platform.ts';
+import { createHttpClient } from '#client/http.ts';
+import { CONTROL_ROUTES } from '#contract/control.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { openControlClient } from '#runtime/control.ts';
+import { listLeases } from '#runtime/lease.ts';
+import { UpFile } from '#runtime/supervisor.ts';
+
+export async function status(context: CommandContext): Promise<void> {
+  const { output, stdout } = context;
+  const [server, up, leftovers] = await Promise.all([serverState(context), upState(context), orphans(context)]);
+  const { dim, green, yellow, red } = output.paint;
+  const paint = { dim, good: green, busy: yellow, bad: red };
+  const lines = [
+    server.url === null
+      ? 'Server: the embedded platform does not run; it starts when needed.'
+      : `Server: ${server.url} ${server.answers ? `(version ${server.version})` : red('does not answer')}`,
+    up === null
+      ? 'Sessions: aachat up does not run here.'
+      : `Sessions: aachat up runs, pid ${up.pid}, since ${up.startedAt}${up.connected ? '' : red(', not connected')}`,
+    ...(up === null ? [] : [liveBlock({ ...up, connected: true }, paint, stdout.columns ?? 200)]),
+    ...(leftovers === 0 ? [] : [red(`${leftovers} agent processes outlived their launcher: aachat doctor --fix`)]),
+  ];
+  output.result({ server, up, leftovers }, lines.filter((line) => line !== '').join('\n'));
+}
+
+async function serverState({ home, config, signal }: CommandContext) {
+  const url = config.get('server')?.value ?? (await findLocalServer(home))?.url ?? null;
+  if (url === null) return { url, answers: false, version: null };
+  const http = createHttpClient({ baseUrl: new URL(url), token: async () => undefined, timeoutMs: 5_000 });
+  try {
+    const { version } = await http.call(ROUTES.getInfo, {}, signal);
+    return { url, answers: true, version };
+  } catch (thrown) {
+    if (isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) return { url, answers: false, version: null };
+    throw thrown;
+  }
+}
+
+async function upState({ home, signal }: CommandContext) {
+  const holder = await readPidFile(home.upFile, UpFile);
+  if (holder === undefined) return null;
+  await using up = openControlClient(home.controlSocket);
+  try {
+    return await up.call(CONTROL_ROUTES.getStatus, {}, signal);
+  } catch (thrown) {
+    if (!isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) throw thrown;
+    const { pid, since, server } = holder;
+    return { pid, startedAt: since, server, connected: false, sessions: [], permissions: [] };
+  }
+}
+
+async function orphans({ home }: CommandContext): Promise<number> {
+  return (await listLeases(home.leases)).filter(({ ownerRuns }) => !ownerRuns).length;
+}

@@ -1,0 +1,192 @@
+/** `aachat up`: brings the agents of this person up, and shows them until it is stopped. */
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { AachatError, isAachatError } from '#base/errors.ts';
+import { ensureDir, PRIVATE_FILE, readIfExists } from '#base/fs.ts';
+import { createLog, fileWriter } from '#base/log.ts';
+import { readPidFile } from '#base/pid-file.ts';
+import { sleep } from '#base/time.ts';
+import { type CommandContext, whoAmI } from '#cli/context.ts';
+import { sessionLine } from '#cli/live-view.ts';
+import type { Connection } from '#cli/platform.ts';
+import { openScreen, type Screen } from '#cli/up-screen.ts';
+import { CONTROL_ROUTES, type LiveSession, type PendingPermission } from '#contract/control.ts';
+import { POLICIES, type Policy } from '#runtime/claude.ts';
+import { openControlClient } from '#runtime/control.ts';
+import { thisMachine } from '#runtime/machine.ts';
+import { startUp, type Up, type UpChange, UpFile } from '#runtime/supervisor.ts';
+
+export interface UpArgs {
+  readonly agent: readonly string[];
+  readonly team: string | undefined;
+  readonly detach: boolean;
+  /** `claude`, `scripted`, or a command line; undefined: as configured. */
+  readonly program: string | undefined;
+}
+
+/** `aachat up [--agent <name>…] [--team <team>] [--detach] [--json]` */
+export async function up(context: CommandContext, args: UpArgs): Promise<void> {
+  if (args.detach) await detach(context, args);
+  else await foreground(context, args);
+}
+
+async function foreground(context: CommandContext, args: UpArgs): Promise<void> {
+  const { output, onInterrupt, stdout, stdin } = context;
+  const connection = await context.connect();
+  let screen: Screen | undefined;
+  const running = await openUp(context, connection, args, (change) => {
+    if (change.kind === 'loop-stopped') {
+      const { name, hopLimit } = change.project;
+      const text = `Agents in ${name} answered each other ${hopLimit} times: they are stopped until a person says something.`;
+      screen?.say(text, { project: name });
+    } else screen?.update();
+  });
+  let interrupts = 0;
+  const interrupt = () => {
+    interrupts += 1;
+    if (interrupts === 1) screen?.say('Stopping … (Ctrl+C again stops without waiting for turns)');
+    void running.stop(interrupts > 1);
+  };
+  const forget = onInterrupt(interrupt);
+  const { dim, green, yellow, red } = output.paint;
+  screen = openScreen({
+    stdout,
+    stdin,
+    json: output.isJson,
+    paint: { dim, good: green, busy: yellow, bad: red },
+    state: () => ({ sessions: running.sessions(), permissions: running.permissions(), connected: running.connected }),
+    onAnswer: (permission, allow) => answer(running, permission, allow),
+    onInterrupt: interrupt,
+  });
+  screen.update();
+  try {
+    await Promise.race([running.ready, running.closed]);
+    if (interrupts === 0) sayReady(screen, running);
+    await running.closed;
+  } finally {
+    screen.close();
+    forget();
+    for (const line of running.report().flatMap(({ kept }) => kept)) output.note(line);
+    await connection.release();
+  }
+}
+
+/** Everything that a running `up` needs, from what the command line, the settings and the server say. */
+export async function openUp(
+  context: CommandContext,
+  connection: Connection,
+  args: Pick<UpArgs, 'agent' | 'team' | 'program'>,
+  onChange: (change: UpChange) => void,
+): Promise<Up> {
+  const { home, config, env, selfCommand, skillsDir, signal } = context;
+  const { http, url, token } = connection;
+  return await startUp({
+    launcher: {
+      home,
+      machine: await thisMachine(home.machine),
+      serverUrl: url,
+      http,
+      owner: await whoAmI(connection, signal),
+      log: createLog({ write: fileWriter(home.upLog) }),
+      parentEnv: env,
+      selfCommand,
+      builtinSkills: skillsDir,
+      programSetting: args.program ?? config.get('agent')?.value,
+      policyOf: (agent) => toPolicy(config.get(`agents.${agent}.policy`)?.value),
+    },
+    token,
+    agents: args.agent,
+    team: args.team,
+    onChange,
+  });
+}
+
+/** A setting that nobody can read any more falls back to the policy that asks. */
+export const toPolicy = (value: string | undefined): Policy => POLICIES.find((policy) => policy === value) ?? 'ask';
+
+function sayReady(screen: Screen, running: Up): void {
+  const sessions = running.sessions();
+  const warnings = running
+    .report()
+    .flatMap(({ agent, warnings: lines, environment }) => [
+      ...lines.map((line) => `${agent}: ${line}`),
+      ...(environment.missing.length === 0
+        ? []
+        : [`${agent}: no value for ${environment.missing.join(', ')} (.state/env.toml)`]),
+    ]);
+  for (const warning of warnings) screen.say(warning, { warning: true });
+  if (sessions.length === 0) screen.say('You have no agents yet. Make one: aachat agent create <name>');
+  const failed = sessions.filter(({ phase }) => phase === 'failed').length;
+  const note = failed === 0 ? '' : ` ${failed} of ${sessions.length} sessions did not come up.`;
+  screen.say(`Ready (Ctrl+C stops everything).${note}`, { ready: true });
+}
+
+function answer(running: Up, permission: PendingPermission, allow: boolean): void {
+  try {
+    running.answer(permission.id, allow);
+  } catch (thrown) {
+    // Somebody else was quicker; the screen shows what is left.
+    if (!isAachatError(thrown, 'CONFLICT')) throw thrown;
+  }
+}
+
+/** Longer than any boot that still makes sense to wait for. */
+const DETACH_MS = 120_000;
+
+async function detach(context: CommandContext, args: UpArgs): Promise<void> {
+  const { home, selfCommand, env, output, signal } = context;
+  // Here, where a person reads what is said: the server is started, the login made.
+  await context.connect();
+  await ensureDir(home.run);
+  const printed = `${home.upLog}.out`;
+  const log = openSync(printed, 'w', PRIVATE_FILE);
+  const [file, ...self] = selfCommand;
+  const flags = [
+    ...args.agent.flatMap((name) => ['--agent', name]),
+    ...(args.team === undefined ? [] : ['--team', args.team]),
+    ...(args.program === undefined ? [] : ['--program', args.program]),
+  ];
+  const child = spawn(file, [...self, 'up', ...flags], { env, detached: true, stdio: ['ignore', log, log] });
+  closeSync(log);
+  child.unref();
+  let ended = false;
+  for (const event of ['exit', 'error']) child.once(event, () => (ended = true));
+  for (const end = Date.now() + DETACH_MS; Date.now() < end && !ended; await sleep(100, signal)) {
+    const sessions = await settledSessions(context, child.pid);
+    if (sessions === undefined) continue;
+    const lines = sessions.map((session) => sessionLine(session));
+    output.result(
+      { pid: child.pid, sessions },
+      [
+        ...lines,
+        `Runs in the background (pid ${child.pid}). \`aachat status\` shows it, \`aachat down\` stops it.`,
+      ].join('\n'),
+    );
+    return;
+  }
+  const words = ((await readIfExists(printed)) ?? '').trim().split('\n').slice(-2);
+  throw new AachatError(
+    'AGENT_FAILED',
+    ended ? `It ended at once: ${words.join(' ')}` : 'It did not come up within 2 minutes.',
+    {
+      hint: `Run \`aachat up\` to see why, or look into ${home.upLog}.`,
+    },
+  );
+}
+
+/** The sessions of the `up` with this pid, once none of them boots any more. */
+async function settledSessions(
+  { home }: CommandContext,
+  pid: number | undefined,
+): Promise<readonly LiveSession[] | undefined> {
+  const holder = await readPidFile(home.upFile, UpFile);
+  if (holder === undefined || holder.pid !== pid) return undefined;
+  await using up = openControlClient(home.controlSocket);
+  try {
+    const { sessions } = await up.call(CONTROL_ROUTES.getStatus, {});
+    return sessions.every(({ phase }) => phase !== 'booting') ? sessions : undefined;
+  } catch (thrown) {
+    if (isAachatError(thrown, 'SERVER_UNREACHABLE')) return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Settings: flags over environment over file over defaults; each value knows where it came from. The file is
+ * `.state/config.json` in the home.
+ */
+import { readIfExists } from '#base/fs.ts';
+
+/** Settings of the program; besides these there is `agents.<agent>.policy`. */
+export const SETTINGS = {
+  server: { env: 'AACHAT_SERVER', what: 'address of the server; unset: the embedded platform on this machine' },
+  team: { env: 'AACHAT_TEAM', what: 'team that names are looked up in first' },
+  agent: { env: 'AACHAT_AGENT', what: 'agent program: claude, scripted, or a command line' },
+} as const;
+
+export interface Setting {
+  readonly value: string;
+  readonly origin: 'environment' | 'file';
+}
+
+export interface Config {
+  get(key: string): Setting | undefined;
+  /** @param value undefined: forget it */
+  set(key: string, value: string | undefined): Promise<void>;
+}
+
+export async function openConfig(path: string, env: NodeJS.ProcessEnv): Promise<Config> {
+  // Most homes have no settings: the library, and what it loads, is only needed where there is a file.
+  const text = await readIfExists(path);
+  const open = async () => {
+    const { default: Conf } = await import('conf');
+    const slash = path.lastIndexOf('/');
+    return new Conf<Record<string, string>>({
+      cwd: path.slice(0, slash),
+      configName: path.slice(slash + 1).replace(/\.json$/, ''),
+      accessPropertiesByDotNotation: false,
+      configFileMode: 0o600,
+      clearInvalidConfig: false,
+    });
+  };
+  const store = text === undefined ? undefined : await open();
+  return {
+    get(key) {
+      const name = key in SETTINGS ? SETTINGS[key as keyof typeof SETTINGS].env : undefined;
+      const fromEnv = name === undefined ? undefined : env[name];
+      if (fromEnv) return { value: fromEnv, origin: 'environment' };
+      const value = store?.get(key);
+      return value === undefined ? undefined : { value, origin: 'file' };
+    },
+    async set(key, value) {
+      const target = store ?? (await open());
+      if (value === undefined) target.delete(key);
+      else target.set(key, value);
+    },
+  };
+}

@@ -1,0 +1,112 @@
+/** Commands that run things here: up, down, status, demo, doctor, permission. */
+import type { Command } from 'commander';
+import { type Act, collect, example } from './words.ts';
+
+export function declareRun(program: Command, act: Act): void {
+  program
+    .command('up')
+    .description('bring your agents up and keep them up; Ctrl+C stops everything')
+    .option('-a, --agent <agent>', 'only this agent; may be given more than once', collect, [])
+    .option('-t, --team <team>', 'only sessions in this team')
+    .option('--program <program>', 'agent program: claude, scripted, or a command line')
+    .option('-d, --detach', 'go on in the background; `aachat down` stops it')
+    .addHelpText('after', example('aachat up', 'aachat up --agent ada --detach'))
+    .action(
+      act(async (context, options: { agent: readonly string[]; team?: string; program?: string; detach?: boolean }) => {
+        const { up } = await import('#cli/commands/up.ts');
+        const { agent, team, program: chosen, detach = false } = options;
+        await up(context, { agent, team, program: chosen, detach });
+      }),
+    );
+
+  program
+    .command('down')
+    .description('stop the running `aachat up` and everything it started')
+    .option('-f, --force', 'do not wait for turns')
+    .option('-y, --yes', 'do not ask')
+    .addHelpText('after', example('aachat down'))
+    .action(
+      act(async (context, options: { force?: boolean; yes?: boolean }) => {
+        const { down } = await import('#cli/commands/down.ts');
+        await down(context, { force: options.force === true, yes: options.yes === true });
+      }),
+    );
+
+  program
+    .command('status')
+    .description('show what runs here: server, sessions, waiting questions')
+    .addHelpText('after', example('aachat status'))
+    .action(
+      act(
+        async (context) => {
+          const { status } = await import('#cli/commands/status.ts');
+          await status(context);
+        },
+        { reads: true },
+      ),
+    );
+
+  program
+    .command('demo')
+    .description('see the whole loop in a scratch folder: no key, no account')
+    .option('--claude', 'with Claude Code instead of the scripted agent; needs its login')
+    .option('--keep', 'keep the scratch folder')
+    .addHelpText('after', example('aachat demo'))
+    .action(
+      act(async (context, options: { claude?: boolean; keep?: boolean }) => {
+        const { demo } = await import('#cli/commands/demo.ts');
+        await demo(context, { claude: options.claude === true, keep: options.keep === true });
+      }),
+    );
+
+  program
+    .command('doctor')
+    .description('look for what is missing or left over')
+    .option('--fix', 'mend what a crash left behind')
+    .addHelpText('after', example('aachat doctor --fix'))
+    .action(
+      act(async (context, options: { fix?: boolean }) => {
+        const { doctor } = await import('#cli/commands/doctor.ts');
+        await doctor(context, { fix: options.fix === true });
+      }),
+    );
+
+  const permission = program.command('permission').description('answer what agents ask before they act');
+  permission
+    .command('list')
+    .description('show requests that wait')
+    .addHelpText('after', example('aachat permission list'))
+    .action(
+      act(
+        async (context) => {
+          const { list } = await import('#cli/commands/permission.ts');
+          await list(context);
+        },
+        { reads: true },
+      ),
+    );
+  for (const [verb, description] of [
+    ['allow', 'allow one request, once'],
+    ['deny', 'deny one request'],
+  ] as const) {
+    permission
+      .command(verb)
+      .description(description)
+      .argument('<request>', 'id, or an unambiguous part of it')
+      .addHelpText('after', example(`aachat permission ${verb} 1a2b3c4d`))
+      .action(
+        act(async (context, id: string) => {
+          const { answer } = await import('#cli/commands/permission.ts');
+          await answer(context, { id, allow: verb === 'allow' });
+        }),
+      );
+  }
+
+  // How `demo` and tests start the built-in agent; nobody types it.
+  program.command('scripted-agent', { hidden: true }).action(
+    act(async (context) => {
+      const { scriptedAgent } = await import('#cli/commands/scripted-agent.ts');
+      await scriptedAgent(context);
+    }),
+  );
+}

@@ -1,0 +1,115 @@
+/** Commands about sessions. */
+import type { Command } from 'commander';
+import { type Act, collect, example, TEAM, upTo } from './words.ts';
+
+const SESSION = 'id, its last eight digits, or any unambiguous part';
+
+export function declareSessions(program: Command, act: Act): void {
+  const session = program.command('session').description('look at sessions of agents and speak to them');
+
+  session
+    .command('list')
+    .description('list sessions, newest first')
+    .option('--project <project>', 'only those that serve this project')
+    .option(...TEAM)
+    .option('--agent <agent>', 'only of this agent')
+    .option('--state <state>', 'starting, running or stopped')
+    .option('--limit <count>', 'at most this many', upTo(200), 50)
+    .addHelpText('after', example('aachat session list --state running'))
+    .action(
+      act(
+        async (
+          context,
+          options: { project?: string; team?: string; agent?: string; state?: string; limit: number },
+        ) => {
+          const { list } = await import('#cli/commands/session.ts');
+          await list(context, options);
+        },
+        { reads: true },
+      ),
+    );
+
+  session
+    .command('show')
+    .description('show one session: projects, run, turns')
+    .argument('<session>', SESSION)
+    .addHelpText('after', example('aachat session show 1a2b3c4d'))
+    .action(
+      act(
+        async (context, id: string) => {
+          const { show } = await import('#cli/commands/session.ts');
+          await show(context, { session: id });
+        },
+        { reads: true },
+      ),
+    );
+
+  session
+    .command('run')
+    .description('start a fresh session of one of your agents with a first instruction')
+    .argument('<agent>')
+    .argument('<text...>', 'what it should do')
+    .option('-p, --project <project>', 'project that it serves; may be given more than once', collect, [])
+    .option(...TEAM)
+    .option('--name <name>', 'a name for people')
+    .addHelpText('after', example('aachat session run ada --project launch "Draft the plan"'))
+    .action(
+      act(
+        async (
+          context,
+          agent: string,
+          text: string[],
+          options: { project: readonly string[]; team?: string; name?: string },
+        ) => {
+          const { run } = await import('#cli/commands/session.ts');
+          await run(context, { agent, text, ...options });
+        },
+      ),
+    );
+
+  session
+    .command('send')
+    .description('give a session of yours another instruction')
+    .argument('<session>', SESSION)
+    .argument('<text...>')
+    .addHelpText('after', example('aachat session send 1a2b3c4d "Shorter, please"'))
+    .action(
+      act(async (context, id: string, text: string[]) => {
+        const { send } = await import('#cli/commands/session.ts');
+        await send(context, { session: id, text });
+      }),
+    );
+
+  for (const [verb, description] of [
+    ['cancel', 'end the turn that a session is working on'],
+    ['stop', 'stop a session; the next `up` resumes it'],
+  ] as const) {
+    session
+      .command(verb)
+      .description(description)
+      .argument('<session>', SESSION)
+      .addHelpText('after', example(`aachat session ${verb} 1a2b3c4d`))
+      .action(
+        act(async (context, id: string) => {
+          const commands = await import('#cli/commands/session.ts');
+          await commands[verb](context, { session: id });
+        }),
+      );
+  }
+
+  session
+    .command('log')
+    .description('show what a session did on this machine: turns, tools, answers')
+    .argument('<session>', SESSION)
+    .option('--limit <count>', 'the newest lines', upTo(100_000), 200)
+    .addHelpText('after', example('aachat session log 1a2b3c4d'))
+    .action(
+      act(
+        async (context, id: string, options: { limit: number }) => {
+          const { log } = await import('#cli/commands/session-log.ts');
+          await log(context, { session: id, ...options });
+        },
+        { reads: true },
+      ),
+    );
+}

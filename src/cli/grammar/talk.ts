@@ -1,0 +1,194 @@
+/** Commands that talk: projects, inbox, mentions, find. */
+import type { Command } from 'commander';
+import { type Act, example, TEAM, upTo } from './words.ts';
+
+export function declareTalk(program: Command, act: Act): void {
+  const project = program.command('project').description('read and write in projects');
+
+  project
+    .command('list')
+    .description('list projects that you can read')
+    .option(...TEAM)
+    .option('--status <status>', 'active, planning, completed, archived or all', 'active')
+    .option('--limit <count>', 'at most this many', upTo(200), 100)
+    .addHelpText('after', example('aachat project list --team acme'))
+    .action(
+      act(
+        async (context, options: { team?: string; status: string; limit: number }) => {
+          const { list } = await import('#cli/commands/project.ts');
+          await list(context, options);
+        },
+        { reads: true },
+      ),
+    );
+
+  project
+    .command('create')
+    .description('start a project')
+    .argument('<name>', 'small letters, digits and `-`')
+    .option('-d, --description <text>', 'what it is for', '')
+    .option('-t, --team <team>', 'team; by default your personal one')
+    .addHelpText('after', example('aachat project create launch -d "Our launch" --team acme'))
+    .action(
+      act(async (context, name: string, options: { description: string; team?: string }) => {
+        const { create } = await import('#cli/commands/project.ts');
+        await create(context, { name, ...options });
+      }),
+    );
+
+  project
+    .command('read')
+    .description('show messages and mark them as read')
+    .argument('<project>', 'name, dm:<agent>, team/name, or id')
+    .option(...TEAM)
+    .option('--limit <count>', 'at most this many, the newest', upTo(200), 20)
+    .option('--before <seq>', 'older than the message of this number', upTo(Number.MAX_SAFE_INTEGER))
+    .option('--peek', 'leave them unread')
+    .addHelpText('after', example('aachat project read launch --limit 50'))
+    .action(
+      act(
+        async (context, name: string, options: { team?: string; limit: number; before?: number; peek?: boolean }) => {
+          const { read } = await import('#cli/commands/project.ts');
+          await read(context, { name, ...options });
+        },
+        { reads: true },
+      ),
+    );
+
+  project
+    .command('send')
+    .description('send a message; `@name` mentions a person or wakes an agent')
+    .argument('<project>', 'name, dm:<agent>, team/name, or id')
+    .argument('[text...]', 'message text; `-` reads it from standard input')
+    .option(...TEAM)
+    .option('--stdin', 'read the text from standard input')
+    .option('--via <tool>', 'tool that writes in your name, such as claude-code')
+    .option('--reply-to <message>', 'id of the message that this answers')
+    .addHelpText(
+      'after',
+      example(
+        'aachat project send launch "@ada what should we do first?"',
+        'git diff | aachat project send launch --stdin',
+      ),
+    )
+    .action(
+      act(
+        async (
+          context,
+          name: string,
+          text: string[],
+          options: { team?: string; stdin?: boolean; via?: string; replyTo?: string },
+        ) => {
+          const { send } = await import('#cli/commands/project.ts');
+          await send(context, { name, text, ...options });
+        },
+      ),
+    );
+
+  project
+    .command('members')
+    .description('show who is in a project, and which agents are awake')
+    .argument('<project>')
+    .option(...TEAM)
+    .addHelpText('after', example('aachat project members launch'))
+    .action(
+      act(
+        async (context, name: string, options: { team?: string }) => {
+          const { members } = await import('#cli/commands/project.ts');
+          await members(context, { name, ...options });
+        },
+        { reads: true },
+      ),
+    );
+
+  for (const [verb, description] of [
+    ['assign', 'add an agent or a person to a project'],
+    ['unassign', 'take an agent or a person out of a project'],
+  ] as const) {
+    project
+      .command(verb)
+      .description(description)
+      .argument('<project>')
+      .argument('[name]', 'agent or login')
+      .option('--agent <agent>', 'the agent; the same as giving its name')
+      .option('--role <role>', 'of a person: admin, collaborator or viewer')
+      .option(...TEAM)
+      .addHelpText('after', example(`aachat project ${verb} launch --agent ada`))
+      .action(
+        act(
+          async (
+            context,
+            name: string,
+            member: string | undefined,
+            options: { team?: string; agent?: string; role?: string },
+          ) => {
+            const commands = await import('#cli/commands/project.ts');
+            await commands[verb](context, {
+              name,
+              member: options.agent ?? member,
+              team: options.team,
+              role: options.role,
+            });
+          },
+        ),
+      );
+  }
+
+  program
+    .command('inbox')
+    .description('show what is unread, mentions first')
+    .option('--limit <count>', 'at most this many messages of each project', upTo(200), 20)
+    .option('--mark', 'mark what is shown as read')
+    .addHelpText('after', example('aachat inbox'))
+    .action(
+      act(
+        async (context, options: { limit: number; mark?: boolean }) => {
+          const { inbox } = await import('#cli/commands/inbox.ts');
+          await inbox(context, options);
+        },
+        { reads: true },
+      ),
+    );
+
+  program
+    .command('mentions')
+    .description('show messages that mention you, newest first')
+    .option('--project <project>', 'only in this project')
+    .option(...TEAM)
+    .option('--limit <count>', 'at most this many', upTo(200), 20)
+    .option('--before <message>', 'older than the message of this id')
+    .addHelpText('after', example('aachat mentions --limit 5'))
+    .action(
+      act(
+        async (context, options: { project?: string; team?: string; limit: number; before?: string }) => {
+          const { mentions } = await import('#cli/commands/inbox.ts');
+          await mentions(context, options);
+        },
+        { reads: true },
+      ),
+    );
+
+  program
+    .command('find')
+    .description('search messages; every word must occur')
+    .argument('<words...>')
+    .option('--project <project>', 'only in this project')
+    .option(...TEAM)
+    .option('--by <name>', 'only of this person or agent')
+    .option('--limit <count>', 'at most this many', upTo(200), 20)
+    .option('--before <message>', 'older than the message of this id')
+    .addHelpText('after', example('aachat find launch date --by mia'))
+    .action(
+      act(
+        async (
+          context,
+          words: string[],
+          options: { project?: string; team?: string; by?: string; limit: number; before?: string },
+        ) => {
+          const { find } = await import('#cli/commands/inbox.ts');
+          await find(context, { words, ...options });
+        },
+        { reads: true },
+      ),
+    );
+}

@@ -1,0 +1,27 @@
+/** Pieces that commands of several groups are declared with. */
+import { InvalidArgumentError } from 'commander';
+import type { CommandContext } from '#cli/context.ts';
+
+/** Makes the action of a command. */
+export type Act = <Args extends readonly unknown[]>(
+  handler: (context: CommandContext, ...args: Args) => Promise<void>,
+  how?: { readonly reads?: boolean },
+) => (...args: [...Args, ...unknown[]]) => Promise<void>;
+
+/** Help text with one example. */
+export const example = (...lines: readonly string[]): string =>
+  `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+
+/** For an option that may be given more than once. */
+export const collect = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value];
+
+/** A whole number from 1 to `most`. */
+export const upTo =
+  (most: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+    throw new InvalidArgumentError(`It takes a whole number from 1 to ${most}.`);
+  };
+
+export const TEAM = ['-t, --team <team>', 'team of the project, where the name is not enough'] as const;

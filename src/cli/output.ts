@@ -1,0 +1,68 @@
+/**
+ * What commands print: text for people, one JSON object for programs. Results go to stdout, everything said beside
+ * them to stderr.
+ */
+import { stripVTControlCharacters } from 'node:util';
+import pc from 'picocolors';
+import type { AachatError } from '#base/errors.ts';
+
+export type Paint = ReturnType<typeof pc.createColors>;
+
+export interface Output {
+  readonly isJson: boolean;
+  readonly paint: Paint;
+  /** The result: `{"data": …}`, or `text`. Called once by each command. */
+  result(data: unknown, text: string): void;
+  /** Beside the result: progress, warnings. Silent for nobody: it goes to stderr. */
+  note(text: string): void;
+  error(error: AachatError): void;
+}
+
+export function createOutput(options: {
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly stderr: NodeJS.WritableStream;
+  readonly json: boolean;
+  readonly env: NodeJS.ProcessEnv;
+}): Output {
+  const { stdout, stderr, json, env } = options;
+  const paint = pc.createColors(stdout.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb');
+  return {
+    isJson: json,
+    paint,
+    result: (data, text) => stdout.write(json ? `${JSON.stringify({ data })}\n` : text === '' ? '' : `${text}\n`),
+    note: (text) => stderr.write(`${text}\n`),
+    error({ code, message, hint }) {
+      if (json) stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
+      else stderr.write(`${plain(message)}\n${hint === undefined ? '' : `${plain(hint)}\n`}`);
+    },
+  };
+}
+
+/** What is left of control characters, and marks that make text read in another order than it is stored. */
+const CONTROLS = /(?![\n\t])[\p{Cc}\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Text that others wrote, safe for a terminal: only line ends and tabs are left of what controls it. */
+export const plain = (text: string): string =>
+  stripVTControlCharacters(text.replace(/\r\n?/g, '\n')).replace(CONTROLS, '');
+
+/** Rows as columns that line up; the last column is as long as it is. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows.reduce<number[]>((all, row) => row.map((cell, i) => Math.max(all[i] ?? 0, cell.length)), []);
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** `14:05`, or with the day if it is not today; local time. */
+export function clockTime(iso: string, now = new Date()): string {
+  const at = new Date(iso);
+  const two = (value: number) => String(value).padStart(2, '0');
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  if (at.toDateString() === now.toDateString()) return time;
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${time}`;
+}

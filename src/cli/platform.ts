@@ -1,0 +1,175 @@
+/**
+ * Finds the platform, or starts the embedded one. On a fresh machine nothing else is needed: the first command starts
+ * it in the background, makes the person, and says so in one line.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { AachatError, isAachatError } from '#base/errors.ts';
+import { ensureDir, PRIVATE_FILE, readIfExists } from '#base/fs.ts';
+import { readPidFile, withFileLock } from '#base/pid-file.ts';
+import { isRunning, type ProcessIdentity } from '#base/process.ts';
+import { sleep } from '#base/time.ts';
+import { type Auth, createAuth } from '#client/auth.ts';
+import { createHttpClient, type HttpClient } from '#client/http.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { ServerFile } from '#contract/server-file.ts';
+import type { Home } from '#runtime/home.ts';
+import type { Config } from './config.ts';
+import type { Output } from './output.ts';
+
+/** What finding and starting a platform needs of a command. */
+export interface PlatformFacts {
+  readonly home: Home;
+  readonly config: Config;
+  readonly env: NodeJS.ProcessEnv;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+  /** How to start this program again. */
+  readonly selfCommand: readonly [string, ...string[]];
+}
+
+export interface Connection {
+  readonly url: URL;
+  readonly http: HttpClient;
+  /** Access token, refreshed when needed. */
+  readonly token: (how?: 'renew') => Promise<string>;
+  /** Ends the embedded platform if this command started it and nobody else uses it. */
+  readonly release: () => Promise<void>;
+}
+
+export type LocalServer = ServerFile & ProcessIdentity;
+
+/** The embedded platform of this home while it runs. */
+export const findLocalServer = (home: Home): Promise<LocalServer | undefined> =>
+  readPidFile(home.serverFile, ServerFile);
+
+/** Without a socket or request for this long a platform that a command started ends by itself. */
+const IDLE_SECONDS = 60;
+const START_MS = 30_000;
+
+/**
+ * Starts the embedded platform in the background and waits until it answers.
+ *
+ * @param flags of the hidden verb `server run`
+ * @returns the running one; `started` is false if somebody else was quicker
+ */
+export async function startLocalServer(
+  context: Pick<PlatformFacts, 'home' | 'selfCommand' | 'env' | 'signal'>,
+  flags: readonly string[],
+): Promise<{ readonly server: LocalServer; readonly started: boolean }> {
+  const { home, selfCommand, env, signal } = context;
+  await ensureDir(home.server);
+  return await withFileLock(join(home.server, 'start'), async () => {
+    const running = await findLocalServer(home);
+    if (running !== undefined) return { server: running, started: false };
+    const errors = join(home.server, 'start.log');
+    const log = openSync(errors, 'w', PRIVATE_FILE);
+    const [file, ...args] = selfCommand;
+    const child = spawn(file, [...args, 'server', 'run', ...flags], {
+      env: { ...env, AACHAT_HOME: home.root },
+      detached: true,
+      stdio: ['ignore', 'ignore', log],
+    });
+    closeSync(log);
+    child.unref();
+    let ended = false;
+    child.once('exit', () => {
+      ended = true;
+    });
+    child.once('error', () => {
+      ended = true;
+    });
+    for (const end = Date.now() + START_MS; Date.now() < end; ) {
+      const server = await findLocalServer(home);
+      if (server !== undefined) {
+        // It takes requests before it is ready, and answers them then.
+        const http = createHttpClient({ baseUrl: new URL(server.url), token: async () => undefined });
+        await http.call(ROUTES.getInfo, {}, signal);
+        return { server, started: true };
+      }
+      if (ended) break;
+      await sleep(20, signal);
+    }
+    const words = ((await readIfExists(errors)) ?? '').trim();
+    const [message = '', ...hint] = words.split('\n');
+    throw new AachatError('SERVER_UNREACHABLE', message === '' ? 'The embedded platform did not start.' : message, {
+      hint:
+        hint.join(' ') || `Look into ${join(home.server, 'server.log')}, or run \`aachat server start --foreground\`.`,
+    });
+  });
+}
+
+/** As the person: at the configured server, else at the embedded one, which is started if needed. */
+export async function connectPlatform(context: PlatformFacts): Promise<Connection> {
+  const { home, config, env, output, signal } = context;
+  const configured = config.get('server')?.value;
+  const fixedToken = env['AACHAT_TOKEN'];
+  if (configured !== undefined) {
+    const url = new URL(configured);
+    return connection(url, createAuth({ baseUrl: url, dir: home.tokens, fixedToken }), async () => {});
+  }
+  const running = await findLocalServer(home);
+  const { server, started } =
+    running === undefined
+      ? await startLocalServer(context, ['--idle', String(IDLE_SECONDS)])
+      : { server: running, started: false };
+  const url = new URL(server.url);
+  if (started) output.note(`Started the embedded platform at ${url.origin} (data in ${home.server}).`);
+  const auth = createAuth({ baseUrl: url, dir: home.tokens, fixedToken });
+  if (!(await auth.isLoggedIn())) await firstLogin(context, auth);
+  const release = async () => {
+    if (started) await stopIfUnused(server, signal);
+  };
+  return connection(url, auth, release);
+}
+
+function connection(url: URL, auth: Auth, release: () => Promise<void>): Connection {
+  const token = (how?: 'renew') => auth.accessToken(how);
+  return { url, http: createHttpClient({ baseUrl: url, token }), token, release };
+}
+
+/** The first command of a fresh home makes the person. Others that start at the same moment wait for it. */
+async function firstLogin({ home, env, output }: PlatformFacts, auth: Auth): Promise<void> {
+  await withFileLock(join(home.tokens, 'login'), async () => {
+    if (await auth.isLoggedIn()) return;
+    const code = (await readIfExists(join(home.server, 'bootstrap')))?.trim();
+    if (code === undefined) {
+      throw new AachatError('UNAUTHORIZED', 'You are not logged in.', { hint: 'Run `aachat auth login`.' });
+    }
+    const user = await auth.login(code, toLogin(env['AACHAT_LOGIN'] ?? userInfo().username));
+    output.note(`You are ${user.login}, in your personal team ~${user.login}.`);
+  });
+}
+
+/** A name of the operating system, in the form that logins have. */
+export function toLogin(name: string): string {
+  const login = name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 39);
+  return login === '' ? 'me' : login;
+}
+
+async function stopIfUnused(server: LocalServer, signal: AbortSignal): Promise<void> {
+  try {
+    const http = createHttpClient({ baseUrl: new URL(server.url), token: async () => server.operatorToken });
+    const { sockets } = await http.call(ROUTES.getServerStatus, {}, signal.aborted ? undefined : signal);
+    if (sockets === 0) await endLocalServer(server);
+  } catch (thrown) {
+    // It ends by itself a minute later.
+    if (!isAachatError(thrown)) throw thrown;
+  }
+}
+
+const STOP_MS = 15_000;
+
+/** Asks exactly this process to end, and waits until it has. @returns whether it ended */
+export async function endLocalServer(server: ProcessIdentity): Promise<boolean> {
+  if (!isRunning(server)) return true;
+  process.kill(server.pid, 'SIGTERM');
+  for (const end = Date.now() + STOP_MS; Date.now() < end; await sleep(20)) if (!isRunning(server)) return true;
+  return false;
+}

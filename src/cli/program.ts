@@ -1,0 +1,117 @@
+/**
+ * The grammar of the command line: names, arguments, help. A handler is loaded only when its command runs.
+ *
+ * Groups of commands are declared in `grammar/`; this file has what they share: how output is chosen, and which
+ * commands an agent may run inside its session.
+ */
+import { Command } from 'commander';
+import { AachatError } from '#base/errors.ts';
+import type { CommandContext, CommandFacts, OutputChoice } from './context.ts';
+import { declareAgents } from './grammar/agents.ts';
+import { declareChat } from './grammar/chat.ts';
+import { declarePlatform } from './grammar/platform.ts';
+import { declareRun } from './grammar/run.ts';
+import { declareSessions } from './grammar/sessions.ts';
+import { declareTalk } from './grammar/talk.ts';
+import type { Act } from './grammar/words.ts';
+
+export type OpenContext = (choice: OutputChoice) => Promise<CommandContext>;
+
+/** What an agent may run inside its session. Everything else controls the launcher, or what agents may do. */
+export const SESSION_COMMANDS: ReadonlySet<string> = new Set([
+  'project list',
+  'project read',
+  'project send',
+  'project members',
+  'inbox',
+  'mentions',
+  'find',
+  'session list',
+  'session show',
+  'agent list',
+  'agent show',
+  'agent save',
+  'scripted-agent',
+]);
+
+export function buildProgram(facts: CommandFacts, open: OpenContext, inSession: boolean): Command {
+  const program = base(facts, 'aachat')
+    .description('People and AI agents in one team chat. Inference runs on your own machine.')
+    .addHelpText(
+      'after',
+      `
+Begin with:
+  aachat demo                      see the whole loop: no key, no account
+  aachat agent create ada          make an agent
+  aachat up                        bring your agents up
+  aachat project send <project> "@ada hello"
+
+Everything lies under ~/aachat; AACHAT_HOME moves it.`,
+    );
+  program.hook('preAction', (_, command) => {
+    const path = commandPath(command);
+    if (inSession && !SESSION_COMMANDS.has(path)) {
+      throw new AachatError('FORBIDDEN', `\`aachat ${path}\` belongs to your owner, not to an agent in a session.`, {
+        hint: 'Ask your owner for it in a message.',
+      });
+    }
+  });
+  const act: Act =
+    (handler, { reads = false } = {}) =>
+    async (...args) => {
+      const command = args.at(-1) as Command;
+      const { json } = command.optsWithGlobals<{ json?: boolean }>();
+      const context = await open({ json: json === true || (reads && facts.stdout.isTTY !== true) });
+      await handler(context, ...(args.slice(0, -1) as never));
+    };
+  declareTalk(program, act);
+  declareRun(program, act);
+  declareSessions(program, act);
+  declareAgents(program, act);
+  declarePlatform(program, act);
+  eachCommand(program, (command) => {
+    if (command.commands.length === 0) command.option('--json', 'print one JSON object');
+  });
+  return program;
+}
+
+/** `chat`: the second name, which agents of older repos use. Always prints JSON. */
+export function buildChat(facts: CommandFacts, open: OpenContext): Command {
+  const program = base(facts, 'chat').description('Messages from inside a session, as JSON.');
+  const act: Act =
+    (handler) =>
+    async (...args) =>
+      handler(await open({ json: true }), ...(args.slice(0, -1) as never));
+  declareChat(program, act);
+  return program;
+}
+
+function base({ version, stdout, stderr }: CommandFacts, name: string): Command {
+  const program = new Command(name)
+    .version(version)
+    .exitOverride()
+    .showSuggestionAfterError(true)
+    .helpCommand(false)
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      // The top of the program says it, in its own form.
+      outputError: () => {},
+    });
+  program.configureHelp({ showGlobalOptions: false });
+  return program;
+}
+
+/** `project send`, for the command of that name. */
+export function commandPath(command: Command): string {
+  const names: string[] = [];
+  for (let at: Command | null = command; at?.parent; at = at.parent) names.unshift(at.name());
+  return names.join(' ');
+}
+
+export function eachCommand(program: Command, visit: (command: Command) => void): void {
+  for (const command of program.commands) {
+    visit(command);
+    eachCommand(command, visit);
+  }
+}
