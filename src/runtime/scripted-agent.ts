@@ -213,7 +213,7 @@ export function replyTo(prompt: string): string {
     .join(' ')
     .trim();
   const words = said.replace(/@\S+/g, '').replace(/\s+/g, ' ').trim();
-  const other = /\bask @(?<name>[a-z0-9-]+(?:\.[a-z0-9-]+)?)(?<question>.*)/i.exec(said)?.groups;
+  const other = /\bask @?(?<name>[a-z0-9-]+(?:\.[a-z0-9-]+)?)\b(?<question>.*)/i.exec(said)?.groups;
   if (kind === 'person' && other !== undefined) {
     const question = (other['question'] ?? '').replace(/^[\s:,]+/, '').trim();
     return `@${other['name']} ${question === '' ? 'what do you think?' : question}`;

@@ -116,7 +116,7 @@ async function talk(
     log: silentLog,
   });
   socket.subscribe(project.id, 0);
-  const body = `@ada.${owner} ask @bob.${owner}: can we show something on Friday?`;
+  const body = `@ada.${owner} ask bob: can we show something on Friday?`;
   await http.call(ROUTES.sendMessage, { params: { projectId: project.id }, body: { clientId: newId(), body } });
   const limit = Date.now() + (claude ? ANSWER_MS.claude : ANSWER_MS.scripted);
   const by = (base: string) => seen.filter(({ author }) => author.name === `${base}.${owner}`).length;
