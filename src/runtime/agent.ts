@@ -6,13 +6,24 @@
  */
 import { Readable, Writable } from 'node:stream';
 import * as acp from '@agentclientprotocol/sdk';
-import { within } from '#base/async.ts';
+import { aborted, within } from '#base/async.ts';
 import { AachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
-import type { Counters } from '#contract/entities.ts';
 import type { AgentProgram } from './agent-program.ts';
 import { type LeasedProcess, spawnLeased } from './lease.ts';
+import {
+  AUTH_REQUIRED,
+  countersOf,
+  exited,
+  explain,
+  failureOf,
+  NO_LOGIN,
+  record,
+  type TurnOutcome,
+} from './turn-outcome.ts';
 import { createTurnReader, type TurnReader } from './turn-reader.ts';
+
+export type { TurnOutcome } from './turn-outcome.ts';
 
 export type AgentUpdate = acp.SessionUpdate;
 
@@ -38,6 +49,11 @@ export interface OpenConversation {
   readonly meta?: Record<string, unknown>;
   /** Set after every open. */
   readonly mode?: string;
+  /**
+   * What an earlier conversation had cost when it was last heard of, in millionths of a dollar: programs go on
+   * counting. Unknown: its first turn counts as free, rather than as dear as the whole past.
+   */
+  readonly costMicros?: number;
 }
 
 export interface AgentOptions {
@@ -55,25 +71,6 @@ export interface AgentOptions {
   readonly log: Log;
   readonly signal?: AbortSignal;
 }
-
-export type TurnOutcome =
-  | {
-      readonly kind: 'ended';
-      readonly stopReason: acp.StopReason;
-      /** The last message of the turn, without the words between tool calls; empty if there is none. */
-      readonly text: string;
-      readonly counters: Counters;
-      /** Where a later rewind can cut the conversation. */
-      readonly lastMessageId: string | null;
-    }
-  | {
-      readonly kind: 'failed';
-      readonly reason: 'auth_required' | 'rate_limit' | 'agent_error' | 'agent_exited';
-      readonly message: string;
-      readonly hint: string | null;
-      /** When a limit ends, in epoch milliseconds, if the program said so. */
-      readonly resetsAt: number | null;
-    };
 
 export interface Agent extends AsyncDisposable {
   readonly pid: number;
@@ -95,8 +92,11 @@ const INITIALIZE_MS = 30_000;
 const OPEN_MS = 60_000;
 /** Other requests that should be quick. */
 const SHORT_MS = 10_000;
-const AUTH_REQUIRED = -32_000;
+/** A program that was told to end closes its output within this. */
+const DYING_MS = 1_000;
 const NOT_FOUND = -32_002;
+/** How the SDK says that a request was given up. */
+const TIMED_OUT = -32_800;
 
 /**
  * Starts an agent program and opens one conversation.
@@ -119,7 +119,10 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     if (signal?.aborted) throw new AachatError('CANCELLED', 'Starting the agent was cancelled.', { cause });
     if (cause instanceof AachatError) throw cause;
     log.warn('agent.open_failed', { program: program.origin, stderr: lastWords(child) });
-    const how = last === undefined ? explain(cause) : `it ended with ${last.signal ?? `status ${last.code}`}`;
+    const code = cause instanceof acp.RequestError ? cause.code : undefined;
+    if (code === AUTH_REQUIRED) throw new AachatError('AGENT_FAILED', NO_LOGIN.message, { hint: NO_LOGIN.hint, cause });
+    const why = code === TIMED_OUT ? 'it did not answer in time' : explain(cause);
+    const how = last === undefined ? why : `it ended with ${last.signal ?? `status ${last.code}`}`;
     throw new AachatError('AGENT_FAILED', `${program.origin} did not start as an ACP agent: ${how}.`, {
       hint: `Run \`${command.join(' ')}\` by hand to see why. Its last words: ${lastWords(child)}`,
       cause,
@@ -129,10 +132,11 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
 
 async function converse(options: AgentOptions, child: LeasedProcess): Promise<Agent> {
   const { open, onUpdate, onPermission, onUnprompted, log, signal } = options;
-  let turn: { readonly reader: TurnReader; readonly over: AbortController } | undefined;
+  let turn: { readonly reader: TurnReader; readonly over: AbortController; isCancelled: boolean } | undefined;
   let conversation = '';
-  let [replaying, unprompted, costMicros] = [false, false, 0];
-  let limit: { readonly resetsAt: number | null } | undefined;
+  let [replaying, unprompted] = [false, false];
+  /** When the limit that was last heard of ends, in epoch milliseconds. */
+  let resetsAt: number | null = null;
 
   child.stdin.on('error', () => {});
   const connection = acp
@@ -174,8 +178,7 @@ async function converse(options: AgentOptions, child: LeasedProcess): Promise<Ag
   /** A limit is on only by a failed prompt; an `allowed` that follows a `rejected` comes from a side call. */
   function noteLimit(info: Record<string, unknown>): void {
     if (info['status'] !== 'rejected') return;
-    const resetsAt = info['resetsAt'];
-    limit = { resetsAt: typeof resetsAt === 'number' ? resetsAt * 1000 : null };
+    resetsAt = typeof info['resetsAt'] === 'number' ? info['resetsAt'] * 1000 : null;
   }
 
   const limited = (ms: number) => ({
@@ -210,6 +213,7 @@ async function converse(options: AgentOptions, child: LeasedProcess): Promise<Ag
     ...(open.meta === undefined ? {} : { _meta: open.meta }),
   };
   const opened = await openConversation();
+  let costMicros = opened === 'new' || opened === 'renewed' ? 0 : open.costMicros;
   const warnings: string[] = [];
   if (open.mode !== undefined) await setMode(open.mode);
 
@@ -255,9 +259,9 @@ async function converse(options: AgentOptions, child: LeasedProcess): Promise<Ag
 
   async function prompt(text: string): Promise<TurnOutcome> {
     if (turn !== undefined) throw new Error('A prompt is open already.');
-    const own = { reader: createTurnReader(), over: new AbortController() };
+    const own = { reader: createTurnReader(), over: new AbortController(), isCancelled: false };
     turn = own;
-    limit = undefined;
+    resetsAt = null;
     try {
       const reply = await agent.request(acp.methods.agent.session.prompt, {
         sessionId: conversation,
@@ -265,9 +269,10 @@ async function converse(options: AgentOptions, child: LeasedProcess): Promise<Ag
       });
       // Update handlers cost microtasks, responses do not: let those of this turn run first.
       await new Promise((resolve) => setImmediate(resolve));
+      if (reply.stopReason === 'cancelled' && !own.isCancelled && (await isDying())) return exited(lastWords(child));
       const read = own.reader.result();
       const total = read.costMicros ?? costMicros;
-      const counters = countersOf(reply, Math.max(0, total - costMicros));
+      const counters = countersOf(reply, Math.max(0, (total ?? 0) - (costMicros ?? total ?? 0)));
       costMicros = total;
       return {
         kind: 'ended',
@@ -278,12 +283,24 @@ async function converse(options: AgentOptions, child: LeasedProcess): Promise<Ag
       };
     } catch (thrown) {
       await new Promise((resolve) => setImmediate(resolve));
-      return failureOf(thrown, limit, connection.signal.aborted, child);
+      if (!(thrown instanceof acp.RequestError) || connection.signal.aborted) return exited(lastWords(child));
+      if (thrown.code === NOT_FOUND) {
+        // What the adapter ran is gone and does not come back by itself; a fresh process can resume the conversation.
+        child.stop().catch((error: unknown) => log.warn('agent.stop_failed', { error }));
+        return exited(lastWords(child));
+      }
+      return failureOf(thrown, resetsAt);
     } finally {
       own.over.abort();
       turn = undefined;
     }
   }
+
+  /** A program that is being ended from outside answers `cancelled`, though nobody here asked for it. */
+  const isDying = async (): Promise<boolean> => {
+    await within(DYING_MS, aborted(connection.signal));
+    return connection.signal.aborted;
+  };
 
   return {
     pid: child.pid,
@@ -295,6 +312,7 @@ async function converse(options: AgentOptions, child: LeasedProcess): Promise<Ag
     prompt,
     async cancel() {
       const over = turn?.over;
+      if (turn !== undefined) turn.isCancelled = true;
       // The word first: an agent that sees only its request refused would go on.
       if (!connection.signal.aborted) await agent.notify(acp.methods.agent.session.cancel, { sessionId: conversation });
       over?.abort();
@@ -324,66 +342,6 @@ function permissionOf({ toolCall, options }: acp.RequestPermissionRequest): Perm
   };
 }
 
-function failureOf(
-  thrown: unknown,
-  limit: { readonly resetsAt: number | null } | undefined,
-  closed: boolean,
-  child: LeasedProcess,
-): TurnOutcome {
-  const failed = (
-    reason: Extract<TurnOutcome, { kind: 'failed' }>['reason'],
-    message: string,
-    hint: string | null,
-    resetsAt: number | null = null,
-  ): TurnOutcome => ({ kind: 'failed', reason, message, hint, resetsAt });
-  if (!(thrown instanceof acp.RequestError) || closed) {
-    return failed(
-      'agent_exited',
-      'The agent program ended in the middle of a turn.',
-      `Its last words: ${lastWords(child)}`,
-    );
-  }
-  if (thrown.code === AUTH_REQUIRED) {
-    return failed(
-      'auth_required',
-      'The agent program is not logged in.',
-      'Log in (for Claude Code: run `claude` and type /login), then send a message again.',
-    );
-  }
-  if (record(thrown.data)['errorKind'] === 'rate_limit') {
-    const until = limit?.resetsAt ?? null;
-    const when = until === null ? 'in a few minutes' : `at ${new Date(until).toISOString()}`;
-    return failed(
-      'rate_limit',
-      'The usage limit of the agent program is reached.',
-      `It goes on by itself ${when}.`,
-      until,
-    );
-  }
-  return failed(
-    'agent_error',
-    `The agent program failed: ${explain(thrown)}.`,
-    'Send the message again; `aachat session log` shows the turn.',
-  );
-}
-
-function countersOf(reply: acp.PromptResponse, costMicros: number): Counters {
-  const usage = record((reply as { usage?: unknown }).usage);
-  const count = (name: string): number => {
-    const value = usage[name];
-    return typeof value === 'number' && Number.isFinite(value) ? Math.max(0, Math.round(value)) : 0;
-  };
-  return {
-    inputTokens: count('inputTokens'),
-    outputTokens: count('outputTokens'),
-    cachedTokens: count('cachedReadTokens') + count('cachedWriteTokens'),
-    costMicros,
-  };
-}
-
-const explain = (thrown: unknown): string =>
-  (thrown instanceof Error ? thrown.message : String(thrown)).replace(/\.$/, '');
-
 /** The end of what the program wrote to stderr, fit for one line. */
 function lastWords(child: LeasedProcess): string {
   const words = child
@@ -392,8 +350,4 @@ function lastWords(child: LeasedProcess): string {
     .trim()
     .slice(-300);
   return words === '' ? '(none)' : words;
-}
-
-function record(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

@@ -104,6 +104,7 @@ export async function runScriptedAgent(input: Readable, output: Writable, dir: s
       let stopReason: acp.StopReason = 'end_turn';
       try {
         for (const step of scriptOf(prompt)) await play(step, player);
+        player.signal.throwIfAborted();
       } catch (thrown) {
         if (!conversation.cancel.signal.aborted) throw thrown;
         stopReason = 'cancelled';
@@ -129,6 +130,8 @@ async function play(step: Step, { cwd, signal, say, ask }: Player): Promise<void
     stream(text, (part, messageId) => say({ sessionUpdate: kind, messageId, content: { type: 'text', text: part } }));
   const allowed = async (title: string, kind: acp.ToolKind, path?: string): Promise<boolean> => {
     const { outcome } = await ask(title, kind, path);
+    // Answers are dealt with before notifications that came with them: a cancel may be right behind.
+    await new Promise((resolve) => setImmediate(resolve));
     signal.throwIfAborted();
     return outcome.outcome === 'selected' && outcome.optionId === 'yes';
   };

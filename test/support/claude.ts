@@ -38,6 +38,7 @@ export interface ClaudeScene extends AsyncDisposable {
 export interface OpenOptions {
   readonly policy?: Policy;
   readonly conversation?: string;
+  readonly costMicros?: number;
   /** Replaces what the scene's environment says. */
   readonly env?: Readonly<Record<string, string>>;
   readonly onPermission?: (request: PermissionRequest) => Promise<PermissionAnswer>;
@@ -123,11 +124,8 @@ export async function claudeScene(files: Readonly<Record<string, string>> = {}):
     meta,
     env,
     async open(options = {}) {
-      const {
-        policy = 'ask',
-        conversation,
-        onPermission = async (request) => choose(request, 'reject_once'),
-      } = options;
+      const { policy = 'ask', conversation, costMicros } = options;
+      const { onPermission = async (request) => choose(request, 'reject_once') } = options;
       const updates: AgentUpdate[] = [];
       const asked: PermissionRequest[] = [];
       const agent = await openAgent({
@@ -140,6 +138,7 @@ export async function claudeScene(files: Readonly<Record<string, string>> = {}):
           meta: meta(policy),
           mode: claudeMode(policy),
           ...(conversation === undefined ? {} : { conversation }),
+          ...(costMicros === undefined ? {} : { costMicros }),
         },
         onUpdate: (update) => updates.push(update),
         onPermission: (request) => {

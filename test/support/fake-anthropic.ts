@@ -94,7 +94,7 @@ async function answer(response: ServerResponse, body: Body, number: number): Pro
     return;
   }
   const text = 'tool' in step ? step.say : step.text;
-  if (text !== undefined) await streamText(response, send, text, 'tool' in step ? {} : step);
+  if (text !== undefined && text !== '') await streamText(response, send, text, 'tool' in step ? {} : step);
   if ('tool' in step) {
     const index = text === undefined ? 0 : 1;
     const content_block = { type: 'tool_use', id: `toolu_${number}`, name: step.tool, input: {} };
@@ -149,10 +149,11 @@ function stepOf(messages: readonly Message[]): Step {
 /** What somebody said; empty for results of tools and for what Claude Code itself adds. */
 function promptIn(content: Message['content']): string {
   const blocks = typeof content === 'string' ? [{ type: 'text', text: content }] : content;
-  if (blocks.some(({ type }) => type === 'tool_result')) return '';
-  return blocks
+  const text = blocks
     .map(({ text = '' }) => text)
     .join('\n')
     .replace(/<system-reminder>.*?<\/system-reminder>/gs, '')
     .trim();
+  // After a cancel the next prompt stands beside the results of the tools that were cut off.
+  return text.includes('FAKE:[') || !blocks.some(({ type }) => type === 'tool_result') ? text : '';
 }

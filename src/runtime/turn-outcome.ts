@@ -1,0 +1,92 @@
+/**
+ * How a turn came out, read from what the agent program answered to the prompt. Pure.
+ *
+ * A failed turn has no text: programs also send their errors as ordinary words, and those are nobody's answer.
+ */
+import type { PromptResponse, RequestError, StopReason } from '@agentclientprotocol/sdk';
+import type { Counters } from '#contract/entities.ts';
+
+export type TurnOutcome =
+  | {
+      readonly kind: 'ended';
+      readonly stopReason: StopReason;
+      /** The last message of the turn, without the words between tool calls; empty if there is none. */
+      readonly text: string;
+      readonly counters: Counters;
+      /** Where a later rewind can cut the conversation. */
+      readonly lastMessageId: string | null;
+    }
+  | {
+      readonly kind: 'failed';
+      readonly reason: 'auth_required' | 'rate_limit' | 'agent_error' | 'agent_exited';
+      readonly message: string;
+      readonly hint: string | null;
+      /** When a limit ends, in epoch milliseconds, if the program said so. */
+      readonly resetsAt: number | null;
+    };
+
+/** The code of ACP for a missing login. */
+export const AUTH_REQUIRED = -32_000;
+export const NO_LOGIN = {
+  message: 'The agent program is not logged in.',
+  hint: 'Log in (for Claude Code: run `claude` and type /login), then send a message again.',
+} as const;
+
+type Failed = Extract<TurnOutcome, { kind: 'failed' }>;
+
+const failed = (
+  reason: Failed['reason'],
+  message: string,
+  hint: string | null,
+  resetsAt: number | null = null,
+): TurnOutcome => ({ kind: 'failed', reason, message, hint, resetsAt });
+
+/** @param lastWords what the program wrote to stderr at the end, on one line */
+export const exited = (lastWords: string): TurnOutcome =>
+  failed('agent_exited', 'The agent program ended in the middle of a turn.', `Its last words: ${lastWords}`);
+
+/**
+ * Tells failures apart by their codes; sentences change.
+ *
+ * @param resetsAt when the limit that was last heard of ends, in epoch milliseconds
+ */
+export function failureOf(thrown: RequestError, resetsAt: number | null): TurnOutcome {
+  if (thrown.code === AUTH_REQUIRED) return failed('auth_required', NO_LOGIN.message, NO_LOGIN.hint);
+  if (record(thrown.data)['errorKind'] === 'rate_limit') {
+    const when = resetsAt === null ? 'in a few minutes' : `at ${new Date(resetsAt).toISOString()}`;
+    return failed(
+      'rate_limit',
+      'The usage limit of the agent program is reached.',
+      `It goes on by itself ${when}.`,
+      resetsAt,
+    );
+  }
+  return failed(
+    'agent_error',
+    `The agent program failed: ${explain(thrown)}.`,
+    'Send the message again; `aachat session log` shows the turn.',
+  );
+}
+
+export function countersOf(reply: PromptResponse, costMicros: number): Counters {
+  const usage = record((reply as { usage?: unknown }).usage);
+  const count = (name: string): number => {
+    const value = usage[name];
+    return typeof value === 'number' && Number.isFinite(value) ? Math.max(0, Math.round(value)) : 0;
+  };
+  return {
+    inputTokens: count('inputTokens'),
+    outputTokens: count('outputTokens'),
+    cachedTokens: count('cachedReadTokens') + count('cachedWriteTokens'),
+    costMicros,
+  };
+}
+
+/** The program's own sentence, to stand inside one of ours. */
+export const explain = (thrown: unknown): string =>
+  (thrown instanceof Error ? thrown.message : String(thrown)).replace(/\.$/, '');
+
+/** The value if it is an object, else an empty one. */
+export function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
