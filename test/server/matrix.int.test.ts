@@ -4,7 +4,6 @@ import { newId } from '#base/id.ts';
 import type { MachineId } from '#contract/ids.ts';
 import type { Route } from '#contract/route.ts';
 import { ROUTES, type RouteName } from '#contract/routes.ts';
-import { type Caller, caller, clientId, type RawInput, testServer } from '../support/server.ts';
 import {
   addMachine,
   createAgent,
@@ -17,7 +16,8 @@ import {
   openRun,
   send,
   startTurn,
-} from '../support/team.ts';
+} from '../support/company.ts';
+import { type Caller, caller, clientId, type RawInput, testServer } from '../support/server.ts';
 
 const ACTORS = [
   'anonymous',

@@ -1,10 +1,10 @@
 /** The promises of the platform, over a real PostgreSQL, and what only several processes on one database show. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROUTES } from '#contract/routes.ts';
+import { createProject, createTeam, send } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 import { caller, testServer, testSocket } from '../support/server.ts';
-import { createProject, createTeam, send } from '../support/team.ts';
 import { serverSuite } from './suite/all.ts';
 import { eventsOf, subscribe } from './suite/fixture.ts';
 

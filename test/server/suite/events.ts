@@ -1,9 +1,9 @@
 /** Events: numbered without a gap, delivered to whom they are for, and to nobody else. */
 import { describe, expect, test } from 'vitest';
 import { ROUTES } from '#contract/routes.ts';
+import { createProject, joinProject, leaveProject, liveSession, send } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
 import { testSocket } from '../../support/server.ts';
-import { createProject, joinProject, leaveProject, liveSession, send } from '../../support/team.ts';
 import { company, crew, eventsOf, type Open, subscribe } from './fixture.ts';
 
 export function eventSuite(engine: string, open: Open): void {

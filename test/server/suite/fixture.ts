@@ -2,9 +2,9 @@
 import { expect } from 'vitest';
 import type { StreamEvent } from '#contract/frames.ts';
 import type { ServerOptions } from '#server/main.ts';
+import { addMachine, createAgent, createProject, createTeam, joinProject, joinTeam } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { TestServer, TestSocket } from '../../support/server.ts';
-import { addMachine, createAgent, createProject, createTeam, joinProject, joinTeam } from '../../support/team.ts';
 
 /** Starts a server with a new, empty database. */
 export type Open = (options?: Partial<ServerOptions>) => Promise<TestServer>;

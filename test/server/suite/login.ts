@@ -1,8 +1,8 @@
 /** Who somebody is, and commands that may be repeated. */
 import { describe, expect, test } from 'vitest';
 import { ROUTES } from '#contract/routes.ts';
+import { joinProject } from '../../support/company.ts';
 import { clientId } from '../../support/server.ts';
-import { joinProject } from '../../support/team.ts';
 import { company, movableClock, type Open } from './fixture.ts';
 
 export function loginSuite(engine: string, open: Open): void {

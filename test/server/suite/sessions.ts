@@ -1,7 +1,6 @@
 /** Sessions: what they cover, and which run may speak for them. */
 import { describe, expect, test } from 'vitest';
 import { ROUTES } from '#contract/routes.ts';
-import { clientId } from '../../support/server.ts';
 import {
   addMachine,
   createProject,
@@ -14,7 +13,8 @@ import {
   send,
   startTurn,
   waiting,
-} from '../../support/team.ts';
+} from '../../support/company.ts';
+import { clientId } from '../../support/server.ts';
 import { crew, movableClock, type Open } from './fixture.ts';
 
 const MINUTE = 60_000;

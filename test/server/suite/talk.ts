@@ -1,7 +1,7 @@
 /** Projects, messages, and reading across projects. */
 import { describe, expect, test } from 'vitest';
 import { ROUTES } from '#contract/routes.ts';
-import { createAgent, createProject, createTeam, dmOf, joinProject, send } from '../../support/team.ts';
+import { createAgent, createProject, createTeam, dmOf, joinProject, send } from '../../support/company.ts';
 import { company, movableClock, type Open } from './fixture.ts';
 
 export function talkSuite(engine: string, open: Open): void {

@@ -3,8 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
 import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { eventually } from '../../support/eventually.ts';
-import { testSocket } from '../../support/server.ts';
 import {
   createAgent,
   createProject,
@@ -17,7 +15,9 @@ import {
   send,
   startTurn,
   waiting,
-} from '../../support/team.ts';
+} from '../../support/company.ts';
+import { eventually } from '../../support/eventually.ts';
+import { testSocket } from '../../support/server.ts';
 import { crew, eventsOf, type Open, subscribe } from './fixture.ts';
 
 export function turnSuite(engine: string, open: Open): void {
