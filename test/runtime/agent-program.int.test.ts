@@ -1,0 +1,72 @@
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type FindOptions, findAgentProgram } from '#runtime/agent-program.ts';
+import { type TempDir, tempDir, writeFiles } from '../support/temp.ts';
+
+const SELF = ['/usr/bin/node', '/opt/aachat.js'] as const;
+
+const find = (dir: TempDir, more: Partial<FindOptions> = {}) =>
+  findAgentProgram({ path: join(dir.path, 'bin'), managedDir: join(dir.path, 'run'), selfCommand: SELF, ...more });
+
+async function withProgram(name: string): Promise<TempDir> {
+  const dir = await tempDir();
+  await writeFiles(dir.path, { [`bin/${name}`]: '#!/bin/sh\n', 'bin/not-executable': '' });
+  await chmod(join(dir.path, 'bin', name), 0o755);
+  return dir;
+}
+
+describe('the agent program', () => {
+  test('is the adapter of Claude Code beside us, under our own Node, when nobody says otherwise', async () => {
+    await using dir = await tempDir();
+    const program = await find(dir);
+    expect(program).toMatchObject({ kind: 'claude', command: [process.execPath, expect.stringMatching(/index\.js$/)] });
+    for (const runtimeYaml of [
+      'runtime: claude-acp',
+      'runtime: claude',
+      'runtime: {type: npx, package: "@agentclientprotocol/claude-agent-acp@0.9"}',
+    ]) {
+      expect(await find(dir, { runtimeYaml })).toEqual(program);
+    }
+  });
+
+  test('is the one of the setting, which wins over runtime.yaml', async () => {
+    await using dir = await withProgram('other');
+    const runtimeYaml = 'runtime: {type: binary, command: other, args: [--acp]}';
+    expect(await find(dir, { runtimeYaml })).toMatchObject({
+      kind: 'acp',
+      command: [join(dir.path, 'bin/other'), '--acp'],
+    });
+    expect(await find(dir, { runtimeYaml, setting: 'scripted' })).toMatchObject({
+      kind: 'scripted',
+      command: [...SELF, 'scripted-agent'],
+    });
+    expect(await find(dir, { runtimeYaml, setting: 'claude' })).toMatchObject({ kind: 'claude' });
+    expect(await find(dir, { setting: 'other  --flag x' })).toMatchObject({
+      kind: 'acp',
+      command: [join(dir.path, 'bin/other'), '--flag', 'x'],
+    });
+  });
+
+  test.for([
+    ['a program that is not there', { setting: 'nowhere' }],
+    ['a file that may not be run', { setting: 'not-executable' }],
+    ['a relative path, which the workspace could choose', { setting: './bin/other' }],
+    ['an empty setting', { setting: ' ' }],
+    ['a package that would have to be fetched', { runtimeYaml: 'runtime: {type: npx, package: evil}' }],
+  ] as const)('refuses %s, with the command that mends it', async ([, options]) => {
+    await using dir = await withProgram('other');
+    await expect(find(dir, options)).rejects.toMatchObject({
+      code: 'AGENT_FAILED',
+      hint: expect.stringContaining('npm install'),
+    });
+  });
+
+  test.for(['runtime: [', 'runtime: {type: docker}', 'other: 1'])('refuses runtime.yaml %s', async (runtimeYaml) => {
+    await using dir = await tempDir();
+    await expect(find(dir, { runtimeYaml })).rejects.toMatchObject({
+      code: 'VALIDATION_ERROR',
+      hint: expect.stringContaining('runtime: claude-acp'),
+    });
+  });
+});
