@@ -8,24 +8,43 @@ import { unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { lock } from 'proper-lockfile';
 import { z } from 'zod';
+import { AachatError, isSystemError } from './errors.ts';
 import { ensureDir, readIfExists, writePrivate } from './fs.ts';
 import { isRunning, ownIdentity, ProcessIdentity } from './process.ts';
 
-/** Wait for another starter for at most about 10 s; a lock of a dead one expires after 5 s. */
+/** Wait for another one for about 45 s, longer than a platform may take to start; a dead one's lock lasts 5 s. */
 const LOCK_OPTIONS = {
   realpath: false,
   stale: 5_000,
-  retries: { retries: 100, minTimeout: 20, maxTimeout: 150, randomize: true },
+  retries: { retries: 300, minTimeout: 20, maxTimeout: 150, randomize: true },
 } as const;
 
-/** Runs `critical` while no other process is inside for the same `path`. The folder is created if needed. */
+/**
+ * Runs `critical` while no other process is inside for the same `path`. The folder is created if needed.
+ *
+ * @throws AachatError `TIMEOUT` when somebody else stays inside
+ */
 export async function withFileLock<T>(path: string, critical: () => Promise<T>): Promise<T> {
   await ensureDir(dirname(path));
-  const release = await lock(path, { ...LOCK_OPTIONS, lockfilePath: `${path}.lock` });
+  let isOurs = true;
+  const release = await lock(path, {
+    ...LOCK_OPTIONS,
+    lockfilePath: `${path}.lock`,
+    // A process that was suspended for long finds its lock taken over. By default the library throws that from a timer.
+    onCompromised: () => {
+      isOurs = false;
+    },
+  }).catch((thrown: unknown) => {
+    if (!isSystemError(thrown, 'ELOCKED')) throw thrown;
+    throw new AachatError('TIMEOUT', `Another process of aachat keeps ${path} busy.`, {
+      hint: 'Try again; `aachat doctor` shows what runs.',
+      cause: thrown,
+    });
+  });
   try {
     return await critical();
   } finally {
-    await release();
+    if (isOurs) await release();
   }
 }
 

@@ -1,5 +1,4 @@
 /** Messages on the command line: where their text comes from, how they are named and shown. */
-import { buffer } from 'node:stream/consumers';
 import { AachatError } from '#base/errors.ts';
 import type { HttpClient } from '#client/http.ts';
 import { MESSAGE_LIMIT, type Message, MessageBody, type Project } from '#contract/entities.ts';
@@ -54,7 +53,7 @@ export async function messageText(
   if (fromStdin && words.length > 0) {
     throw new AachatError('USAGE', 'Give the text as arguments or with --stdin, not both.');
   }
-  const text = reads ? decode(await buffer(stdin)) : words.join(' ');
+  const text = reads ? decode(await readAll(stdin)) : words.join(' ');
   const parsed = MessageBody.safeParse(text.replace(/\s+$/, ''));
   if (parsed.success) return parsed.data;
   throw new AachatError('VALIDATION_ERROR', parsed.error.issues[0]?.message ?? 'That is no message.', {
@@ -62,16 +61,26 @@ export async function messageText(
   });
 }
 
-function decode(bytes: Buffer): string {
-  if (bytes.length > STDIN_BYTES) {
-    throw new AachatError(
-      'VALIDATION_ERROR',
-      `Standard input has ${bytes.length} bytes; a message has at most ${MESSAGE_LIMIT} characters.`,
-      {
-        hint: 'Nothing was sent. Put longer text into a document.',
-      },
-    );
+/** Stops at the limit: what follows may never end. */
+async function readAll(stdin: NodeJS.ReadableStream): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stdin) {
+    const bytes = Buffer.from(chunk);
+    chunks.push(bytes);
+    size += bytes.length;
+    if (size > STDIN_BYTES) {
+      throw new AachatError(
+        'VALIDATION_ERROR',
+        `Standard input is too long: a message has at most ${MESSAGE_LIMIT} characters.`,
+        { hint: 'Nothing was sent. Put longer text into a document.' },
+      );
+    }
   }
+  return Buffer.concat(chunks);
+}
+
+function decode(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {

@@ -29,10 +29,10 @@ export function createOutput(options: {
   return {
     isJson: json,
     paint,
-    result: (data, text) => stdout.write(json ? `${JSON.stringify({ data })}\n` : text === '' ? '' : `${text}\n`),
+    result: (data, text) => stdout.write(json ? jsonLine({ data }) : text === '' ? '' : `${text}\n`),
     note: (text) => stderr.write(`${text}\n`),
     error({ code, message, hint }) {
-      if (json) stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
+      if (json) stdout.write(jsonLine({ error: { code, message, hint } }));
       else stderr.write(`${plain(message)}\n${hint === undefined ? '' : `${plain(hint)}\n`}`);
     },
   };
@@ -45,8 +45,13 @@ const CONTROLS = /(?![\n\t])[\p{Cc}\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]
 export const plain = (text: string): string =>
   stripVTControlCharacters(text.replace(/\r\n?/g, '\n')).replace(CONTROLS, '');
 
-/** Rows as columns that line up; the last column is as long as it is. */
-export function table(rows: readonly (readonly string[])[]): string {
+/** Programs read the same text, and a terminal that shows it sees nothing but letters. */
+const jsonLine = (value: unknown): string =>
+  `${JSON.stringify(value).replace(CONTROLS, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
+
+/** Rows as columns that line up; the last column is as long as it is. Cells may hold what others wrote. */
+export function table(lines: readonly (readonly string[])[]): string {
+  const rows = lines.map((row) => row.map((cell) => plain(cell).replace(/\s+/g, ' ')));
   const widths = rows.reduce<number[]>((all, row) => row.map((cell, i) => Math.max(all[i] ?? 0, cell.length)), []);
   return rows
     .map((row) =>

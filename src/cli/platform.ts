@@ -101,14 +101,26 @@ export async function startLocalServer(
   });
 }
 
+/** Tokens of the embedded platform, which has another port after each start. */
+const EMBEDDED = 'embedded';
+
+/** @param address configured by the person; undefined: the embedded platform, at `local` */
+export function personAuth(
+  { home, env }: Pick<PlatformFacts, 'home' | 'env'>,
+  address: string | undefined,
+  local?: string,
+): Auth {
+  const baseUrl = address === undefined ? new URL(local ?? 'http://127.0.0.1') : serverAddress(address);
+  const realm = address === undefined ? EMBEDDED : undefined;
+  return createAuth({ baseUrl, realm, dir: home.tokens, fixedToken: env['AACHAT_TOKEN'] });
+}
+
 /** As the person: at the configured server, else at the embedded one, which is started if needed. */
 export async function connectPlatform(context: PlatformFacts): Promise<Connection> {
-  const { home, config, env, output, signal } = context;
+  const { home, config, output, signal } = context;
   const configured = config.get('server')?.value;
-  const fixedToken = env['AACHAT_TOKEN'];
   if (configured !== undefined) {
-    const url = new URL(configured);
-    return connection(url, createAuth({ baseUrl: url, dir: home.tokens, fixedToken }), async () => {});
+    return connection(serverAddress(configured), personAuth(context, configured), async () => {});
   }
   const running = await findLocalServer(home);
   const { server, started } =
@@ -117,12 +129,21 @@ export async function connectPlatform(context: PlatformFacts): Promise<Connectio
       : { server: running, started: false };
   const url = new URL(server.url);
   if (started) output.note(`Started the embedded platform at ${url.origin} (data in ${home.server}).`);
-  const auth = createAuth({ baseUrl: url, dir: home.tokens, fixedToken });
+  const auth = personAuth(context, undefined, server.url);
   if (!(await auth.isLoggedIn())) await firstLogin(context, auth);
   const release = async () => {
     if (started) await stopIfUnused(server, signal);
   };
   return connection(url, auth, release);
+}
+
+/** @throws AachatError `USAGE` for anything but the address of a web server */
+export function serverAddress(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '') return new URL(url.origin);
+  throw new AachatError('USAGE', `"${text}" is no address of a server.`, {
+    hint: 'It looks like https://chat.example.org, in --server, AACHAT_SERVER or `aachat config set server`.',
+  });
 }
 
 function connection(url: URL, auth: Auth, release: () => Promise<void>): Connection {

@@ -2,6 +2,7 @@
  * Tokens of the person who is logged in on this machine: a short access token and a refresh token that works once.
  *
  * Twenty commands may start at the same moment: one of them refreshes behind a file lock, the others read what it got.
+ * A home keeps the tokens of one server, and they are never shown to another one.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -33,6 +34,8 @@ export interface AuthOptions {
   readonly baseUrl: URL;
   /** Folder of the token files. */
   readonly dir: string;
+  /** Name of the server that the tokens are for, where its address may change; by default its origin. */
+  readonly realm?: string | undefined;
   /** Value of `AACHAT_TOKEN`: used as it is, never written. */
   readonly fixedToken?: string | undefined;
   readonly fetch?: typeof globalThis.fetch;
@@ -42,17 +45,24 @@ export interface AuthOptions {
 /** Refresh while the token is still good for this long, so that none expires on the way. */
 const MARGIN_MS = 60_000;
 
-export function createAuth({ baseUrl, dir, fixedToken, fetch, clock = Date.now }: AuthOptions): Auth {
+export function createAuth(options: AuthOptions): Auth {
+  const { baseUrl, dir, realm = baseUrl.origin, fixedToken, fetch, clock = Date.now } = options;
   const accessPath = join(dir, 'user.jwt');
   const refreshPath = join(dir, 'refresh');
+  const realmPath = join(dir, 'server');
   const http = createHttpClient({ baseUrl, token: async () => undefined, ...(fetch === undefined ? {} : { fetch }) });
   let cached: string | undefined;
 
-  const read = async (path: string) => (await readIfExists(path))?.trim() || undefined;
+  const text = async (path: string) => (await readIfExists(path))?.trim() || undefined;
+  const read = async (path: string) => ((await text(realmPath)) === realm ? await text(path) : undefined);
   const isGood = (token: string | undefined): token is string =>
     token !== undefined && expiryOf(token) - MARGIN_MS > clock();
 
   async function save({ accessToken, refreshToken }: Tokens): Promise<void> {
+    if ((await text(realmPath)) !== realm) {
+      await forget();
+      await writePrivate(realmPath, `${realm}\n`);
+    }
     // The refresh token first: with the old one lost and the new one not yet written, the login would be gone.
     await writePrivate(refreshPath, `${refreshToken}\n`);
     await writePrivate(accessPath, `${accessToken}\n`);
@@ -79,6 +89,8 @@ export function createAuth({ baseUrl, dir, fixedToken, fetch, clock = Date.now }
         return tokens.accessToken;
       } catch (thrown) {
         if (!isAachatError(thrown, 'UNAUTHORIZED')) throw thrown;
+        // It will never work again; without it the next login starts from nothing.
+        await forget();
         throw new AachatError('UNAUTHORIZED', `The login at ${baseUrl.origin} has ended.`, {
           hint: 'Run `aachat auth login`.',
           cause: thrown,
@@ -89,7 +101,12 @@ export function createAuth({ baseUrl, dir, fixedToken, fetch, clock = Date.now }
 
   return {
     async accessToken(how) {
-      if (fixedToken !== undefined) return fixedToken;
+      if (fixedToken !== undefined) {
+        if (how !== 'renew') return fixedToken;
+        throw new AachatError('UNAUTHORIZED', `${baseUrl.origin} does not take the token in AACHAT_TOKEN.`, {
+          hint: 'Set it to a valid one, or unset it and run `aachat auth login`.',
+        });
+      }
       if (how === 'renew') return await refresh(cached ?? (await read(accessPath)));
       if (!isGood(cached)) cached = await read(accessPath);
       return isGood(cached) ? cached : await refresh(undefined);
@@ -106,7 +123,7 @@ export function createAuth({ baseUrl, dir, fixedToken, fetch, clock = Date.now }
       let heard = false;
       try {
         if (refreshToken !== undefined) await http.call(ROUTES.logout, { body: { refreshToken } });
-        heard = true;
+        heard = refreshToken !== undefined;
       } catch (thrown) {
         if (!isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT', 'UNAUTHORIZED')) throw thrown;
       }

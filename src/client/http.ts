@@ -77,7 +77,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     const url = new URL(routePath(route, textRecord(parts.params)), baseUrl);
     for (const [name, value] of Object.entries(textRecord(parts.query))) url.searchParams.set(name, value);
     const body = parts.body === undefined ? undefined : JSON.stringify(parts.body);
-    const repeatable = route.method === 'GET' || route.method === 'PUT' || hasClientId(parts.body);
+    const repeatable = route.method === 'GET' || route.method === 'PUT' || isRepeatable(parts.body);
     let renewed = false;
     let bearer = await token();
     for (let attempt = 1; ; attempt += 1) {
@@ -106,7 +106,9 @@ function parseReply(route: Route, json: unknown): unknown {
   });
 }
 
-const hasClientId = (body: unknown): boolean => typeof body === 'object' && body !== null && 'clientId' in body;
+/** A repeated `clientId` is the same command; a refresh token is still good for whoever lost the answer. */
+const isRepeatable = (body: unknown): boolean =>
+  typeof body === 'object' && body !== null && ('clientId' in body || 'refreshToken' in body);
 
 function textRecord(values: unknown): Record<string, string> {
   const entries = Object.entries((values ?? {}) as Record<string, unknown>);

@@ -129,7 +129,7 @@ export function openEventSocket(options: EventSocketOptions): EventSocket {
     own.on('close', (code) => {
       if (own !== socket) return;
       if (code === CLOSE.unauthorized) renew = true;
-      lost(code === CLOSE.protocol ? BACKOFF.capMs : undefined);
+      lost(code === CLOSE.protocol || code === CLOSE.malformed ? BACKOFF.capMs : undefined);
     });
   }
 

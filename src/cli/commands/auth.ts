@@ -1,9 +1,8 @@
 /** `aachat auth …`: who is logged in, and where. */
 import { createInterface } from 'node:readline/promises';
 import { AachatError } from '#base/errors.ts';
-import { type CommandContext, isInSession } from '#cli/context.ts';
-import { findLocalServer } from '#cli/platform.ts';
-import { createAuth } from '#client/auth.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { findLocalServer, personAuth, serverAddress } from '#cli/platform.ts';
 import { createHttpClient } from '#client/http.ts';
 import { Login } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -13,7 +12,7 @@ export async function login(
   context: CommandContext,
   args: { readonly server?: string; readonly code?: string; readonly login?: string },
 ): Promise<void> {
-  const { home, config, output, signal } = context;
+  const { config, output, signal } = context;
   if (args.login !== undefined && !Login.safeParse(args.login).success) {
     throw new AachatError('USAGE', `"${args.login}" is no login: small letters, digits and \`-\`, at most 39 of them.`);
   }
@@ -22,11 +21,11 @@ export async function login(
     await localLogin(context, args.code, args.login);
     return;
   }
-  const url = parseAddress(address);
+  const url = serverAddress(address);
   const http = createHttpClient({ baseUrl: url, token: async () => undefined });
   await http.call(ROUTES.getInfo, {}, signal);
   const code = args.code ?? (await askCode(context));
-  const user = await createAuth({ baseUrl: url, dir: home.tokens }).login(code, args.login);
+  const user = await personAuth(context, url.origin).login(code, args.login);
   // One server per home: what was said here before belongs to the other one.
   if (args.server !== undefined) await config.set('server', url.origin);
   output.result({ user, server: url.origin }, `You are ${user.login} at ${url.origin}.`);
@@ -36,7 +35,7 @@ export async function login(
 async function localLogin(context: CommandContext, code: string | undefined, name: string | undefined): Promise<void> {
   const { home, output, signal } = context;
   if (code === undefined) {
-    const auth = createAuth({ baseUrl: new URL('http://127.0.0.1'), dir: home.tokens });
+    const auth = personAuth(context, undefined);
     if (!(await auth.isLoggedIn())) {
       const server = await findLocalServer(home);
       const fresh = server === undefined || (await info(server.url, signal)).fresh;
@@ -57,26 +56,25 @@ async function localLogin(context: CommandContext, code: string | undefined, nam
       hint: 'Name one with --server, or run `aachat server start`.',
     });
   }
-  const user = await createAuth({ baseUrl: new URL(server.url), dir: home.tokens }).login(code, name);
+  const user = await personAuth(context, undefined, server.url).login(code, name);
   output.result({ user, server: server.url }, `You are ${user.login}.`);
 }
 
 /** `aachat auth logout` */
 export async function logout(context: CommandContext): Promise<void> {
   const { home, config, output } = context;
-  const address = config.get('server')?.value ?? (await findLocalServer(home))?.url;
-  const auth = createAuth({ baseUrl: new URL(address ?? 'http://127.0.0.1:9'), dir: home.tokens });
+  const auth = personAuth({ home, env: {} }, config.get('server')?.value, (await findLocalServer(home))?.url);
   const wasIn = await auth.isLoggedIn();
   const heard = await auth.logout();
   const where = heard
     ? 'here and at the server'
-    : 'here; the server could not be told, its login ends by itself in 30 days';
+    : 'here; the server could not be told, its login ends by itself when nobody uses it';
   output.result({ loggedOut: wasIn, revoked: heard }, wasIn ? `Logged out ${where}.` : 'You were not logged in.');
 }
 
 /** `aachat auth status`; starts nothing. */
 export async function status(context: CommandContext): Promise<void> {
-  const { home, config, output, env, signal } = context;
+  const { home, config, output, signal } = context;
   const configured = config.get('server');
   const address = configured?.value ?? (await findLocalServer(home))?.url;
   if (address === undefined) {
@@ -86,9 +84,9 @@ export async function status(context: CommandContext): Promise<void> {
     );
     return;
   }
-  const url = new URL(address);
-  const auth = createAuth({ baseUrl: url, dir: home.tokens, fixedToken: env['AACHAT_TOKEN'] });
-  if (isInSession(env) || !(await auth.isLoggedIn())) {
+  const url = serverAddress(address);
+  const auth = personAuth(context, configured?.value, address);
+  if (!(await auth.isLoggedIn())) {
     output.result({ server: url.origin, user: null }, `Not logged in at ${url.origin}. Run \`aachat auth login\`.`);
     return;
   }
@@ -107,14 +105,6 @@ async function info(url: string, signal: AbortSignal) {
     {},
     signal,
   );
-}
-
-function parseAddress(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '') return new URL(url.origin);
-  throw new AachatError('USAGE', `"${text}" is no address of a server.`, {
-    hint: 'aachat auth login --server https://chat.example.org',
-  });
 }
 
 /** Asked for, so that it does not stay in the history of the shell. */
