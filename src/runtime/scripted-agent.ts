@@ -204,7 +204,7 @@ const HEADER = /^message \S+ from (?<author>\S+) \((?<kind>person|agent)/;
 
 /**
  * What a polite colleague without a mind would say: passes a question on to whom it names, answers an agent that asks,
- * and sums up what an agent answered.
+ * and sums up what an agent answered. A `ping` of an agent is answered with a ping, for ever.
  */
 export function replyTo(prompt: string): string {
   const lines = prompt.split('\n');
@@ -221,6 +221,7 @@ export function replyTo(prompt: string): string {
     const question = (other['question'] ?? '').replace(/^[\s:,]+/, '').trim();
     return `@${other['name']} ${question === '' ? 'what do you think?' : question}`;
   }
+  if (kind === 'agent' && words === 'ping') return `@${author} ping`;
   if (kind === 'person') return `You said: "${words}". I have no model behind me, so that is all I can do with it.`;
   if (words.startsWith('My answer')) return `Here is what ${author} says: ${words}`;
   return `@${author} My answer to "${words}": yes, and I would begin with the smallest step that can be shown.`;

@@ -1,122 +1,51 @@
-/** People, a team, a project, agents and their sessions: the usual company of a test. */
-import { newId } from '#base/id.ts';
-import type { Agent, Message, Project, Run, Session, Signal, Team } from '#contract/entities.ts';
-import type { MachineId, ProjectId, TurnId } from '#contract/ids.ts';
-import { ROUTES } from '#contract/routes.ts';
-import { type Caller, caller, clientId, type Person, type TestServer } from './server.ts';
+/** A scratch home with agents in a project, ready for `up`. */
+import type { Message } from '#contract/entities.ts';
+import { type RunningCommand, type ScratchHome, scratchHome } from './aachat.ts';
+import { eventually } from './eventually.ts';
 
-export const createTeam = async (owner: Caller, slug: string): Promise<Team> =>
-  (await owner.call(ROUTES.createTeam, { body: { clientId: clientId(), slug } })).team;
-
-export const createProject = async (
-  owner: Caller,
-  team: Team,
-  name: string,
-  options: { hopLimit?: number } = {},
-): Promise<Project> =>
-  (
-    await owner.call(ROUTES.createProject, {
-      params: { teamId: team.id },
-      body: { clientId: clientId(), name, ...options },
-    })
-  ).project;
-
-export const createAgent = async (owner: Caller, base: string): Promise<Agent> =>
-  (await owner.call(ROUTES.createAgent, { body: { clientId: clientId(), base } })).agent;
-
-export const joinTeam = (owner: Caller, team: Team, login: string, role: 'admin' | 'member' = 'member') =>
-  owner.call(ROUTES.addTeamMember, { params: { teamId: team.id }, body: { clientId: clientId(), login, role } });
-
-export const joinProject = (
-  admin: Caller,
-  project: { id: ProjectId },
-  name: string,
-  role?: 'admin' | 'collaborator' | 'viewer',
-) =>
-  admin.call(ROUTES.addMember, {
-    params: { projectId: project.id },
-    body: { clientId: clientId(), name, ...(role === undefined ? {} : { role }) },
-  });
-
-export const leaveProject = (admin: Caller, project: { id: ProjectId }, name: string) =>
-  admin.call(ROUTES.removeMember, { params: { projectId: project.id }, body: { clientId: clientId(), name } });
-
-export const send = async (who: Caller, project: { id: ProjectId }, body: string): Promise<Message> =>
-  (await who.call(ROUTES.sendMessage, { params: { projectId: project.id }, body: { clientId: clientId(), body } }))
-    .message;
-
-export const dmOf = async (owner: Caller, agent: Agent): Promise<Project> =>
-  (await owner.call(ROUTES.resolveProject, { query: { name: `dm:${agent.name}` } })).project;
-
-export async function addMachine(owner: Caller, name: string): Promise<MachineId> {
-  const machineId = newId<MachineId>();
-  await owner.call(ROUTES.putMachine, { params: { machineId }, body: { name } });
-  return machineId;
+export interface Team extends AsyncDisposable {
+  readonly home: ScratchHome;
+  /** Messages of the project, oldest first. */
+  messages(project?: string): Promise<readonly Message[]>;
+  send(text: string, project?: string): Promise<Message>;
+  /** Waits for a message of `author` that matches. */
+  heard(author: string, pattern: RegExp, project?: string): Promise<Message>;
+  /** Starts `up` and waits until it is ready. */
+  up(...flags: string[]): Promise<RunningCommand>;
 }
 
-export const planSession = async (
-  owner: Caller,
-  agent: Agent,
-  team: Team,
-  options: { projects?: ProjectId[]; text?: string } = {},
-): Promise<Session> =>
-  (
-    await owner.call(ROUTES.createSession, {
-      body: { clientId: clientId(), agentId: agent.id, teamId: team.id, ...options },
-    })
-  ).session;
+/** Text of a message that makes the scripted agent take these steps. */
+export const steps = (...list: readonly object[]): string => `SCRIPT:${JSON.stringify(list)}`;
 
-export const openRun = async (owner: Caller, session: Session, machineId: MachineId): Promise<Run> =>
-  (
-    await owner.call(ROUTES.openRun, {
-      params: { sessionId: session.id },
-      body: { clientId: clientId(), machineId },
-    })
-  ).run;
-
-/** A session that runs, and the caller that acts as its agent. */
-export interface LiveSession {
-  readonly session: Session;
-  readonly run: Run;
-  readonly agent: Caller;
+/** @param env over the scratch environment; `AACHAT_AGENT` chooses the agent program */
+export async function team(
+  agents: readonly string[],
+  env: Readonly<Record<string, string>> = { AACHAT_AGENT: 'scripted' },
+): Promise<Team> {
+  const home = await scratchHome(env);
+  await home.json('project', 'create', 'launch');
+  for (const agent of agents) {
+    await home.json('agent', 'create', agent);
+    await home.json('project', 'assign', 'launch', '--agent', agent);
+  }
+  const messages = async (project = 'launch') =>
+    (await home.json<{ messages: readonly Message[] }>('project', 'read', project, '--peek', '--limit', '200'))
+      .messages;
+  return {
+    home,
+    messages,
+    async send(text, project = 'launch') {
+      return (await home.json<{ message: Message }>('project', 'send', project, text)).message;
+    },
+    heard: (author, pattern, project) =>
+      eventually(`${author} says ${pattern}`, async () =>
+        (await messages(project)).find((message) => message.author.name === author && pattern.test(message.body)),
+      ),
+    async up(...flags) {
+      const running = home.start('up', ...flags);
+      await running.until(/Ready \(Ctrl\+C stops everything\)|"ready":true/);
+      return running;
+    },
+    [Symbol.asyncDispose]: () => home[Symbol.asyncDispose](),
+  };
 }
-
-export async function liveSession(
-  server: TestServer,
-  owner: Person,
-  agent: Agent,
-  team: Team,
-  machineId: MachineId,
-  options: { projects?: ProjectId[] } = {},
-): Promise<LiveSession> {
-  const planned = await planSession(owner, agent, team, options);
-  const run = await openRun(owner, planned, machineId);
-  const { session } = await owner.call(ROUTES.setActivity, {
-    params: { runId: run.id },
-    body: { activity: 'input_ready' },
-  });
-  const { token } = await owner.call(ROUTES.mintSessionToken, { params: { runId: run.id } });
-  return { session, run, agent: caller(server.url, token) };
-}
-
-export const waiting = async (owner: Caller, session: Session): Promise<Signal[]> =>
-  (await owner.call(ROUTES.listSignals, { params: { sessionId: session.id } })).signals;
-
-export async function startTurn(
-  owner: Caller,
-  run: Run,
-  project: { id: ProjectId },
-  signals: readonly Signal[],
-  turnId: TurnId = newId<TurnId>(),
-) {
-  const body = { turnId, projectId: project.id, signals: signals.map(({ id }) => id) };
-  return (await owner.call(ROUTES.startTurn, { params: { runId: run.id }, body })).turn;
-}
-
-export const endTurn = async (owner: Caller, run: Run, turnId: TurnId) =>
-  (
-    await owner.call(ROUTES.endTurn, {
-      params: { turnId },
-      body: { runId: run.id, state: 'ended', stopReason: 'end_turn', counters: null },
-    })
-  ).turn;

@@ -1,0 +1,247 @@
+/** The main job with the built-in agent: everything but the model is real. */
+import { existsSync } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { LiveSession, PendingPermission } from '#contract/control.ts';
+import type { Session } from '#contract/entities.ts';
+import { processesOf, upIdentity } from '../support/aachat.ts';
+import { eventually } from '../support/eventually.ts';
+import { steps, team } from '../support/team.ts';
+import { gitIn } from '../support/temp.ts';
+
+interface Status {
+  readonly up: {
+    readonly pid: number;
+    readonly sessions: readonly LiveSession[];
+    readonly permissions: readonly PendingPermission[];
+  } | null;
+}
+
+describe('the loop', () => {
+  test('a mention is answered once, and two agents can ask each other', async () => {
+    await using t = await team(['ada', 'bob']);
+    const up = await t.up();
+    await t.send('@ada ask bob: how many?');
+    await t.heard('ada.mia', /^Here is what bob\.mia says/);
+    const said = (await t.messages()).map(({ author, hop }) => `${author.name} ${hop}`);
+    expect(said).toEqual(['mia 0', 'ada.mia 1', 'bob.mia 2', 'ada.mia 3']);
+    up.child.kill('SIGINT');
+    expect(await up.ended).toBe(130);
+    expect(up.output()).toMatch(/sid=[0-9a-f]{8}\s+ws=ada\.mia--[0-9a-f]{8}/);
+    expect(await readdir(join(t.home.path, '.run', 'workspaces'))).toEqual([]);
+    expect(await readdir(join(t.home.path, '.run', 'leases'))).toEqual([]);
+    const left = processesOf(t.home.path).filter(({ command }) => !command.includes('server run'));
+    expect(left).toEqual([]);
+  });
+
+  test('a second up is refused with pid and hint; down stops the first', async () => {
+    await using t = await team(['ada']);
+    const up = await t.up('--json');
+    const second = await t.home.run('up');
+    expect(second.status).toBe(5);
+    expect(second.stderr).toContain(`pid ${up.child.pid}`);
+    expect(second.stderr).toContain('aachat status');
+    const { up: live } = await t.home.json<Status>('status');
+    expect(live?.sessions).toMatchObject([{ agent: 'ada.mia', phase: 'running', activity: 'input_ready' }]);
+    expect((await t.home.run('down')).status).toBe(0);
+    expect(await up.ended).toBe(0);
+    for (const line of up
+      .output()
+      .trim()
+      .split('\n')
+      .filter((text) => text.startsWith('{')))
+      JSON.parse(line);
+  });
+
+  test('in the background it goes on until down', async () => {
+    await using t = await team(['ada']);
+    const detached = await t.home.json<{ pid: number }>('up', '--detach');
+    await t.send('@ada hello');
+    await t.heard('ada.mia', /You said/);
+    expect((await t.home.json<Status>('status')).up?.pid).toBe(detached.pid);
+    expect((await t.home.run('down')).status).toBe(0);
+    expect((await t.home.json<Status>('status')).up).toBeNull();
+  });
+
+  test('the workspace holds the agent repo and skills, and its git sees nothing of ours', async () => {
+    await using t = await team(['ada']);
+    await t.up();
+    const [workspace = ''] = await readdir(join(t.home.path, '.run', 'workspaces'));
+    const path = join(t.home.path, '.run', 'workspaces', workspace);
+    expect(await gitIn(path, 'status', '--porcelain')).toBe('');
+    expect(await gitIn(path, 'add', '--all', '--dry-run')).toBe('');
+    for (const file of [
+      '.agents/skills/aachat-session/SKILL.md',
+      '.claude/skills/aachat-session/SKILL.md',
+      'aachat/agents/ada.mia/identity.md',
+    ]) {
+      expect((await stat(join(path, file))).isFile()).toBe(true);
+    }
+  });
+
+  test('a dm with the owner works without a mention', async () => {
+    await using t = await team(['ada']);
+    await t.up();
+    await t.send('are you there?', 'dm:ada');
+    await t.heard('ada.mia', /You said: "are you there\?"/, 'dm:ada');
+  });
+
+  test('what was said while nothing ran is answered at the next up, once, in the same conversation', async () => {
+    await using t = await team(['ada']);
+    const first = await t.up();
+    await t.send('@ada one');
+    await t.heard('ada.mia', /"one"/);
+    first.child.kill('SIGTERM');
+    expect(await first.ended).toBe(143);
+    await t.send('@ada two');
+    await t.send('@ada three');
+    await t.up();
+    await t.heard('ada.mia', /three/);
+    expect((await t.messages()).filter(({ author }) => author.kind === 'agent')).toHaveLength(2);
+    const { sessions } = await t.home.json<{ sessions: readonly Session[] }>('session', 'list');
+    expect(sessions).toHaveLength(1);
+    const log = await readFile(join(t.home.path, '.run', 'sessions', sessions[0]?.id ?? '', 'events.jsonl'), 'utf8');
+    expect(log.match(/"opened":"(\w+)"/g)).toEqual(['"opened":"new"', '"opened":"resumed"']);
+  });
+
+  test('two agents that mention each other for ever are stopped, and a person lets them go on', async () => {
+    await using t = await team(['ada', 'bob']);
+    const up = await t.up();
+    await t.send('@ada ask bob: ping');
+    await up.until(/answered each other 6 times/);
+    const hops = (await t.messages()).map(({ hop }) => hop);
+    expect(Math.max(...hops)).toBe(6);
+    const before = hops.length;
+    await t.send('@ada ask bob: ping');
+    await eventually('somebody answers again', async () => (await t.messages()).length > before + 1);
+  });
+
+  test('a launcher killed in the middle of a turn leaves nothing, and the next one finishes the turn under the same id', async () => {
+    await using t = await team(['ada']);
+    const up = await t.up();
+    await t.send(
+      `@ada ${steps({ text: 'working' }, { bash: 'test -e started && echo again || { touch started; exec tail -f /dev/null; }' })}`,
+    );
+    const { sessions } = await t.home.json<{ sessions: readonly Session[] }>('session', 'list');
+    const workspace = join(t.home.path, '.run', 'workspaces', `ada.mia--${sessions[0]?.id.slice(-8)}`);
+    await eventually('the agent works', () => existsSync(join(workspace, 'started')));
+    process.kill(upIdentity(t.home.path).pid, 'SIGKILL');
+    await up.ended;
+    await t.up();
+    await t.heard('ada.mia', /^again$/);
+    const turns = await eventually('the turn ends', async () => {
+      const shown = await t.home.json<{ turns: readonly { id: string; state: string }[] }>(
+        'session',
+        'show',
+        sessions[0]?.id ?? '',
+      );
+      return shown.turns.every(({ state }) => state !== 'open' && state !== 'interrupted') && shown.turns;
+    });
+    expect(turns).toHaveLength(1);
+  });
+});
+
+describe('asking first', () => {
+  test('a request shows in up and in permission list, and is answered once', async () => {
+    await using t = await team(['ada']);
+    const up = await t.up();
+    await t.send(`@ada ${steps({ ask: 'rm -rf build' })}`);
+    const [asked] = await eventually('a request waits', async () => {
+      const { permissions } = await t.home.json<{ permissions: readonly PendingPermission[] }>('permission', 'list');
+      return permissions.length > 0 && permissions;
+    });
+    expect(up.output()).toContain('ada.mia asks: rm -rf build');
+    const id = asked?.id.slice(-8) ?? '';
+    expect((await t.home.run('permission', 'allow', id)).status).toBe(0);
+    await t.heard('ada.mia', /^allowed$/);
+    expect((await t.home.run('permission', 'deny', id)).status).toBe(4);
+    await t.send(`@ada ${steps({ ask: 'again' })}`);
+    const again = await eventually(
+      'another waits',
+      async () => (await t.home.json<Status>('status')).up?.permissions[0],
+    );
+    await t.home.json('permission', 'deny', again.id);
+    await t.heard('ada.mia', /^refused$/);
+  });
+
+  test('edits of shared documents and of its own repo need no question; read-only refuses all', async () => {
+    await using t = await team(['ada']);
+    const first = await t.up();
+    await t.send(
+      `@ada ${steps({ edit: 'aachat/docs/x.md', ask: true, content: 'x' }, { edit: 'aachat/agents/ada.mia/memory/a.md', ask: true, content: 'y' }, { text: 'written' })}`,
+    );
+    await t.heard('ada.mia', /^written$/);
+    first.child.kill('SIGINT');
+    await first.ended;
+    expect(first.output()).toContain('stays: uncommitted changes in memory/a.md');
+    await t.home.json('agent', 'policy', 'ada', 'read-only');
+    await t.up();
+    await t.send(
+      `@ada ${steps({ ask: 'touch x' }, { edit: 'aachat/agents/ada.mia/memory/b.md', ask: true, content: 'z' })}`,
+    );
+    await t.heard('ada.mia', /^refused$/);
+  });
+});
+
+describe('inside a session', () => {
+  test('commands act as the agent, control verbs are refused, and save publishes its repo', async () => {
+    await using t = await team(['ada']);
+    await t.up();
+    const shell = async (command: string) => {
+      const marker = `done-${Math.abs(command.split('').reduce((sum, c) => sum * 31 + c.charCodeAt(0), 7) % 1e9)}`;
+      await t.send(`@ada ${steps({ bash: `(${command}) 2>&1; echo ${marker}` })}`);
+      return (await t.heard('ada.mia', new RegExp(marker))).body;
+    };
+    expect(await shell('aachat project send launch "from my shell"')).toMatch(/^Sent [0-9a-f]{8} to launch/);
+    await t.heard('ada.mia', /^from my shell$/);
+    expect(await shell('chat members launch')).toContain('ada.mia');
+    expect(await shell('chat unread --peek')).toContain('"you":"ada.mia"');
+    expect(await shell('aachat find shell')).toContain('from my shell');
+    for (const verb of [
+      'up',
+      'down',
+      'auth status',
+      'config list',
+      'permission list',
+      'server status',
+      'agent policy ada full',
+      'project create x',
+      'session list --help; aachat session stop 1234',
+    ]) {
+      expect(await shell(`aachat ${verb}; echo status=$?`)).toContain('status=3');
+    }
+    expect(await shell('env -u AA_TOKEN_FILE aachat inbox; echo status=$?')).toContain('status=3');
+    await shell('echo fact > "$AA_AGENT_DIR/memory/fact.md" && aachat agent save -m "a fact"');
+    expect(await gitIn(join(t.home.path, 'repos', 'ada.mia.git'), 'log', '-1', '--format=%an %s', 'main')).toBe(
+      'ada.mia a fact',
+    );
+  });
+});
+
+describe('sessions', () => {
+  test('run starts a fresh one, send speaks to it, cancel ends its turn, stop ends it', async () => {
+    await using t = await team(['ada']);
+    await t.up();
+    const { session } = await t.home.json<{ session: Session }>(
+      'session',
+      'run',
+      'ada',
+      '--project',
+      'launch',
+      steps({ text: 'fresh start' }),
+    );
+    await t.heard('ada.mia', /^fresh start$/);
+    await t.home.json('session', 'send', session.id.slice(-8), steps({ text: 'second' }));
+    await t.heard('ada.mia', /^second$/);
+    await t.home.json('session', 'send', session.id, steps({ hang: true }));
+    const activity = async () => (await t.home.json<{ session: Session }>('session', 'show', session.id)).session;
+    await eventually('it works', async () => (await activity()).activity === 'working');
+    await t.home.json('session', 'cancel', session.id);
+    await eventually('it is ready again', async () => (await activity()).activity === 'input_ready');
+    await t.home.json('session', 'stop', session.id);
+    await eventually('it has stopped', async () => (await activity()).state === 'stopped');
+    const log = await t.home.run('session', 'log', session.id);
+    expect(log.stdout).toContain('fresh start');
+  });
+});
