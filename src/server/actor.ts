@@ -35,7 +35,7 @@ async function userActor({ q }: View, credential: Credential & { kind: 'user' })
 
 async function sessionActor({ q }: View, credential: Credential & { kind: 'session' }): Promise<Actor> {
   const { agentId, sessionId, runId } = credential;
-  const newest = await q
+  const run = q
     .selectFrom('runs')
     .innerJoin('sessions', 'sessions.id', 'runs.session_id')
     .innerJoin('agents', 'agents.id', 'sessions.agent_id')
@@ -44,16 +44,17 @@ async function sessionActor({ q }: View, credential: Credential & { kind: 'sessi
     .where('agents.id', '=', agentId)
     .orderBy('runs.epoch', 'desc')
     .executeTakeFirst();
-  // A run that was only not heard of goes on when it is heard of again.
-  if (newest?.id !== runId || (newest.ended_at !== null && newest.reason !== 'lost')) throw staleRun();
-  const covered = await q.selectFrom('coverage').select('project_id').where('session_id', '=', sessionId).execute();
+  const covering = q.selectFrom('coverage').select('project_id').where('session_id', '=', sessionId).execute();
   // The first prompt of a session may stand in the agent's dm without the session covering it.
-  const open = await q
+  const prompted = q
     .selectFrom('turns')
     .select('project_id')
     .where('session_id', '=', sessionId)
     .where('state', '=', 'open')
     .execute();
+  const [newest, covered, open] = await Promise.all([run, covering, prompted]);
+  // A run that was only not heard of goes on when it is heard of again.
+  if (newest?.id !== runId || (newest.ended_at !== null && newest.reason !== 'lost')) throw staleRun();
   const coverage = new Set([...covered, ...open].map(({ project_id }) => project_id));
   return { kind: 'session', id: agentId, name: newest.name, sessionId, runId, coverage };
 }

@@ -11,6 +11,7 @@ import { ROUTES, type RouteName } from '#contract/routes.ts';
 import { PROTOCOL_HEADER } from '#contract/version.ts';
 import { actorFor } from './actor.ts';
 import { type Actor, authorize, isPublic, type Resource } from './authorize.ts';
+import type { PartyId } from './database/schema.ts';
 import type { Store, Tx } from './database/store.ts';
 import { protocolMismatch, strangeCaller } from './guards.ts';
 import { type Call, type Handler, hidden } from './request.ts';
@@ -123,10 +124,13 @@ function mount(app: Hono, name: RouteName, route: Route, handler: Handler<never>
         const command = commandOf(name, call);
         const reply = await store.transact(
           async (tx) => {
-            const actor = await actorFor(tx, credential);
-            return (await knownReply(tx, actor, command)) ?? askedFor(name, actor, call, run, tx);
+            const [actor, known] = await Promise.all([
+              actorFor(tx, credential),
+              knownReply(tx, authorOf(credential), command),
+            ]);
+            return known ?? askedFor(name, actor, call, run, tx);
           },
-          (tx, reply) => remember(tx, credential, command, reply),
+          (tx, reply) => remember(tx, authorOf(credential), command, reply),
         );
         if (reply instanceof AachatError) throw reply;
         if (name === 'login') await options.onLogin();
@@ -195,11 +199,13 @@ function commandOf(name: RouteName, { params, body }: RouteCall<Route>): Command
   return { clientId: String(body.clientId), digest };
 }
 
-const authorOf = (actor: Actor) => (actor.kind === 'user' || actor.kind === 'session' ? actor.id : undefined);
+function authorOf(credential: Credential): PartyId | undefined {
+  if (credential.kind === 'user') return credential.userId;
+  return credential.kind === 'session' ? credential.agentId : undefined;
+}
 
 /** What the same command was answered before. */
-async function knownReply({ q }: Tx, actor: Actor, command: Command | undefined): Promise<unknown> {
-  const author = authorOf(actor);
+async function knownReply({ q }: Tx, author: PartyId | undefined, command: Command | undefined): Promise<unknown> {
   if (command === undefined || author === undefined) return undefined;
   const known = await q
     .selectFrom('commands')
@@ -220,14 +226,11 @@ const isReplayed = (reply: unknown): boolean => typeof reply === 'object' && rep
 
 async function remember(
   { q, now }: Tx,
-  credential: Credential,
+  author: PartyId | undefined,
   command: Command | undefined,
   reply: unknown,
 ): Promise<void> {
-  if (command === undefined || isAachatError(reply) || isReplayed(reply)) return;
-  const author =
-    credential.kind === 'user' ? credential.userId : credential.kind === 'session' ? credential.agentId : undefined;
-  if (author === undefined) return;
+  if (command === undefined || author === undefined || isAachatError(reply) || isReplayed(reply)) return;
   await q
     .insertInto('commands')
     .values({

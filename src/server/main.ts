@@ -24,7 +24,7 @@ import { createHub } from './hub.ts';
 import { createIdleWatch } from './idle.ts';
 import { startRelay } from './relay.ts';
 import { createEventSocket } from './socket.ts';
-import { newSecret, newSigningKey, openTokens } from './tokens.ts';
+import { digestOf, newSecret, newSigningKey, openTokens } from './tokens.ts';
 import { startUpkeep } from './upkeep.ts';
 
 export interface ServerOptions {
@@ -221,8 +221,10 @@ async function signingKey(store: Store, dataDir: string): Promise<string> {
 
 /** Who can read the file of this user on this machine may be the first person. */
 async function offerBootstrap(store: Store, path: string, loopback: boolean): Promise<void> {
+  const former = (await readIfExists(path))?.trim() ?? '';
   const code = await store.transact(async (tx) => {
-    await tx.q.deleteFrom('login_codes').where('kind', '=', 'bootstrap').execute();
+    // Only the own one: another process on the same database has offered its own.
+    await tx.q.deleteFrom('login_codes').where('hash', '=', digestOf(former)).execute();
     return loopback && (await isFresh(tx)) ? (await createLoginCode(tx, 'bootstrap', null)).code : undefined;
   });
   if (code === undefined) await removeAll(path);

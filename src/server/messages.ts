@@ -89,8 +89,7 @@ async function checkReply({ q }: View, project: ProjectInTeam, id: MessageId): P
   });
 }
 
-async function insertMessage(tx: Tx, message: Message): Promise<void> {
-  const { q, engine } = tx;
+async function insertMessage({ q, engine }: Tx, message: Message): Promise<void> {
   const row: MessageRow = {
     id: message.id,
     project_id: message.projectId,
@@ -106,8 +105,7 @@ async function insertMessage(tx: Tx, message: Message): Promise<void> {
     hop: message.hop,
     created_at: message.createdAt,
   };
-  await q.insertInto('messages').values(row).execute();
-  await engine.indexWords(tx.q, message.id, indexedWords(message.body));
+  await engine.insertMessage(q, row, indexedWords(message.body));
   if (message.mentions.length === 0) return;
   await q
     .insertInto('mentions')

@@ -79,12 +79,17 @@ export async function openTokens(signingKey: string, operatorToken: string, cloc
     return { token, expiresAt: isoTime(expires * 1000) };
   };
 
+  /** Valid tokens come again and again; what is remembered is only their signature, never their time. */
+  const verified = new Map<string, Credential & { expiresAt: number }>();
+
   return {
     signUser: (userId, familyId) => sign(USER_AUDIENCE, userId, { fam: familyId }),
     signSession: (agentId, sessionId, runId) => sign(SESSION_AUDIENCE, agentId, { sid: sessionId, rid: runId }),
     async verify(token) {
       if (timingSafeEqual(createHash('sha256').update(token).digest(), operatorDigest)) return { kind: 'operator' };
-      const verified = await jwtVerify(token, publicKey, {
+      const known = verified.get(token);
+      if (known !== undefined && clock() < known.expiresAt) return known;
+      const checked = await jwtVerify(token, publicKey, {
         algorithms: ['EdDSA'],
         issuer: ISSUER,
         audience: [USER_AUDIENCE, SESSION_AUDIENCE],
@@ -94,16 +99,23 @@ export async function openTokens(signingKey: string, operatorToken: string, cloc
         maxTokenAge: ACCESS_TOKEN_MS / 1000,
         currentDate: new Date(clock()),
       }).catch(() => undefined);
-      const claims = Claims.safeParse(verified?.payload);
+      const claims = Claims.safeParse(checked?.payload);
       if (!claims.success) throw unauthorized('The access token is not valid, or no longer.');
-      const expiresAt = claims.data.exp * 1000;
-      if (claims.data.aud === USER_AUDIENCE) {
-        return { kind: 'user', userId: claims.data.sub, familyId: claims.data.fam, expiresAt };
-      }
-      const { sub, sid, rid } = claims.data;
-      return { kind: 'session', agentId: sub, sessionId: sid, runId: rid, expiresAt };
+      const credential = credentialOf(claims.data);
+      if (verified.size >= KEPT_TOKENS) verified.clear();
+      verified.set(token, credential);
+      return credential;
     },
   };
+}
+
+/** Far more than are in use at once. */
+const KEPT_TOKENS = 10_000;
+
+function credentialOf(claims: z.infer<typeof Claims>): Credential & { expiresAt: number } {
+  const expiresAt = claims.exp * 1000;
+  if (claims.aud === USER_AUDIENCE) return { kind: 'user', userId: claims.sub, familyId: claims.fam, expiresAt };
+  return { kind: 'session', agentId: claims.sub, sessionId: claims.sid, runId: claims.rid, expiresAt };
 }
 
 /** A key object, never bytes: bytes would also be accepted as the secret of another algorithm. */

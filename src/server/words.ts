@@ -26,6 +26,10 @@ function runsOf(text: string): readonly Run[] {
     .normalize('NFKC')
     .toLowerCase()
     .matchAll(/[\p{L}\p{N}\p{M}ー]+/gu)) {
+    if (!UNSPACED.test(word)) {
+      runs.push({ text: word, unspaced: false });
+      continue;
+    }
     let last: { text: string; unspaced: boolean } | undefined;
     for (const character of word) {
       const unspaced = UNSPACED.test(character);
@@ -39,7 +43,8 @@ function runsOf(text: string): readonly Run[] {
   return runs;
 }
 
-const cut = (word: string): string => Array.from(word).slice(0, LONGEST_WORD).join('');
+const cut = (word: string): string =>
+  word.length <= LONGEST_WORD ? word : Array.from(word).slice(0, LONGEST_WORD).join('');
 
 /** Without spaces nobody knows where a word begins, so each character and each pair of neighbours is one. */
 function pairs(text: string): readonly string[] {

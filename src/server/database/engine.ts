@@ -1,7 +1,6 @@
 /** What the two engines do differently: everything else is one query for both. */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
-import type { MessageId } from '#contract/ids.ts';
-import type { Queries, Schema } from './schema.ts';
+import type { MessageRow, Queries, Schema } from './schema.ts';
 
 export interface Engine {
   readonly name: 'sqlite' | 'postgres';
@@ -12,8 +11,8 @@ export interface Engine {
   lockMigrations(tx: Queries): Promise<void>;
   /** Makes other transactions that lock the same row wait; `ids` in any order. */
   lock(tx: Queries, table: 'agents' | 'sessions' | 'teams' | 'projects', ids: readonly string[]): Promise<void>;
-  /** Indexes the words (see `words.ts`) of a message that was just inserted. */
-  indexWords(tx: Queries, id: MessageId, words: readonly string[]): Promise<void>;
+  /** Inserts a message and indexes its words (see `words.ts`). */
+  insertMessage(tx: Queries, row: MessageRow, words: readonly string[]): Promise<void>;
   /** A condition on `messages`: holds every one of `words`, and one that begins with `prefix` (if there is one). */
   hasWords(words: readonly string[], prefix: string | undefined): RawBuilder<boolean>;
   /** Two writers made the same row; the loser may look again. */
@@ -35,9 +34,10 @@ export const sqliteEngine: Engine = {
   // `begin immediate` lets one writer in at a time, so there is nothing left to lock.
   lockMigrations: async () => {},
   lock: async () => {},
-  async indexWords(tx, id, words) {
+  async insertMessage(tx, row, words) {
+    await tx.insertInto('messages').values(row).execute();
     await sql`insert into message_words (rowid, words)
-      select rowid, ${words.join(' ')} from messages where id = ${id}`.execute(tx);
+      select rowid, ${words.join(' ')} from messages where id = ${row.id}`.execute(tx);
   },
   hasWords(words, prefix) {
     const terms = words.map((word) => `"${word}"`);
@@ -69,8 +69,9 @@ export const postgresEngine: Engine = {
       tx,
     );
   },
-  async indexWords(tx, id, words) {
-    await sql`update messages set words = array_to_tsvector(${[...words]}::text[]) where id = ${id}`.execute(tx);
+  async insertMessage(tx, row, words) {
+    const indexed = { ...row, words: sql`array_to_tsvector(${[...words]}::text[])` };
+    await tx.insertInto('messages').values(indexed).execute();
   },
   hasWords(words, prefix) {
     // Words hold letters and digits only, so quoting is enough.

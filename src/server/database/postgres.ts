@@ -1,5 +1,12 @@
 /** Opens PostgreSQL. Several server processes may share one database. */
-import { Kysely, PostgresDialect } from 'kysely';
+import { createHash } from 'node:crypto';
+import {
+  Kysely,
+  type PostgresCursor,
+  PostgresDialect,
+  type PostgresPoolClient,
+  type PostgresQueryResult,
+} from 'kysely';
 import pg from 'pg';
 import type { Log } from '#base/log.ts';
 import { type Database, postgresEngine } from './engine.ts';
@@ -19,9 +26,60 @@ export function openPostgres(databaseUrl: string, log: Log): PostgresDatabase {
     getTypeParser: (oid: number, format?: 'text' | 'binary') =>
       oid === BIGINT ? Number : pg.types.getTypeParser(oid, format),
   } as pg.CustomTypesConfig;
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: POOL_SIZE, types });
+  const config: pg.PoolConfig & { pipeline: boolean } = {
+    connectionString: databaseUrl,
+    max: POOL_SIZE,
+    types,
+    // Statements that are issued together travel together, instead of waiting for each other's answer.
+    pipeline: true,
+  };
+  const pool = new pg.Pool(config);
   // A connection that breaks while idle is replaced; without a listener it would end the process.
   pool.on('error', (error) => log.warn('database.connection_lost', { message: error.message }));
-  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  const connect = async (): Promise<PostgresPoolClient> => prepared(await pool.connect());
+  const dialect = new PostgresDialect({ pool: { connect, end: () => pool.end(), options: pool.options } });
+  const db = new Kysely<Schema>({ dialect });
   return { db, pool, engine: postgresEngine, [Symbol.asyncDispose]: () => db.destroy() };
+}
+
+/** Texts of queries are few, but some depend on the length of a list: those past this many are not kept. */
+const KEPT_STATEMENTS = 500;
+
+const wrapped = new WeakMap<pg.PoolClient, PostgresPoolClient>();
+
+/** The same client, whose statements are parsed and planned once per connection. */
+function prepared(client: pg.PoolClient): PostgresPoolClient {
+  const known = wrapped.get(client);
+  if (known !== undefined) return known;
+  const names = new Map<string, { readonly name: string; ready: boolean }>();
+  const nameFor = (text: string) => {
+    const kept = names.get(text);
+    // While it is being parsed a second one of the same name would clash.
+    if (kept !== undefined) return kept.ready ? kept : undefined;
+    if (names.size >= KEPT_STATEMENTS) return undefined;
+    const fresh = { name: createHash('sha1').update(text).digest('base64url'), ready: false };
+    names.set(text, fresh);
+    return fresh;
+  };
+  const run = async (text: string, values: readonly unknown[]): Promise<unknown> => {
+    // Statements without parameters are those that begin and end transactions.
+    const statement = values.length === 0 ? undefined : nameFor(text);
+    try {
+      const result = await client.query({ text, values: [...values], ...(statement && { name: statement.name }) });
+      if (statement !== undefined) statement.ready = true;
+      return result;
+    } catch (thrown) {
+      if (statement !== undefined && !statement.ready) names.delete(text);
+      throw thrown;
+    }
+  };
+  function query<R>(text: string, values: readonly unknown[]): Promise<PostgresQueryResult<R>>;
+  function query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>;
+  function query(text: unknown, values: readonly unknown[] = []): unknown {
+    if (typeof text !== 'string') throw new TypeError('Results are read as a whole here, not by cursor.');
+    return run(text, values);
+  }
+  const wrapper: PostgresPoolClient = { query, release: (destroy) => client.release(destroy) };
+  wrapped.set(client, wrapper);
+  return wrapper;
 }

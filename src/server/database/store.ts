@@ -9,7 +9,8 @@ import { type Clock, isoTime } from '#base/time.ts';
 import { StreamEvent } from '#contract/frames.ts';
 import type { StreamId } from '#contract/ids.ts';
 import type { Database, Engine } from './engine.ts';
-import type { Queries } from './schema.ts';
+import { groupCommit, type Transact } from './group-commit.ts';
+import type { EventRow, Queries } from './schema.ts';
 
 /** What a query needs. Inside a transaction it is the transaction, and nothing else may be asked there. */
 export interface View {
@@ -30,7 +31,7 @@ export interface Tx extends View {
   /**
    * Adds an event. Its number is known only at the end of the transaction.
    *
-   * @param numbered runs then, before `data` becomes text: what it changes in `data` is part of the event
+   * @param numbered begins then; what it changes in `data` before it first waits is part of the event
    */
   emit(event: NewEvent, numbered?: (seq: number) => Promise<void> | void): void;
 }
@@ -50,7 +51,7 @@ export interface Store {
    * Runs `body` and commits, or throws and leaves no trace. Runs `body` again when another writer won a race, so it
    * must do nothing but use `tx`.
    *
-   * @param seal runs after the events got their numbers, with what `body` returned
+   * @param seal begins after the events got their numbers, with what `body` returned
    */
   transact<T>(body: (tx: Tx) => Promise<T>, seal?: (tx: Tx, result: T) => Promise<void>): Promise<T>;
 }
@@ -64,13 +65,14 @@ export function createStore(
   clock: Clock,
   publish: (publications: readonly Publication[]) => void,
 ): Store {
+  const run: Transact = engine.name === 'sqlite' ? groupCommit(db) : (work) => db.transaction().execute(work);
   return {
     engine,
     read: (body) => body({ q: db, engine, now: isoTime(clock()) }),
     async transact(body, seal) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          const { result, publications } = await db.transaction().execute(async (q) => {
+          const { result, publications } = await run(async (q) => {
             const pending: Pending[] = [];
             const tx: Tx = {
               q,
@@ -79,8 +81,8 @@ export function createStore(
               emit: (event, numbered) => void pending.push({ event, numbered }),
             };
             const result = await body(tx);
-            const publications = await number(tx, pending);
-            await seal?.(tx, result);
+            const { publications, written } = await number(tx, pending);
+            await allOf([...written, seal?.(tx, result)], engine);
             return { result, publications };
           });
           if (publications.length > 0) publish(publications);
@@ -94,14 +96,31 @@ export function createStore(
   };
 }
 
+/** Waits for all, also when one failed: nothing may still be writing when the transaction is undone. */
+async function allOf(writes: readonly unknown[], engine: Engine): Promise<void> {
+  const outcomes = await Promise.allSettled(writes);
+  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+  // The statements behind a failed one fail because of it, and say so.
+  if (failures.length > 0) throw failures.find(engine.isLostRace) ?? failures[0];
+}
+
 interface Pending {
   readonly event: NewEvent;
   readonly numbered: ((seq: number) => Promise<void> | void) | undefined;
 }
 
-async function number(tx: Tx, pending: readonly Pending[]): Promise<Publication[]> {
+/**
+ * Locks the counters in order and hands out the numbers. What is written after that is begun together: the locks are
+ * held until the commit.
+ */
+async function number(
+  tx: Tx,
+  pending: readonly Pending[],
+): Promise<{ readonly publications: Publication[]; readonly written: readonly unknown[] }> {
   const streams = Map.groupBy(pending, ({ event }) => event.stream);
   const publications: Publication[] = [];
+  const rows: EventRow[] = [];
+  const written: unknown[] = [];
   for (const stream of [...streams.keys()].sort()) {
     const own = streams.get(stream) ?? [];
     const { seq: to } = await tx.q
@@ -112,18 +131,17 @@ async function number(tx: Tx, pending: readonly Pending[]): Promise<Publication[
       .executeTakeFirstOrThrow();
     const from = to - own.length;
     const events: StreamEvent[] = [];
-    const rows = [];
     for (const [index, { event, numbered }] of own.entries()) {
       const seq = from + index + 1;
-      await numbered?.(seq);
+      written.push(numbered?.(seq));
       const { type, entityId, data } = event;
       rows.push({ stream_id: stream, seq, at: tx.now, type, entity_id: entityId, data: JSON.stringify(data) });
       events.push({ seq, at: tx.now, type, data } as StreamEvent);
     }
-    await tx.q.insertInto('events').values(rows).execute();
     publications.push({ stream, from, to, events });
   }
-  return publications;
+  if (rows.length > 0) written.push(tx.q.insertInto('events').values(rows).execute());
+  return { publications, written };
 }
 
 /**

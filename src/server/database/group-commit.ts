@@ -1,0 +1,60 @@
+/**
+ * Several transactions that wait for the embedded database share one commit, because the commit is what costs: it
+ * waits for the disk. Each keeps its own fate by a savepoint, and none is answered before the disk has it.
+ */
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { Schema } from './schema.ts';
+
+export type Transact = <T>(work: (q: Transaction<Schema>) => Promise<T>) => Promise<T>;
+
+/** Readers wait for a whole group. */
+const LARGEST_GROUP = 32;
+
+interface Job {
+  readonly work: (q: Transaction<Schema>) => Promise<unknown>;
+  readonly resolve: (value: never) => void;
+  readonly reject: (thrown: unknown) => void;
+}
+
+export function groupCommit(db: Kysely<Schema>): Transact {
+  const waiting: Job[] = [];
+  let running = false;
+
+  const runAll = async (): Promise<void> => {
+    while (waiting.length > 0) await runGroup(db, waiting.splice(0, LARGEST_GROUP));
+    running = false;
+  };
+  return (work) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ work, resolve, reject });
+      if (running) return;
+      running = true;
+      // Those that arrive in the same moment belong together.
+      setImmediate(() => void runAll());
+    });
+}
+
+/** Never fails: every failure is somebody's answer. */
+async function runGroup(db: Kysely<Schema>, jobs: readonly Job[]): Promise<void> {
+  const settle: (() => void)[] = [];
+  try {
+    await db.transaction().execute(async (q) => {
+      for (const job of jobs) {
+        await sql`savepoint one`.execute(q);
+        try {
+          const result = await job.work(q);
+          await sql`release one`.execute(q);
+          settle.push(() => job.resolve(result as never));
+        } catch (thrown) {
+          await sql`rollback to one`.execute(q);
+          await sql`release one`.execute(q);
+          settle.push(() => job.reject(thrown));
+        }
+      }
+    });
+  } catch (thrown) {
+    for (const job of jobs) job.reject(thrown);
+    return;
+  }
+  for (const tell of settle) tell();
+}
