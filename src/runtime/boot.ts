@@ -50,6 +50,8 @@ export interface BootOptions {
   readonly team: Team;
   /** Earlier conversation of the agent program, to be resumed. */
   readonly conversation: string | null;
+  /** What that conversation cost so far. */
+  readonly costMicros: number;
   readonly onStep: (step: BootStep) => void;
   readonly onRun: (run: Run) => Promise<void>;
   readonly onUpdate: (update: AgentUpdate) => void;
@@ -165,7 +167,9 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       sessionId: session.id,
       open: {
         cwd: workspace.path,
-        ...(options.conversation === null ? {} : { conversation: options.conversation }),
+        ...(options.conversation === null
+          ? {}
+          : { conversation: options.conversation, costMicros: options.costMicros }),
         ...(isClaude
           ? {
               meta: claudeMeta({

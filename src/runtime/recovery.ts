@@ -36,16 +36,22 @@ export interface Recovery {
   readonly owed: OwedTurn | null;
   /** Tokens of all turns so far, for the live line. */
   readonly tokens: number;
+  /** What the conversation cost so far, in millionths of a dollar: the agent program counts on from there. */
+  readonly costMicros: number;
 }
 
 export const recover = (lines: readonly LogLine[]): Recovery =>
-  lines.reduce(advance, { conversation: null, owed: null, tokens: 0 });
+  lines.reduce(advance, { conversation: null, owed: null, tokens: 0, costMicros: 0 });
 
 function advance(state: Recovery, line: LogLine): Recovery {
   const { owed } = state;
   switch (line.type) {
     case 'agent.opened':
-      return { ...state, conversation: line.conversation };
+      return {
+        ...state,
+        conversation: line.conversation,
+        costMicros: line.opened === 'new' || line.opened === 'renewed' ? 0 : state.costMicros,
+      };
     case 'turn.started': {
       const { turnId, projectId, signals, hop } = line;
       // The same turn starts again after an interruption: what it was prompted with is still owed.
@@ -64,8 +70,9 @@ function advance(state: Recovery, line: LogLine): Recovery {
     case 'turn.finished': {
       const { counters } = line.outcome;
       const tokens = state.tokens + (counters?.inputTokens ?? 0) + (counters?.outputTokens ?? 0);
-      if (owed?.turnId !== line.turnId) return { ...state, tokens };
-      return { ...state, tokens, owed: { ...owed, step: 'finished', outcome: line.outcome } };
+      const costMicros = state.costMicros + (counters?.costMicros ?? 0);
+      if (owed?.turnId !== line.turnId) return { ...state, tokens, costMicros };
+      return { ...state, tokens, costMicros, owed: { ...owed, step: 'finished', outcome: line.outcome } };
     }
     case 'turn.posted':
       return owed?.turnId === line.turnId ? { ...state, owed: { ...owed, step: 'posted' } } : state;

@@ -262,6 +262,7 @@ export class LiveAgentSession {
       agent,
       team,
       conversation: past.conversation,
+      costMicros: past.costMicros,
       onStep: (step) => {
         this.#step = step;
         onChange();

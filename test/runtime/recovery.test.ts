@@ -8,7 +8,7 @@ const outcome: TurnRecord = {
   state: 'ended',
   stopReason: 'end_turn',
   text: 'done',
-  counters: { inputTokens: 10, outputTokens: 5, cachedTokens: 0, costMicros: 0 },
+  counters: { inputTokens: 10, outputTokens: 5, cachedTokens: 0, costMicros: 2 },
   lastMessageId: null,
 };
 const steps: readonly LogEvent[] = [
@@ -40,6 +40,7 @@ describe('recovery', () => {
       conversation: 'c2',
       owed: null,
       tokens: 30,
+      costMicros: 2,
     });
   });
 

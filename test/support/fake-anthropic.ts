@@ -138,9 +138,10 @@ function sideStep(body: Body): Step {
 function stepOf(messages: readonly Message[]): Step {
   const at = messages.findLastIndex((message) => message.role === 'user' && promptIn(message.content) !== '');
   const text = promptIn(messages[at]?.content ?? '');
-  const begin = text.lastIndexOf('FAKE:[');
-  if (begin < 0) return { text: `echo: ${text.slice(-200)}` };
-  const line = text.slice(begin + 5).split('\n', 1)[0] ?? '';
+  // The outermost script of the last line that has one: an answer may carry a script for somebody else.
+  const scripted = text.split('\n').findLast((candidate) => candidate.includes('FAKE:['));
+  if (scripted === undefined) return { text: `echo: ${text.slice(-200)}` };
+  const line = scripted.slice(scripted.indexOf('FAKE:[') + 5);
   const steps = JSON.parse(line.slice(0, line.lastIndexOf(']') + 1)) as readonly Step[];
   const done = messages.slice(at + 1).filter(({ role }) => role === 'assistant').length;
   return steps[done] ?? { text: 'script over' };

@@ -1,0 +1,185 @@
+/** The main job with the real Claude Code behind its real adapter; only the LLM's HTTP API is scripted. */
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { PendingPermission } from '#contract/control.ts';
+import type { Session } from '#contract/entities.ts';
+import { upIdentity } from '../support/aachat.ts';
+import { eventually } from '../support/eventually.ts';
+import { type FakeAnthropic, fakeAnthropic, script } from '../support/fake-anthropic.ts';
+import { type Team, team } from '../support/team.ts';
+
+const KEY = 'sk-ant-CANARY-KEY-000000000000';
+
+interface ClaudeTeam extends Team {
+  readonly api: FakeAnthropic;
+}
+
+async function claudeTeam(
+  agents: readonly string[],
+  env: Readonly<Record<string, string>> = { ANTHROPIC_API_KEY: KEY },
+): Promise<ClaudeTeam> {
+  const api = await fakeAnthropic();
+  const t = await team(agents, {
+    AACHAT_AGENT: 'claude',
+    ANTHROPIC_BASE_URL: api.url,
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+    CLAUDE_CODE_MAX_RETRIES: '1',
+    ...env,
+  });
+  return {
+    ...t,
+    api,
+    [Symbol.asyncDispose]: async () => {
+      await t[Symbol.asyncDispose]();
+      await api[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const sessionOf = async (t: Team): Promise<Session> => {
+  const { sessions } = await t.home.json<{ sessions: readonly Session[] }>('session', 'list');
+  const [session] = sessions;
+  if (session === undefined) throw new Error('no session');
+  return session;
+};
+const workspaceOf = async (t: Team): Promise<string> =>
+  join(t.home.path, '.run', 'workspaces', `ada.mia--${(await sessionOf(t)).id.slice(-8)}`);
+const permission = (t: Team) =>
+  eventually('Claude asks', async () => {
+    const { permissions } = await t.home.json<{ permissions: readonly PendingPermission[] }>('permission', 'list');
+    return permissions[0];
+  });
+
+/** Every byte below a folder, as one text. */
+async function everything(folder: string): Promise<string> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  return (await Promise.all(files.map((entry) => readFile(join(entry.parentPath, entry.name), 'latin1')))).join('\n');
+}
+
+describe('with the real Claude Code', () => {
+  test('a message becomes tool calls and an answer; edits are asked for, allowed and denied', async () => {
+    await using t = await claudeTeam(['ada']);
+    await t.up();
+    const path = join(await workspaceOf(t), 'plan.txt');
+    const write = (content: string) => ({ tool: 'Write', input: { file_path: path, content } });
+    await t.send(
+      `@ada write it ${script({ say: 'I will write.', ...write('one\n') }, { tool: 'Bash', input: { command: 'wc -l < plan.txt', description: 'count' } }, { text: 'The plan has one line.' })}`,
+    );
+    const first = await permission(t);
+    expect(first).toMatchObject({ agent: 'ada.mia', toolKind: 'edit' });
+    await t.home.json('permission', 'allow', first.id);
+    await t.heard('ada.mia', /^The plan has one line\.$/);
+    expect(await readFile(path, 'utf8')).toBe('one\n');
+    await t.send(`@ada again ${script(write('two\n'), { text: 'It was refused.' })}`);
+    await t.home.json('permission', 'deny', (await permission(t)).id);
+    await t.heard('ada.mia', /^It was refused\.$/);
+    expect(await readFile(path, 'utf8')).toBe('one\n');
+    const agentSaid = (await t.messages()).filter(({ author }) => author.kind === 'agent');
+    expect(agentSaid.map(({ body }) => body)).toEqual(['The plan has one line.', 'It was refused.']);
+  });
+
+  test('its shell has aachat, which needs no question and acts as the agent; identity and skill reach the model', async () => {
+    await using t = await claudeTeam(['ada']);
+    await t.up();
+    await t.send(
+      `@ada tell them ${script({ tool: 'Bash', input: { command: 'aachat project send launch "from the shell"', description: 'send' } }, { text: 'Told.' })}`,
+    );
+    await t.heard('ada.mia', /^from the shell$/);
+    await t.heard('ada.mia', /^Told\.$/);
+    const request = t.api.turns()[0]?.raw ?? '';
+    expect(request).toContain('You are a careful colleague');
+    expect(request).toContain('aachat-session');
+    expect(request).toContain('[aachat] Turn');
+  });
+
+  test('two agents in two processes mention each other and stop at the limit', async () => {
+    await using t = await claudeTeam(['ada', 'bob']);
+    const up = await t.up();
+    // Each answer carries the script of the next one, further than the limit lets them go.
+    const endless = Array.from({ length: 9 }).reduce<string>((text) => `@ada @bob go on ${script({ text })}`, 'over');
+    await t.send(endless);
+    await up.until(/answered each other 6 times/);
+    expect(Math.max(...(await t.messages()).map(({ hop }) => hop))).toBeLessThanOrEqual(6);
+  });
+
+  test('a cancelled turn posts nothing, and the next one works', async () => {
+    await using t = await claudeTeam(['ada']);
+    await t.up();
+    await t.send(`@ada ${script({ hang: true })}`);
+    const { id } = await sessionOf(t);
+    await eventually('it works', async () => (await sessionOf(t)).activity === 'working');
+    await eventually('the API was asked', () => t.api.turns().length > 0);
+    await t.home.json('session', 'cancel', id);
+    await eventually('it is ready', async () => (await sessionOf(t)).activity === 'input_ready');
+    await t.send(`@ada ${script({ text: 'Still here.' })}`);
+    await t.heard('ada.mia', /^Still here\.$/);
+    expect((await t.messages()).filter(({ author }) => author.kind === 'agent')).toHaveLength(1);
+  });
+
+  test('a launcher killed in mid-turn is followed by one that resumes the conversation and finishes the turn', async () => {
+    await using t = await claudeTeam(['ada']);
+    const up = await t.up();
+    const flag = join(await workspaceOf(t), 'started');
+    await t.send(
+      `@ada ${script({ tool: 'Bash', input: { command: 'aachat inbox --json; touch started; tail -f /dev/null', description: 'wait' } }, { text: 'Finished.' })}`,
+    );
+    await t.home.json('permission', 'allow', (await permission(t)).id);
+    await eventually('the command runs', () => existsSync(flag));
+    process.kill(upIdentity(t.home.path).pid, 'SIGKILL');
+    await up.ended;
+    await t.up();
+    // The same script is found again behind the word about the interruption; its command asks once more.
+    await t.home.json('permission', 'deny', (await permission(t)).id);
+    await t.heard('ada.mia', /^Finished\.$/);
+    const last = t.api.turns().at(-1)?.raw ?? '';
+    expect(last).toContain('was interrupted');
+    const { turns } = await t.home.json<{ turns: readonly { state: string }[] }>(
+      'session',
+      'show',
+      (await sessionOf(t)).id,
+    );
+    expect(turns.map(({ state }) => state)).toEqual(['ended']);
+  });
+
+  test('without a login the session says how to log in, and nothing is posted', async () => {
+    await using t = await claudeTeam(['ada'], {});
+    const up = await t.up();
+    await t.send('@ada hello');
+    await up.until(/not logged in/);
+    await up.until(/\/login/);
+    expect((await t.messages()).filter(({ author }) => author.kind === 'agent')).toEqual([]);
+  });
+
+  test('a limit error is a state, never a message', async () => {
+    await using t = await claudeTeam(['ada']);
+    const up = await t.up();
+    await t.send(`@ada ${script({ status: 429, error: 'rate_limit_error', message: 'CANARY limit sentence' })}`);
+    await up.until(/usage limit/);
+    await eventually('it is limited', async () => (await sessionOf(t)).activity === 'limited');
+    expect((await t.messages()).filter(({ author }) => author.kind === 'agent')).toEqual([]);
+  });
+
+  test('key, thoughts, tool output and the agent repo are nowhere at the server', async () => {
+    await using t = await claudeTeam(['ada']);
+    await t.up();
+    const workspace = await workspaceOf(t);
+    const secret = join(workspace, 'aachat', 'agents', 'ada.mia', 'memory', 'CANARY-FILE.md');
+    await t.send(
+      `@ada look ${script(
+        { say: 'CANARY-BETWEEN words', tool: 'Write', input: { file_path: secret, content: 'CANARY-CONTENT' } },
+        { tool: 'Read', input: { file_path: join(workspace, 'aachat', 'agents', 'ada.mia', 'identity.md') } },
+        { text: 'Looked.' },
+      ).replaceAll('CANARY', 'CAN\\u0041RY')}`,
+    );
+    await t.heard('ada.mia', /^Looked\.$/);
+    const server = await everything(join(t.home.path, 'server'));
+    for (const canary of [KEY, 'CANARY-BETWEEN', 'CANARY-CONTENT', 'CANARY-FILE', 'careful colleague', 'CANARY']) {
+      expect(server.includes(canary), canary).toBe(false);
+    }
+    // The same words are on this machine, so the search can find them.
+    expect(await everything(join(t.home.path, '.run', 'sessions'))).toContain('CANARY-BETWEEN');
+  });
+});
