@@ -2,7 +2,7 @@
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type Message, Party } from '#contract/entities.ts';
-import type { MessageId, ProjectId, SessionId, TurnId } from '#contract/ids.ts';
+import type { MessageId, ProjectId, SessionId, TurnId, UserId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import type { Actor } from './authorize.ts';
 import type { MessageRow, ReaderId } from './database/schema.ts';
@@ -12,7 +12,7 @@ import { membersOf } from './members.ts';
 import { findMentions } from './mentions.ts';
 import { projectOf } from './projects.ts';
 import { party, type Reading, type Writing } from './request.ts';
-import { createSignal, partyOf, wakeableSession, wakesOf } from './signals.ts';
+import { createSignal, moveSignals, partyOf, wakeableSession, wakesOf } from './signals.ts';
 import { indexedWords } from './words.ts';
 
 export const messageOf = (row: MessageRow): Message => ({
@@ -211,5 +211,21 @@ export const markRead: Writing<typeof ROUTES.markRead> = async (tx, { actor, par
   const newest = await tx.q.selectFrom('streams').select('seq').where('id', '=', params.projectId).executeTakeFirst();
   // What has not been said yet cannot have been read.
   const seq = Math.min(body.seq, newest?.seq ?? 0);
-  return { seq: await moveCursor(tx, readerOf(actor), params.projectId, seq) };
+  const read = await moveCursor(tx, readerOf(actor), params.projectId, seq);
+  if (actor.kind === 'user') await closeReadSignals(tx, actor.id, params.projectId, read);
+  return { seq: read };
 };
+
+/** A person has no turns: a signal to them is done when its message was read. */
+async function closeReadSignals(tx: Tx, reader: UserId, projectId: ProjectId, seq: number): Promise<void> {
+  const rows = await tx.q
+    .selectFrom('signals')
+    .innerJoin('messages', 'messages.id', 'signals.message_id')
+    .selectAll('signals')
+    .where('signals.recipient_id', '=', reader)
+    .where('signals.state', '=', 'queued')
+    .where('signals.project_id', '=', projectId)
+    .where('messages.seq', '<=', seq)
+    .execute();
+  await moveSignals(tx, rows, { state: 'acted' });
+}

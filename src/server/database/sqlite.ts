@@ -35,28 +35,26 @@ function open(path: string) {
   const database = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
   chmodSync(path, PRIVATE_FILE);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-  const statements = new Map<string, StatementSync>();
-  const prepare = (sql: string): StatementSync => {
-    const known = statements.get(sql);
-    if (known !== undefined) return known;
-    if (statements.size >= KEPT_STATEMENTS) statements.clear();
-    const statement = database.prepare(sql);
-    statements.set(sql, statement);
-    return statement;
-  };
+  const statements = new Map<string, ReturnType<typeof wrap>>();
   return {
     close: () => database.close(),
     prepare(sql: string) {
-      const statement = prepare(sql);
-      return {
-        reader: statement.columns().length > 0,
-        all: (parameters: readonly unknown[]) => statement.all(...bind(parameters)),
-        run: (parameters: readonly unknown[]) => statement.run(...bind(parameters)),
-        iterate: (parameters: readonly unknown[]) => statement.iterate(...bind(parameters)),
-      };
+      const known = statements.get(sql);
+      if (known !== undefined) return known;
+      if (statements.size >= KEPT_STATEMENTS) statements.clear();
+      const statement = wrap(database.prepare(sql));
+      statements.set(sql, statement);
+      return statement;
     },
   };
 }
+
+const wrap = (statement: StatementSync) => ({
+  reader: statement.columns().length > 0,
+  all: (parameters: readonly unknown[]) => statement.all(...bind(parameters)),
+  run: (parameters: readonly unknown[]) => statement.run(...bind(parameters)),
+  iterate: (parameters: readonly unknown[]) => statement.iterate(...bind(parameters)),
+});
 
 /** `node:sqlite` takes an object in first place for named parameters and then binds NULL. */
 function bind(parameters: readonly unknown[]): SQLInputValue[] {

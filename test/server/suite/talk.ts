@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { ROUTES } from '#contract/routes.ts';
 import { createAgent, createProject, createTeam, dmOf, joinProject, send } from '../../support/company.ts';
-import { company, movableClock, type Open } from './fixture.ts';
+import { eventually } from '../../support/eventually.ts';
+import { testSocket } from '../../support/server.ts';
+import { company, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
 
 export function talkSuite(engine: string, open: Open): void {
   describe(`${engine}: projects`, () => {
@@ -90,6 +92,30 @@ export function talkSuite(engine: string, open: Open): void {
       expect(await inbox()).toEqual([['launch', 1, false]]);
       await send(it.alice, second, 'later');
       expect(await inbox()).toContainEqual(['second', 1, false]);
+    });
+
+    test('who mentioned a person hears when it was read, once', async () => {
+      await using it = await company(open);
+      await joinProject(it.alice, it.project, 'bob');
+      await using socket = await testSocket(it.server.url, it.alice.token);
+      await subscribe(socket, it.alice.id);
+      const message = await send(it.alice, it.project, 'hi @bob');
+      const read = { params: { projectId: it.project.id }, body: { seq: message.seq } };
+      await it.bob.call(ROUTES.markRead, read);
+      await it.bob.call(ROUTES.markRead, read);
+      const last = await send(it.alice, it.project, 'and @bob again');
+      const states = () =>
+        eventsOf(socket, it.alice.id).flatMap((event) =>
+          event.type === 'signal.created' || event.type === 'signal.updated'
+            ? [[event.type, event.data.signal.messageId, event.data.signal.state]]
+            : [],
+        );
+      await eventually('the second mention shows', () => states().some(([, id]) => id === last.id));
+      expect(states()).toEqual([
+        ['signal.created', message.id, 'queued'],
+        ['signal.updated', message.id, 'acted'],
+        ['signal.created', last.id, 'queued'],
+      ]);
     });
 
     test('mentions are listed newest first and page by message', async () => {
