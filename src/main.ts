@@ -37,6 +37,7 @@ const facts: CommandFacts = {
     interrupts.add(listener);
     return () => interrupts.delete(listener);
   },
+  interrupt: () => process.kill(process.pid, 'SIGINT'),
   selfCommand: [process.execPath, script],
   skillsDir: join(root, 'skills'),
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,

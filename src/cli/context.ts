@@ -24,6 +24,8 @@ export interface CommandFacts {
   /** Aborts at the first Ctrl+C, unless a command listens to interrupts itself. */
   readonly signal: AbortSignal;
   readonly onInterrupt: (listener: (signal: NodeJS.Signals) => void) => () => void;
+  /** The same as Ctrl+C, for a terminal that reads its keys one by one. */
+  readonly interrupt: () => void;
   /** How to start this program again. */
   readonly selfCommand: readonly [string, ...string[]];
   readonly skillsDir: string;

@@ -42,11 +42,14 @@ export function liveBlock(state: LiveState, paint: Paint, columns: number): stri
   return lines.join('\n');
 }
 
+/** `awaiting permission` is the longest. */
+const STATE_WIDTH = 19;
+
 /** `ada.mia  working  sid=1a2b3c4d  ws=ada.mia--1a2b3c4d  unread=2  tokens=1.2k` */
 export function sessionLine(session: LiveSession, width = 0): string {
   const { agent, team, sessionId, workspace, unread, tokens } = session;
   const facts = [
-    stateWord(session).padEnd(13),
+    stateWord(session).padEnd(STATE_WIDTH),
     `sid=${shortId(sessionId)}`,
     `ws=${basename(workspace)}`,
     `team=${team}`,

@@ -86,13 +86,14 @@ export interface Booted {
 const TOKEN_MARGIN_MS = 5 * 60_000;
 
 export async function bootSession(options: BootOptions): Promise<Booted> {
-  const { launcher, session, agent: entity, team, onStep, signal } = options;
+  const { launcher, agent: entity, team, onStep, signal } = options;
   const { home, http } = launcher;
-  const files = home.session(session.id);
+  const files = home.session(options.session.id);
 
   onStep('register');
   const body = { clientId: newId(), machineId: launcher.machine.id };
-  const { run } = await http.call(ROUTES.openRun, { params: { sessionId: session.id }, body }, signal);
+  const opened = { params: { sessionId: options.session.id }, body };
+  const { run, session } = await http.call(ROUTES.openRun, opened, signal);
   await options.onRun(run);
 
   const undo: (() => Promise<readonly string[]>)[] = [];

@@ -66,7 +66,8 @@ function advance(state: Recovery, line: LogLine): Recovery {
         owed: { ...owed, step: 'prompted', prompt: line.prompt, attempts: owed.attempts + 1, cause: 'crash' },
       };
     case 'turn.held':
-      return owed?.turnId === line.turnId ? { ...state, owed: { ...owed, cause: line.cause } } : state;
+      // Broken off on purpose: not the fault of the turn, so it does not count as a failed try.
+      return owed?.turnId === line.turnId ? { ...state, owed: { ...owed, cause: line.cause, attempts: 0 } } : state;
     case 'turn.finished': {
       const { counters } = line.outcome;
       const tokens = state.tokens + (counters?.inputTokens ?? 0) + (counters?.outputTokens ?? 0);

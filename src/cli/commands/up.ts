@@ -56,7 +56,7 @@ async function foreground(context: CommandContext, args: UpArgs): Promise<void> 
     paint: { dim, good: green, busy: yellow, bad: red },
     state: () => ({ sessions: running.sessions(), permissions: running.permissions(), connected: running.connected }),
     onAnswer: (permission, allow) => answer(running, permission, allow),
-    onInterrupt: interrupt,
+    onInterrupt: context.interrupt,
   });
   screen.update();
   try {
