@@ -1,4 +1,5 @@
 /** Messages on the command line: where their text comes from, how they are named and shown. */
+import { pipeline } from 'node:stream/promises';
 import { AachatError } from '#base/errors.ts';
 import type { HttpClient } from '#client/http.ts';
 import { MESSAGE_LIMIT, type Message, MessageBody, type Project } from '#contract/entities.ts';
@@ -45,7 +46,7 @@ const STDIN_BYTES = MESSAGE_LIMIT * 8;
  * @throws AachatError `USAGE` when it is empty, too long, or no text
  */
 export async function messageText(
-  { stdin }: Pick<CommandContext, 'stdin'>,
+  { stdin, signal }: Pick<CommandContext, 'stdin' | 'signal'>,
   words: readonly string[],
   fromStdin: boolean,
 ): Promise<string> {
@@ -53,7 +54,7 @@ export async function messageText(
   if (fromStdin && words.length > 0) {
     throw new AachatError('USAGE', 'Give the text as arguments or with --stdin, not both.');
   }
-  const text = reads ? decode(await readAll(stdin)) : words.join(' ');
+  const text = reads ? decode(await readAll(stdin, signal)) : words.join(' ');
   const parsed = MessageBody.safeParse(text.replace(/\s+$/, ''));
   if (parsed.success) return parsed.data;
   throw new AachatError('VALIDATION_ERROR', parsed.error.issues[0]?.message ?? 'That is no message.', {
@@ -62,23 +63,29 @@ export async function messageText(
 }
 
 /** Stops at the limit: what follows may never end. */
-async function readAll(stdin: NodeJS.ReadableStream): Promise<Buffer> {
+async function readAll(stdin: NodeJS.ReadableStream, signal: AbortSignal): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of stdin) {
-    const bytes = Buffer.from(chunk);
-    chunks.push(bytes);
-    size += bytes.length;
-    if (size > STDIN_BYTES) {
-      throw new AachatError(
-        'VALIDATION_ERROR',
-        `Standard input is too long: a message has at most ${MESSAGE_LIMIT} characters.`,
-        { hint: 'Nothing was sent. Put longer text into a document.' },
-      );
-    }
-  }
+  await pipeline(
+    stdin,
+    async (source: AsyncIterable<string | Buffer>) => {
+      for await (const chunk of source) {
+        chunks.push(Buffer.from(chunk as Buffer));
+        size += chunk.length;
+        if (size > STDIN_BYTES) throw tooLong();
+      }
+    },
+    { signal },
+  );
   return Buffer.concat(chunks);
 }
+
+const tooLong = () =>
+  new AachatError(
+    'VALIDATION_ERROR',
+    `Standard input is too long: a message has at most ${MESSAGE_LIMIT} characters.`,
+    { hint: 'Nothing was sent. Put longer text into a document.' },
+  );
 
 function decode(bytes: Buffer): string {
   try {

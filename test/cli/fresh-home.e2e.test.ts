@@ -1,0 +1,86 @@
+/** The built program in a home where nothing is yet. */
+import { readdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { scratchHome } from '../support/aachat.ts';
+import { eventually } from '../support/eventually.ts';
+
+describe('in a fresh home', () => {
+  test('the first command starts the platform, makes the person, and does what it was asked', async () => {
+    await using home = await scratchHome();
+    const { status, stdout, stderr } = await home.run('project', 'create', 'launch');
+    expect(stderr).toMatch(
+      /^Started the embedded platform at http:\/\/127\.0\.0\.1:\d+ .*\nYou are mia, in your personal team ~mia\.\n$/,
+    );
+    expect([status, stdout]).toEqual([0, expect.stringContaining('Project launch in team ~mia.')]);
+    expect((await home.run('project', 'send', 'launch', 'hello')).stderr).toBe('');
+    for (const file of ['server/server.json', '.run/tokens/refresh', '.run/tokens/user.jwt'])
+      expect((await stat(join(home.path, file))).mode & 0o777).toBe(0o600);
+  });
+
+  test('twenty commands at the same moment make one platform and one person', async () => {
+    await using home = await scratchHome();
+    const results = await Promise.all(Array.from({ length: 20 }, () => home.run('project', 'list')));
+    expect(results.map(({ status, stderr }) => (status === 0 ? 0 : stderr))).toEqual(Array(20).fill(0));
+    const said = results.map(({ stderr }) => stderr).join('');
+    expect(said.match(/Started the embedded platform/g)).toHaveLength(1);
+    expect(said.match(/You are mia/g)).toHaveLength(1);
+    const server = await home.json<{ running: boolean; users: number }>('server', 'status');
+    expect(server).toMatchObject({ running: true, users: 1 });
+  });
+
+  test.each([['status'], ['doctor'], ['auth', 'status'], ['server', 'status'], ['--help'], ['--version']])(
+    '%j starts nothing',
+    async (...argv) => {
+      await using home = await scratchHome();
+      const { stderr } = await home.run(...argv);
+      expect(stderr).not.toContain('Started');
+      expect(await readdir(home.path).catch(() => [])).not.toContain('server');
+    },
+  );
+
+  test('a platform that died is started again, and the login still holds', async () => {
+    await using home = await scratchHome();
+    await home.json('project', 'create', 'launch');
+    const { pid } = await home.json<{ pid: number }>('server', 'status');
+    process.kill(pid, 'SIGKILL');
+    await eventually(
+      'the server is gone',
+      async () => !(await home.json<{ running: boolean }>('server', 'status')).running,
+    );
+    const { status, stdout, stderr } = await home.run('project', 'list');
+    expect([status, stderr]).toEqual([0, expect.stringContaining('Started the embedded platform')]);
+    expect(stdout).toContain('launch');
+  });
+
+  test('a login that the platform does not know is forgotten, and a code makes a new one', async () => {
+    await using home = await scratchHome();
+    await home.json('project', 'create', 'launch');
+    await home.run('server', 'stop', '--yes');
+    await writeFile(join(home.path, '.run', 'tokens', 'refresh'), 'of another life\n');
+    await writeFile(join(home.path, '.run', 'tokens', 'user.jwt'), 'of another life\n');
+    const ended = await home.run('inbox', '--json');
+    expect([ended.status, JSON.parse(ended.stdout)]).toMatchObject([
+      3,
+      { error: { hint: 'Run `aachat auth login`.' } },
+    ]);
+    const login = await home.run('auth', 'login');
+    expect(login.stderr).toContain('aachat server invite');
+    const { code } = await home.json<{ code: string }>('server', 'invite', 'mia');
+    expect((await home.run('auth', 'login', '--code', code)).stdout).toBe('You are mia.\n');
+    expect((await home.run('project', 'list')).stdout).toContain('launch');
+  });
+});
+
+test('an interrupted command says so and ends with status 130', async () => {
+  await using home = await scratchHome();
+  await home.json('project', 'create', 'launch');
+  const sending = home.start('project', 'send', 'launch', '--stdin');
+  const { stdin } = sending.child;
+  // More than a pipe holds: when it is gone, the command is reading.
+  await new Promise((resolve) => stdin?.write('x'.repeat(200_000), resolve));
+  sending.child.kill('SIGINT');
+  expect(await sending.ended).toBe(130);
+  expect(sending.output()).not.toMatch(/^\s+at /m);
+  expect((await home.json<{ messages: unknown[] }>('project', 'read', 'launch')).messages).toEqual([]);
+});
