@@ -10,7 +10,15 @@ export const PRIVATE_FILE = 0o600;
 
 /** Creates the folder and its parents, readable by the owner only where they are new. */
 export async function ensureDir(path: string, mode = PRIVATE_DIR): Promise<string> {
-  await mkdir(path, { recursive: true, mode });
+  try {
+    await mkdir(path, { mode });
+  } catch (thrown) {
+    if (isSystemError(thrown, 'EEXIST', 'EISDIR') && (await stat(path)).isDirectory()) return path;
+    // Not `recursive`: Node tries for ever where a parent exists but takes no folder, as in /proc.
+    if (!isSystemError(thrown, 'ENOENT') || (await exists(dirname(path)))) throw thrown;
+    await ensureDir(dirname(path), mode);
+    await ensureDir(path, mode);
+  }
   return path;
 }
 

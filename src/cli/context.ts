@@ -2,7 +2,7 @@
 import { access, constants, stat } from 'node:fs/promises';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { AachatError, isSystemError } from '#base/errors.ts';
-import { readIfExists } from '#base/fs.ts';
+import { ensureDir, readIfExists } from '#base/fs.ts';
 import { createHttpClient } from '#client/http.ts';
 import type { User } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -104,6 +104,7 @@ async function connectSession(env: NodeJS.ProcessEnv): Promise<Connection> {
 /** A home that cannot be used is said before anything half-made lies in it. */
 async function checkHome(root: string): Promise<void> {
   try {
+    await ensureDir(root);
     const { uid } = await stat(root);
     if (process.getuid !== undefined && uid !== process.getuid()) {
       throw new AachatError('FORBIDDEN', `${root} belongs to another user.`, {
@@ -112,8 +113,7 @@ async function checkHome(root: string): Promise<void> {
     }
     await access(root, constants.W_OK);
   } catch (thrown) {
-    if (isSystemError(thrown, 'ENOENT')) return;
-    if (!isSystemError(thrown, 'EACCES', 'EROFS')) throw thrown;
+    if (!isSystemError(thrown, 'EACCES', 'EPERM', 'EROFS', 'EEXIST', 'ENOENT', 'ENOTDIR')) throw thrown;
     throw new AachatError('FORBIDDEN', `aachat cannot write into its home ${root}.`, {
       hint: 'Set AACHAT_HOME to a folder that you can write to.',
       cause: thrown,

@@ -97,11 +97,14 @@ describe('a server', () => {
 });
 
 describe('a home', () => {
-  test('that is a file', async () => {
-    const { status, stderr } = await run(['inbox'], { env: { AACHAT_HOME: '/dev/null' }, isTerminal: true });
+  test.each([
+    ['is a file', '/dev/null'],
+    ['is below a file', '/dev/null/home'],
+    ['takes no folders', '/proc/home/aachat'],
+  ])('that %s', async (_, path) => {
+    const { status, stderr } = await run(['inbox'], { env: { AACHAT_HOME: path }, isTerminal: true });
     expect(status).toBe(3);
-    expect(stderr).toMatch(/\/dev\/null.*\n.*should be a folder is a file/);
-    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(stderr).toMatch(new RegExp(`cannot write into its home ${path}\\..*\n.*AACHAT_HOME`));
   });
 
   test('that cannot be used is said before anything is written', async () => {
