@@ -10,5 +10,7 @@ export const ServerFile = z.object({
   version: z.string(),
   /** Bearer token of whoever runs the server; new at every start. It can make invites and read the status, no more. */
   operatorToken: z.string(),
+  /** Started by a command that needed it: it ends by itself when nobody does any more. */
+  endsWhenIdle: z.boolean(),
 });
 export type ServerFile = z.infer<typeof ServerFile>;

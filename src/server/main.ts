@@ -78,7 +78,8 @@ async function open(options: ServerOptions, owned: (() => void | PromiseLike<voi
   owned.push(() => closeHttp(http));
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${boundPort}`;
   const operatorToken = newSecret();
-  const file = await claim(serverFile, { url, protocol: PROTOCOL_VERSION, version, operatorToken });
+  const endsWhenIdle = options.idleMs !== undefined;
+  const file = await claim(serverFile, { url, protocol: PROTOCOL_VERSION, version, operatorToken, endsWhenIdle });
   owned.push(() => file.release());
 
   const postgres = options.databaseUrl === undefined ? undefined : openPostgres(options.databaseUrl, log);

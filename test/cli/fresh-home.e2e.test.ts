@@ -29,11 +29,11 @@ describe('in a fresh home', () => {
     expect(server).toMatchObject({ running: true, users: 1 });
   });
 
-  test.each([['status'], ['doctor'], ['auth', 'status'], ['server', 'status'], ['--help'], ['--version']])(
-    '%j starts nothing',
-    async (...argv) => {
+  test.each(['status', 'doctor', 'auth status', 'server status', '--help', '--version'])(
+    '`%s` starts nothing',
+    async (line) => {
       await using home = await scratchHome();
-      const { stderr } = await home.run(...argv);
+      const { stderr } = await home.run(...line.split(' '));
       expect(stderr).not.toContain('Started');
       expect(await readdir(home.path).catch(() => [])).not.toContain('server');
     },
@@ -42,15 +42,28 @@ describe('in a fresh home', () => {
   test('a platform that died is started again, and the login still holds', async () => {
     await using home = await scratchHome();
     await home.json('project', 'create', 'launch');
-    const { pid } = await home.json<{ pid: number }>('server', 'status');
+    const { pid, url } = await home.json<{ pid: number; url: string }>('server', 'status');
     process.kill(pid, 'SIGKILL');
     await eventually(
       'the server is gone',
       async () => !(await home.json<{ running: boolean }>('server', 'status')).running,
     );
     const { status, stdout, stderr } = await home.run('project', 'list');
-    expect([status, stderr]).toEqual([0, expect.stringContaining('Started the embedded platform')]);
+    expect([status, stderr]).toEqual([0, expect.stringContaining(`Started the embedded platform at ${url} `)]);
     expect(stdout).toContain('launch');
+  });
+
+  test('server start keeps the platform that a command started, at its address, and refuses a second', async () => {
+    await using home = await scratchHome();
+    await home.json('project', 'create', 'launch');
+    const before = await home.json<{ pid: number; url: string }>('server', 'status');
+    const kept = await home.json<{ pid: number; url: string }>('server', 'start');
+    expect(kept.url).toBe(before.url);
+    expect(kept.pid).not.toBe(before.pid);
+    expect((await home.run('project', 'list')).stdout).toContain('launch');
+    const second = await home.run('server', 'start');
+    expect([second.status, second.stderr]).toEqual([5, expect.stringMatching(/already runs.*\n.*server stop/)]);
+    expect((await home.run('server', 'stop')).stdout).toBe('The server has ended.\n');
   });
 
   test('a login that the platform does not know is forgotten, and a code makes a new one', async () => {

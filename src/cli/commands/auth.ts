@@ -22,8 +22,10 @@ export async function login(
     return;
   }
   const url = serverAddress(address);
-  const http = createHttpClient({ baseUrl: url, token: async () => undefined });
-  await http.call(ROUTES.getInfo, {}, signal);
+  await info(url, signal);
+  if (url.protocol === 'http:' && !/^(localhost|127\.|\[::1\])/.test(url.hostname)) {
+    output.note(`${url.origin} is not encrypted: whoever is between can read the login. Prefer https.`);
+  }
   const code = args.code ?? (await askCode(context));
   const user = await personAuth(context, url.origin).login(code, args.login);
   // One server per home: what was said here before belongs to the other one.
@@ -38,7 +40,7 @@ async function localLogin(context: CommandContext, code: string | undefined, nam
     const auth = personAuth(context, undefined);
     if (!(await auth.isLoggedIn())) {
       const server = await findLocalServer(home);
-      const fresh = server === undefined || (await info(server.url, signal)).fresh;
+      const fresh = server === undefined || (await info(new URL(server.url), signal)).fresh;
       if (!fresh) {
         throw new AachatError('USAGE', 'A one-time code is needed.', {
           hint: 'Run `aachat server invite <your login>` here, then `aachat auth login --code <code>`.',
@@ -99,13 +101,8 @@ export async function status(context: CommandContext): Promise<void> {
   );
 }
 
-async function info(url: string, signal: AbortSignal) {
-  return await createHttpClient({ baseUrl: new URL(url), token: async () => undefined }).call(
-    ROUTES.getInfo,
-    {},
-    signal,
-  );
-}
+const info = (url: URL, signal: AbortSignal) =>
+  createHttpClient({ baseUrl: url, token: async () => undefined }).call(ROUTES.getInfo, {}, signal);
 
 /** Asked for, so that it does not stay in the history of the shell. */
 async function askCode({ stdin, stdout, signal }: CommandContext): Promise<string> {

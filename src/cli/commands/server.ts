@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { aborted } from '#base/async.ts';
 import { AachatError, isAachatError } from '#base/errors.ts';
+import { readIfExists, writePrivate } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { endLocalServer, findLocalServer, type LocalServer, startLocalServer } from '#cli/platform.ts';
@@ -15,8 +16,10 @@ interface Listen {
   readonly host?: string;
 }
 
-/** `aachat server start` */
+/** `aachat server start`; one that a command started for itself is replaced by one that stays, at the same address. */
 export async function start(context: CommandContext, args: Listen & { readonly foreground?: boolean }): Promise<void> {
+  const former = await findLocalServer(context.home);
+  if (former?.endsWhenIdle === true) await endLocalServer(former);
   if (args.foreground === true) {
     await run(context, args);
     return;
@@ -40,15 +43,25 @@ export async function run(context: CommandContext, args: Listen & { readonly idl
   const { home, env, version, signal, output } = context;
   const { startServer } = await import('#server/main.ts');
   const databaseUrl = env['DATABASE_URL'];
-  await using server = await startServer({
-    dataDir: home.server,
-    version,
-    log: createLog({ write: fileWriter(join(home.server, 'server.log')) }),
-    ...(databaseUrl === undefined ? {} : { databaseUrl }),
-    ...(args.host === undefined ? {} : { host: args.host }),
-    ...(args.port === undefined ? {} : { port: args.port }),
-    ...(args.idle === undefined ? {} : { idleMs: args.idle * 1000 }),
+  const log = createLog({ write: fileWriter(join(home.server, 'server.log')) });
+  const startAt = (port: number) =>
+    startServer({
+      dataDir: home.server,
+      version,
+      log,
+      port,
+      ...(databaseUrl === undefined ? {} : { databaseUrl }),
+      ...(args.host === undefined ? {} : { host: args.host }),
+      ...(args.idle === undefined ? {} : { idleMs: args.idle * 1000 }),
+    });
+  // At the port that it had before: an `up` that lost the server finds it again there.
+  const portFile = join(home.server, 'port');
+  const former = Number(await readIfExists(portFile)) || 0;
+  await using server = await startAt(args.port ?? former).catch((thrown: unknown) => {
+    if (args.port !== undefined || former === 0 || !isAachatError(thrown, 'CONFLICT')) throw thrown;
+    return startAt(0);
   });
+  await writePrivate(portFile, `${new URL(server.url).port}\n`);
   output.note(`The platform runs at ${server.url}. Ctrl+C ends it.`);
   await Promise.race([server.closed, aborted(signal)]);
 }
