@@ -42,7 +42,7 @@ export function protocolMismatch(spoken: string | number | undefined): AachatErr
     `The server speaks protocol ${OLDEST_PROTOCOL} to ${PROTOCOL_VERSION}, the caller ${spoken}.`,
     {
       hint: older
-        ? 'Upgrade this aachat: `aachat update`.'
+        ? 'Upgrade this aachat to the version of the server.'
         : 'Upgrade aachat where the server runs, then restart the server.',
     },
   );

@@ -151,7 +151,7 @@ async function namedInTeam({ q }: View, project: ProjectInTeam, name: string): P
   const [agent] = agents;
   if (agent === undefined) {
     return new AachatError('NOT_FOUND', `The team ${project.team} has no person or agent called "${name}".`, {
-      hint: `People: \`aachat team members ${project.team}\`; your agents: \`aachat agent list\`.`,
+      hint: 'Your agents: `aachat agent list`. A person must be in the team first.',
     });
   }
   if (agents.length > 1) {

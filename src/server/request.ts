@@ -32,7 +32,7 @@ export const hidden = (noun: string): AachatError =>
 
 const HINTS: Readonly<Record<string, string>> = {
   project: 'Run `aachat project list` to see yours.',
-  team: 'Run `aachat team list` to see yours.',
+  team: 'Run `aachat project list` to see teams and projects.',
   agent: 'Run `aachat agent list` to see yours.',
   session: 'Run `aachat session list` to see them.',
 };

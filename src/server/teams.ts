@@ -119,7 +119,7 @@ export const addTeamMember: Writing<typeof ROUTES.addTeamMember> = async (tx, { 
   ask(resource);
   if (team.kind === 'personal') {
     throw new AachatError('CONFLICT', 'A personal team has one member.', {
-      hint: 'Make a team for several people with `aachat team create`.',
+      hint: 'Use a team that was made for several people.',
     });
   }
   const user = await tx.q.selectFrom('users').selectAll().where('login', '=', body.login).executeTakeFirst();
