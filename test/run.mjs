@@ -1,5 +1,5 @@
 /**
- * Runs every suite and closes with one line: `N passed, N failed, N skipped`.
+ * Checks types and lint, runs every suite, and closes with one line: `N passed, N failed, N skipped`.
  *
  * Each project runs by itself, so that the memory-only tests answer first and a heavy suite cannot starve a light one.
  */
@@ -11,6 +11,14 @@ import { join } from 'node:path';
 const reports = mkdtempSync(join(tmpdir(), 'aachat-reports-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
 
+for (const [name, command, ...args] of [
+  ['types', 'tsc'],
+  ['lint', 'biome', 'ci', '--error-on-warnings', '.'],
+]) {
+  const { status } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  console.log(`${name}: ${status === 0 ? 'clean' : 'see above'}`);
+  total[status === 0 ? 'passed' : 'failed'] += 1;
+}
 for (const project of ['unit', 'int', 'e2e']) {
   const report = join(reports, `${project}.json`);
   const args = ['run', `--project=${project}`, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
