@@ -15,6 +15,7 @@ import { type AgentProgram, findAgentProgram } from './agent-program.ts';
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, type Policy } from './claude.ts';
 import { resolveDeclared } from './declared-environment.ts';
 import { agentEnvironment } from './environment.ts';
+import { refuseForeignSettings } from './foreign-settings.ts';
 import type { Home } from './home.ts';
 import { identityText, managedText } from './instructions.ts';
 import type { ThisMachine } from './machine.ts';
@@ -39,6 +40,8 @@ export interface Launcher {
   /** `claude`, `scripted`, or a command line; undefined: looked for. */
   readonly programSetting: string | undefined;
   readonly policyOf: (agent: string) => Policy;
+  /** Whether its owner lets the agent's program obey settings of the team's repo. */
+  readonly isTrusted: (agent: string) => boolean;
   /** Resolves when the event socket is connected. */
   readonly connected: (signal: AbortSignal) => Promise<void>;
 }
@@ -130,6 +133,9 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       managedDir: home.run,
       selfCommand: launcher.selfCommand,
     });
+    if (program.kind === 'acp' && !launcher.isTrusted(session.agent)) {
+      await refuseForeignSettings(workspace.path, session.agent);
+    }
     const policy = launcher.policyOf(session.agent);
     const scope: PermissionScope = {
       workspace: workspace.path,

@@ -10,6 +10,7 @@ const VERBS = {
   'agent create': 'refused',
   'agent list': 'allowed',
   'agent policy': 'refused',
+  'agent trust': 'refused',
   'agent save': 'allowed',
   'agent show': 'allowed',
   'auth login': 'refused',

@@ -129,6 +129,18 @@ export async function policy(
   output.result({ agent: name, policy: chosen }, `${name}: ${chosen}, from its next start on.`);
 }
 
+/** `aachat agent trust <agent> [--off]` */
+export async function trust(
+  context: CommandContext,
+  args: { readonly agent: string; readonly trusted: boolean },
+): Promise<void> {
+  const { http } = await context.connect();
+  const { name } = await findAgent(context, http, args.agent);
+  await context.config.set(`agents.${name}.trust`, args.trusted ? 'yes' : undefined);
+  const text = args.trusted ? 'may obey settings of the repos that it works in' : 'is not trusted any more';
+  context.output.result({ agent: name, trusted: args.trusted }, `${name} ${text}, from its next start on.`);
+}
+
 /** One of the caller's agents (in a session: one that it can see), by full or bare name. */
 export async function findAgent(context: CommandContext, http: HttpClient, name: string): Promise<Placed> {
   const scope = context.inSession ? 'visible' : 'mine';

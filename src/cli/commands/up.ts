@@ -92,6 +92,7 @@ export async function openUp(
       selfCommand,
       builtinSkills: skillsDir,
       programSetting: args.program ?? config.get('agent')?.value,
+      isTrusted: (agent) => config.get(`agents.${agent}.trust`)?.value === 'yes',
       policyOf: (agent) => toPolicy(config.get(`agents.${agent}.policy`)?.value),
     },
     token,

@@ -74,4 +74,17 @@ export function declareAgents(program: Command, act: Act): void {
         await set(context, { agent: name, policy });
       }),
     );
+
+  agent
+    .command('trust')
+    .description('let the program of an agent obey settings of the repos that it works in')
+    .argument('<agent>')
+    .option('--off', 'take it back')
+    .addHelpText('after', example('aachat agent trust ada'))
+    .action(
+      act(async (context, name: string, options: { off?: boolean }) => {
+        const { trust } = await import('#cli/commands/agent.ts');
+        await trust(context, { agent: name, trusted: options.off !== true });
+      }),
+    );
 }
