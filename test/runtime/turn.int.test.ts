@@ -1,0 +1,250 @@
+/**
+ * A turn on a real server and a real log, with the launcher killed at every step: before each line of the log, before
+ * each call to the server, and after each call whose answer is lost.
+ */
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { newId } from '#base/id.ts';
+import { createHttpClient, type HttpClient } from '#client/http.ts';
+import type { Party } from '#contract/entities.ts';
+import type { TurnId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+import type { Agent, TurnOutcome } from '#runtime/agent.ts';
+import { type EventLog, openEventLog } from '#runtime/event-log.ts';
+import { recover } from '#runtime/recovery.ts';
+import { runTurn, type TurnResult, type TurnTask } from '#runtime/turn.ts';
+import {
+  addMachine,
+  createAgent,
+  createProject,
+  createTeam,
+  joinProject,
+  openRun,
+  planSession,
+  send,
+  waiting,
+} from '../support/company.ts';
+import { testServer } from '../support/server.ts';
+import { tempDir } from '../support/temp.ts';
+
+class Killed extends Error {}
+
+/** Counts steps and dies at the chosen one. */
+function reaper(dieAt: number) {
+  let step = 0;
+  return {
+    tick() {
+      step += 1;
+      if (step === dieAt) throw new Killed(`step ${step}`);
+    },
+    get steps() {
+      return step;
+    },
+  };
+}
+type Reaper = ReturnType<typeof reaper>;
+
+const mortalLog = (log: EventLog, { tick }: Reaper): EventLog => ({
+  append: async (...args) => {
+    tick();
+    await log.append(...args);
+    tick();
+  },
+  [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+});
+
+const mortalHttp = (http: HttpClient, { tick }: Reaper): HttpClient => ({
+  async call(route, input, signal) {
+    tick();
+    const reply = await http.call(route, input, signal);
+    tick();
+    return reply;
+  },
+});
+
+/** An agent that remembers what it was asked and answers with a number. */
+function countingAgent(outcome?: TurnOutcome) {
+  const prompts: string[] = [];
+  const agent: Agent = {
+    pid: 1,
+    conversation: 'c',
+    opened: 'new',
+    info: { name: 'counting', version: '1' },
+    warnings: [],
+    closed: new AbortController().signal,
+    async prompt(text) {
+      prompts.push(text);
+      const counters = { inputTokens: 1, outputTokens: 1, cachedTokens: 0, costMicros: 0 };
+      return (
+        outcome ?? {
+          kind: 'ended',
+          stopReason: 'end_turn',
+          text: `answer ${prompts.length}`,
+          counters,
+          lastMessageId: null,
+        }
+      );
+    },
+    cancel: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  };
+  return { agent, prompts };
+}
+
+async function scene() {
+  const stack = new AsyncDisposableStack();
+  const server = stack.use(await testServer());
+  const dir = stack.use(await tempDir());
+  const mia = await server.login('mia');
+  const team = await createTeam(mia, 'acme');
+  const project = await createProject(mia, team, 'launch');
+  const ada = await createAgent(mia, 'ada');
+  await joinProject(mia, project, ada.name);
+  const session = await planSession(mia, ada, team);
+  const machine = await addMachine(mia, 'm');
+  const ownerHttp = createHttpClient({ baseUrl: new URL(server.url), token: async () => mia.token });
+  const self: Party = { kind: 'agent', id: ada.id, name: ada.name };
+  const path = join(dir.path, 'events.jsonl');
+
+  /** One life of the launcher: a new run that does what the log says it owes, else the next thing that waits. */
+  async function live(mortal: Reaper, agent: Agent): Promise<TurnResult | undefined> {
+    const run = await openRun(mia, session, machine);
+    await ownerHttp.call(ROUTES.setActivity, { params: { runId: run.id }, body: { activity: 'input_ready' } });
+    const { token } = await ownerHttp.call(ROUTES.mintSessionToken, { params: { runId: run.id } });
+    await using log = await openEventLog(path);
+    const { owed } = recover(log.lines);
+    const signals = await waiting(mia, session);
+    if (owed === null && signals.length === 0) return undefined;
+    const task: TurnTask =
+      owed === null
+        ? { kind: 'fresh', turnId: newId<TurnId>(), projectId: project.id, signals: signals.map(({ id }) => id) }
+        : { kind: 'owed', ...owed };
+    const agentHttp = createHttpClient({ baseUrl: new URL(server.url), token: async () => token });
+    return await runTurn(
+      {
+        agent,
+        self,
+        ownerId: mia.id,
+        team: team.slug,
+        runId: run.id,
+        log: mortalLog(log, mortal),
+        ownerHttp: mortalHttp(ownerHttp, mortal),
+        agentHttp: mortalHttp(agentHttp, mortal),
+        projectName: async () => 'launch',
+        signal: new AbortController().signal,
+        isStopping: () => false,
+        takePreamble: () => '',
+        clock: Date.now,
+      },
+      task,
+    );
+  }
+
+  const said = async () => {
+    const { messages } = await ownerHttp.call(ROUTES.listMessages, {
+      params: { projectId: project.id },
+      query: { limit: 200 },
+    });
+    return messages.filter(({ author }) => author.kind === 'agent').map(({ body }) => body);
+  };
+  const turns = async () => (await ownerHttp.call(ROUTES.getSession, { params: { sessionId: session.id } })).turns;
+  return { mia, project, live, said, turns, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+const never = () => reaper(0);
+
+describe('a turn', () => {
+  test('killed at any step it is finished by the next launcher: one answer, one turn, one interruption at most', async () => {
+    await using s = await scene();
+    const whole = reaper(0);
+    await send(s.mia, s.project, '@ada count');
+    await s.live(whole, countingAgent().agent);
+    expect(whole.steps).toBeGreaterThan(12);
+    for (let dieAt = 1; dieAt <= whole.steps; dieAt += 1) {
+      const before = { said: (await s.said()).length, turns: (await s.turns()).length };
+      await send(s.mia, s.project, `@ada count ${dieAt}`);
+      const { agent, prompts } = countingAgent();
+      await expect(s.live(reaper(dieAt), agent), `step ${dieAt}`).rejects.toThrow(Killed);
+      while ((await s.live(never(), agent)) !== undefined);
+      expect((await s.said()).length - before.said, `messages after a death at step ${dieAt}`).toBe(1);
+      const made = (await s.turns()).slice(before.turns);
+      expect(
+        made.every(({ state }) => state === 'ended'),
+        `turns after a death at step ${dieAt}`,
+      ).toBe(true);
+      expect(made).toHaveLength(1);
+      expect(prompts.length, `prompts after a death at step ${dieAt}`).toBeLessThanOrEqual(2);
+      if (prompts.length === 2) expect(prompts[1]).toContain('was interrupted');
+    }
+  });
+
+  test('nothing is posted for silence, a refusal of the login, a limit, or an error', async () => {
+    await using s = await scene();
+    const failed = (reason: 'auth_required' | 'rate_limit' | 'agent_error'): TurnOutcome => ({
+      kind: 'failed',
+      reason,
+      message: 'CANARY',
+      hint: null,
+      resetsAt: 5,
+    });
+    const silent: TurnOutcome = {
+      kind: 'ended',
+      stopReason: 'end_turn',
+      text: 'NOTHING TO SAY',
+      counters: { inputTokens: 0, outputTokens: 0, cachedTokens: 0, costMicros: 0 },
+      lastMessageId: null,
+    };
+    await send(s.mia, s.project, '@ada one');
+    expect(await s.live(never(), countingAgent(silent).agent)).toMatchObject({ kind: 'closed', failure: null });
+    await send(s.mia, s.project, '@ada two');
+    expect(await s.live(never(), countingAgent(failed('rate_limit')).agent)).toMatchObject({
+      kind: 'owed',
+      reason: 'limit',
+      until: 5,
+    });
+    expect(await s.live(never(), countingAgent(failed('auth_required')).agent)).toMatchObject({
+      kind: 'owed',
+      reason: 'login',
+    });
+    expect(await s.live(never(), countingAgent(failed('agent_error')).agent)).toMatchObject({
+      kind: 'closed',
+      failure: { message: 'CANARY' },
+    });
+    expect(await s.said()).toEqual([]);
+    expect((await s.turns()).map(({ state }) => state)).toEqual(['ended', 'failed']);
+  });
+
+  test('a prompt that kills its agent every time is given up', async () => {
+    await using s = await scene();
+    await send(s.mia, s.project, '@ada die');
+    const deadly = countingAgent({
+      kind: 'failed',
+      reason: 'agent_exited',
+      message: 'gone',
+      hint: null,
+      resetsAt: null,
+    });
+    const results: unknown[] = [];
+    for (let life = 0; life < 5; life += 1) results.push((await s.live(never(), deadly.agent))?.kind);
+    expect(results).toEqual(['owed', 'owed', 'owed', 'closed', undefined]);
+    expect(deadly.prompts).toHaveLength(3);
+    expect((await s.turns()).map(({ state }) => state)).toEqual(['failed']);
+  });
+
+  test('a longer answer than a message may have is cut, and says so', async () => {
+    await using s = await scene();
+    await send(s.mia, s.project, '@ada write a book');
+    const counters = { inputTokens: 0, outputTokens: 0, cachedTokens: 0, costMicros: 0 };
+    const book: TurnOutcome = {
+      kind: 'ended',
+      stopReason: 'end_turn',
+      text: 'x'.repeat(50_000),
+      counters,
+      lastMessageId: null,
+    };
+    await s.live(never(), countingAgent(book).agent);
+    const [body = ''] = await s.said();
+    expect(body.length).toBe(32_000);
+    expect(body).toMatch(/\(cut: the answer has 50000 characters/);
+  });
+});
