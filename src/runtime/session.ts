@@ -11,7 +11,7 @@ import type { Activity, Agent, EndReason, Run, Session, Team } from '#contract/e
 import { type RunId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { type Booted, type BootStep, bootSession, type Launcher } from './boot.ts';
-import { type EventLog, type LogLine, openEventLog, readEventLog } from './event-log.ts';
+import { type EventLog, openEventLog, readEventLog } from './event-log.ts';
 import type { PermissionDesk } from './permissions.ts';
 import { recover } from './recovery.ts';
 import { activityOf, type SessionEvent, type SessionState, transition } from './session-state.ts';
@@ -294,7 +294,7 @@ export class LiveAgentSession {
 
   #createLoop(booted: Booted, log: EventLog, past: ReturnType<typeof recover>): TurnLoop {
     const { launcher, desk, agent, onChange } = this.#options;
-    const reread = async () => recover(await this.#lines()).owed;
+    const { log: path } = launcher.home.session(this.session.id);
     return createTurnLoop({
       launcher,
       desk,
@@ -303,7 +303,7 @@ export class LiveAgentSession {
       session: () => this.session,
       log,
       owed: past.owed,
-      reread,
+      reread: async () => recover(await readEventLog(path)).owed,
       isReady: () => this.#state.kind === 'ready',
       isStopping: () => this.#state.kind === 'stopping',
       send: (event) => this.#send(event),
@@ -318,10 +318,6 @@ export class LiveAgentSession {
         onChange();
       },
     });
-  }
-
-  #lines(): Promise<readonly LogLine[]> {
-    return readEventLog(this.#options.launcher.home.session(this.session.id).log);
   }
 
   async #agentClosed(booted: Booted, loop: TurnLoop): Promise<void> {

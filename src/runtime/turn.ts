@@ -69,14 +69,15 @@ export async function runTurn(context: TurnContext, task: TurnTask): Promise<Tur
   const { turnId, projectId, signals } = task;
   const owed = task.kind === 'owed' ? task : undefined;
 
-  if (owed?.step === 'finished' || owed?.step === 'posted') {
-    return settle(context, turnId, projectId, owed.outcome ?? GIVEN_UP, owed.step);
-  }
   if (task.kind === 'fresh') await log.append({ type: 'turn.started', turnId, projectId, signals, hop: 0 }, 'durable');
 
+  // Also for a turn whose answer is known: the new run takes it over, or its end would not count.
   const { turn } = await persist(signal, () =>
     ownerHttp.call(ROUTES.startTurn, { params: { runId }, body: { turnId, projectId, signals: [...signals] } }, signal),
   );
+  if (owed?.step === 'finished' || owed?.step === 'posted') {
+    return settle(context, turnId, projectId, owed.outcome ?? GIVEN_UP, owed.step);
+  }
   if (turn.signals.length === 0 && owed?.step !== 'prompted')
     return settle(context, turnId, projectId, NOTHING_LEFT, 'posted');
   if ((owed?.attempts ?? 0) >= ATTEMPT_LIMIT) {
@@ -84,7 +85,8 @@ export async function runTurn(context: TurnContext, task: TurnTask): Promise<Tur
     return settle(context, turnId, projectId, GIVEN_UP, 'finished');
   }
 
-  const prompt = context.takePreamble() + (await compose(context, task, turn.hop));
+  const words = await compose(context, task, turn.hop);
+  const prompt = context.takePreamble() + words;
   await log.append({ type: 'turn.prompted', turnId, prompt }, 'durable');
   const outcome = await context.agent.prompt(prompt);
 

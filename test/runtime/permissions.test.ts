@@ -1,0 +1,126 @@
+import { describe, expect, test } from 'vitest';
+import type { PermissionRequest } from '#runtime/agent.ts';
+import { POLICIES, type Policy } from '#runtime/claude.ts';
+import { answerFor, createPermissionDesk, decide, type PermissionScope } from '#runtime/permissions.ts';
+
+const scope: PermissionScope = {
+  workspace: '/h/ws',
+  own: ['/h/ws/aachat/docs', '/h/ws/aachat/agents/ada.mia'],
+  denied: ['/h/.run/tokens'],
+};
+const request = (toolKind: string, ...paths: string[]): PermissionRequest => ({
+  title: 'x',
+  toolKind,
+  paths,
+  options: [
+    { id: 'always', kind: 'allow_always', name: 'Always' },
+    { id: 'yes', kind: 'allow_once', name: 'Yes' },
+    { id: 'no', kind: 'reject_once', name: 'No' },
+  ],
+});
+
+type Verdict = 'allow' | 'reject' | 'ask';
+const table: readonly (readonly [what: string, request: PermissionRequest, verdicts: Record<Policy, Verdict>])[] = [
+  [
+    'an edit of a document',
+    request('edit', 'aachat/docs/a.md'),
+    { ask: 'allow', 'read-only': 'reject', 'accept-edits': 'allow', full: 'allow' },
+  ],
+  [
+    'an edit of its own repo',
+    request('edit', '/h/ws/aachat/agents/ada.mia/memory/x'),
+    { ask: 'allow', 'read-only': 'reject', 'accept-edits': 'allow', full: 'allow' },
+  ],
+  [
+    'an edit of the workspace',
+    request('edit', 'src/a.ts'),
+    { ask: 'ask', 'read-only': 'reject', 'accept-edits': 'allow', full: 'allow' },
+  ],
+  [
+    'an edit outside',
+    request('edit', '/etc/passwd'),
+    { ask: 'ask', 'read-only': 'reject', 'accept-edits': 'ask', full: 'allow' },
+  ],
+  [
+    'an edit that climbs out',
+    request('edit', 'aachat/docs/../../../x'),
+    { ask: 'ask', 'read-only': 'reject', 'accept-edits': 'ask', full: 'allow' },
+  ],
+  [
+    'an edit of a folder with a longer name',
+    request('edit', '/h/ws/aachat/docs-evil/a'),
+    { ask: 'ask', 'read-only': 'reject', 'accept-edits': 'allow', full: 'allow' },
+  ],
+  [
+    'two edits, one of them elsewhere',
+    request('edit', 'aachat/docs/a.md', '/etc/x'),
+    { ask: 'ask', 'read-only': 'reject', 'accept-edits': 'ask', full: 'allow' },
+  ],
+  ['a command', request('execute'), { ask: 'ask', 'read-only': 'reject', 'accept-edits': 'ask', full: 'allow' }],
+  ['a read', request('read', 'a.txt'), { ask: 'ask', 'read-only': 'allow', 'accept-edits': 'ask', full: 'allow' }],
+  [
+    'a read of the tokens',
+    request('read', '/h/.run/tokens/refresh'),
+    { ask: 'reject', 'read-only': 'reject', 'accept-edits': 'reject', full: 'reject' },
+  ],
+  [
+    'an edit of the tokens by another name',
+    request('edit', '/h/ws/../.run/tokens/x'),
+    { ask: 'reject', 'read-only': 'reject', 'accept-edits': 'reject', full: 'reject' },
+  ],
+];
+
+describe('policy', () => {
+  test.for(table)('%s', ([, asked, verdicts]) => {
+    const decided = Object.fromEntries(POLICIES.map((policy) => [policy, decide(policy, asked, scope)]));
+    expect(decided).toEqual(verdicts);
+  });
+});
+
+describe('desk', () => {
+  const from = { sessionId: 's' as never, agent: 'ada.mia' };
+  const never = new AbortController().signal;
+
+  test('the first answer wins, the second is told', async () => {
+    let changes = 0;
+    const desk = createPermissionDesk({ onChange: () => (changes += 1) });
+    const asked = desk.ask(from, request('execute'), never);
+    expect(desk.pending().map(({ id, agent }) => [id, agent])).toEqual([[asked.id, 'ada.mia']]);
+    expect(desk.answer(asked.id, true).outcome).toBe('allowed');
+    expect(() => desk.answer(asked.id, false)).toThrow(/no longer open/);
+    expect(await asked.answered).toEqual({ outcome: 'allowed', answer: { kind: 'selected', optionId: 'yes' } });
+    expect([desk.pending(), changes]).toEqual([[], 2]);
+  });
+
+  test('a request ends with its turn, and cannot be answered any more', async () => {
+    const desk = createPermissionDesk({ onChange: () => {} });
+    const turn = new AbortController();
+    const asked = desk.ask(from, request('execute'), turn.signal);
+    turn.abort();
+    expect(await asked.answered).toEqual({ outcome: 'cancelled', answer: { kind: 'cancelled' } });
+    expect(() => desk.answer(asked.id, true)).toThrow(/no longer open/);
+  });
+
+  test('nobody answers: it expires to a rejection', async () => {
+    const desk = createPermissionDesk({ onChange: () => {}, lifetimeMs: 5 });
+    const asked = desk.ask(from, request('execute'), never);
+    expect(await asked.answered).toEqual({ outcome: 'expired', answer: { kind: 'selected', optionId: 'no' } });
+  });
+
+  test('one that waits does not hold another', async () => {
+    const desk = createPermissionDesk({ onChange: () => {} });
+    const turn = new AbortController();
+    const first = desk.ask(from, request('execute'), turn.signal);
+    const second = desk.ask(from, request('edit', 'a'), never);
+    desk.answer(second.id, false);
+    expect((await second.answered).outcome).toBe('denied');
+    turn.abort();
+    expect((await first.answered).outcome).toBe('cancelled');
+  });
+
+  test('an allowance never covers later requests, whatever the program offers', () => {
+    const onlyAlways = { ...request('execute'), options: [{ id: 'always', kind: 'allow_always', name: 'Always' }] };
+    expect(answerFor(onlyAlways, 'allowed')).toEqual({ kind: 'cancelled' });
+    expect(answerFor(request('execute'), 'allowed')).toEqual({ kind: 'selected', optionId: 'yes' });
+  });
+});
