@@ -70,9 +70,9 @@ export function changedLines(before: LiveState | undefined, after: LiveState): r
   return [
     ...after.sessions.flatMap((session) => {
       const was = old.get(session.sessionId);
-      const moved =
-        was === undefined || stateWord(was) !== stateWord(session) || was.problem?.message !== session.problem?.message;
-      return moved ? [sessionLine(session), ...problemLines(session)] : [];
+      const isNewProblem = was?.problem?.message !== session.problem?.message;
+      if (was !== undefined && stateWord(was) === stateWord(session) && !isNewProblem) return [];
+      return [sessionLine(session), ...(isNewProblem ? problemLines(session) : [])];
     }),
     ...after.permissions
       .filter(({ id }) => !asked.has(id))

@@ -6,11 +6,12 @@ import type { HttpClient } from '#client/http.ts';
 import type { Agent } from '#contract/entities.ts';
 import { AgentBase } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { readAgentRepo } from './agent-repo.ts';
 import { agentTemplate } from './agent-template.ts';
-import { createRemote, openClone } from './clone.ts';
+import { type Clone, createRemote, openClone } from './clone.ts';
 import type { Home } from './home.ts';
 import { localAgentRepo } from './workspace.ts';
-import { checkoutVisible } from './worktree.ts';
+import { checkoutVisible, removeWorktree } from './worktree.ts';
 
 export interface NewAgent {
   readonly base: string;
@@ -42,6 +43,12 @@ export async function createAgent(
     });
   }
   const name = `${base}.${owner}`;
+  const { agents } = await http.call(ROUTES.listAgents, { query: { scope: 'mine' } }, signal);
+  if (agents.some((agent) => agent.name === name)) {
+    throw new AachatError('CONFLICT', `You have an agent "${base}" already.`, {
+      hint: 'Run `aachat agent list`, or choose another name.',
+    });
+  }
   const remote = repo ?? localAgentRepo(home, name);
   const made = repo === undefined && !(await exists(remote));
   if (made) {
@@ -49,20 +56,33 @@ export async function createAgent(
     await createRemote(remote, files, { name, email: 'noreply@aachat' });
   }
   try {
+    // Whatever is wrong with the repo is found before anybody hears of the agent.
+    const dir = await showAgent(home, { name, repo: repo ?? null }, signal);
+    await readAgentRepo(dir, remote);
     const body = { clientId, base: parsed.data, ...(repo === undefined ? {} : { repo }) };
     const { agent } = await http.call(ROUTES.createAgent, { body }, signal);
-    const dir = await showAgent(home, agent, signal);
     return { agent, dir, repo: remote };
   } catch (thrown) {
+    await hideAgent(home, { name, repo: repo ?? null }, signal);
     if (made) await removeAll(remote);
     throw thrown;
   }
 }
 
-/** Brings the visible folder of an agent up to date with its repo, if it has no changes of its own. */
-export async function showAgent(home: Home, agent: Agent, signal: AbortSignal): Promise<string> {
+type Kept = Pick<Agent, 'name' | 'repo'>;
+
+/** Takes the visible folder away again, unless it holds work. */
+async function hideAgent(home: Home, agent: Kept, signal: AbortSignal): Promise<void> {
   const dir = join(home.agents, agent.name);
-  const clone = await openClone(home.cache, agent.repo ?? localAgentRepo(home, agent.name), { signal, exclude: [] });
-  await checkoutVisible(clone, dir);
+  if (await exists(dir)) await removeWorktree(await agentClone(home, agent, signal), dir);
+}
+
+const agentClone = (home: Home, agent: Kept, signal: AbortSignal): Promise<Clone> =>
+  openClone(home.cache, agent.repo ?? localAgentRepo(home, agent.name), { signal, exclude: [] });
+
+/** Brings the visible folder of an agent up to date with its repo, if it has no changes of its own. */
+async function showAgent(home: Home, agent: Kept, signal: AbortSignal): Promise<string> {
+  const dir = join(home.agents, agent.name);
+  await checkoutVisible(await agentClone(home, agent, signal), dir);
   return dir;
 }

@@ -28,13 +28,16 @@ const Environment = z.object({
   config: z.object({ env: z.array(z.object({ name: z.string() })).nullish() }).nullish(),
 });
 
-/** @throws AachatError `VALIDATION_ERROR` if the folder is no agent repo */
-export async function readAgentRepo(dir: string): Promise<AgentRepo> {
+/**
+ * @param address how the repo is called when it is refused
+ * @throws AachatError `VALIDATION_ERROR` if the folder is no agent repo
+ */
+export async function readAgentRepo(dir: string, address = dir): Promise<AgentRepo> {
   const entries = await readdir(dir);
   if (!TRAITS.some((name) => entries.includes(name))) {
     throw new AachatError(
       'VALIDATION_ERROR',
-      `The repo at ${dir} is no agent: it has neither identity.md nor environment.yaml.`,
+      `The repo ${address} is no agent: it has neither identity.md nor environment.yaml.`,
       {
         hint: 'Add an identity.md that says who the agent is, commit and push it, or name another repo.',
       },

@@ -195,7 +195,7 @@ const CAUSES: readonly (readonly [pattern: RegExp, message: string, hint: string
   [
     /does not appear to be a git repository|repository .* (not found|does not exist)|Could not read from remote|Could not resolve host|unable to access|Connection (refused|timed out)|No such file or directory|unable to find remote/i,
     'the remote cannot be reached',
-    'Check the address and the network; what was fetched before can still be used.',
+    'Check the address and the network, then try again.',
   ],
   [/not a git repository/i, 'it is no git repository', 'Run it inside a repository, or `git init` first.'],
   [

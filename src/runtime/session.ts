@@ -238,11 +238,11 @@ export class LiveAgentSession {
       await this.#options.bootSlot(() => this.#bootNow());
     } catch (thrown) {
       const error = toAachatError(thrown);
-      this.#problem = { message: error.message, hint: error.hint ?? null };
       if (this.#state.kind === 'booting') {
         this.#log[error.code === 'INTERNAL' ? 'error' : 'warn']('session.boot_failed', { error, step: this.#step });
       }
       await this.#close('failed');
+      this.#problem = { message: error.message, hint: error.hint ?? null };
       this.#send({ kind: 'boot-failed', mayPass: isAachatError(error, 'SERVER_UNREACHABLE', 'TIMEOUT') });
     }
   }

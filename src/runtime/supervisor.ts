@@ -146,7 +146,9 @@ class RunningUp implements Up {
     // From now on: what is older is read over HTTP when a session comes up.
     this.#socket.subscribe(this.#userStream, null);
     this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT_MS);
-    await this.#bring(pairs);
+    // Reconnects plan too: one at a time, or an agent would get two sessions.
+    this.#planning = this.#bring(pairs);
+    await this.#planning;
     this.ready = Promise.all([...this.#sessions.values()].map(({ settled }) => settled)).then(() => {
       log.info('up.ready', { report: this.report() });
     });

@@ -10,7 +10,7 @@ import { type Clone, createRemote, excludePaths, openClone } from './clone.ts';
 import { git } from './git.ts';
 import type { Home } from './home.ts';
 import { listSkills, projectSkills, SKILL_FOLDERS, type Skill } from './skills.ts';
-import { addWorktree, removeWorktree } from './worktree.ts';
+import { addWorktree, checkoutVisible, removeWorktree } from './worktree.ts';
 
 export interface WorkspaceOptions {
   readonly home: Home;
@@ -70,6 +70,14 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   const team = await fetched(teamRemote);
   const agent = await fetched(agentRemote);
 
+  const visible = join(home.agents, session.agent);
+  const shown = await checkoutVisible(agent, visible);
+  if (shown === 'dirty' || shown === 'diverged') {
+    warnings.push(
+      `${visible} has ${shown === 'dirty' ? 'changes' : 'commits'} of its own: publish them with \`aachat agent save ${session.agent}\`.`,
+    );
+  }
+
   const path = home.workspace(session.agent, session.id);
   const agentDir = join(path, agentFolder(session.agent));
   const close = () => closeWorkspace({ team, agent, path, agentDir, skills });
@@ -79,7 +87,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     await addWorktree(team, path);
     onStep('agent repo');
     await addWorktree(agent, agentDir);
-    const repo = await readAgentRepo(agentDir);
+    const repo = await readAgentRepo(agentDir, agentRemote);
     onStep('skills');
     const tracked = await trackedSkills(path);
     const listed = await listSkills([
