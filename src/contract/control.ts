@@ -43,6 +43,8 @@ export const getStatus = route({
     startedAt: z.iso.datetime(),
     server: z.string(),
     connected: z.boolean(),
+    /** Every session of the start has come up or failed. */
+    ready: z.boolean(),
     sessions: z.array(LiveSession),
     permissions: z.array(PendingPermission),
   }),

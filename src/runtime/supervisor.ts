@@ -105,6 +105,7 @@ class RunningUp implements Up {
   #planning: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
   connected = false;
+  #isReady = false;
   ready: Promise<void> = Promise.resolve();
 
   constructor(options: UpOptions, since: string, release: () => void) {
@@ -150,6 +151,7 @@ class RunningUp implements Up {
     this.#planning = this.#bring(pairs);
     await this.#planning;
     this.ready = Promise.all([...this.#sessions.values()].map(({ settled }) => settled)).then(() => {
+      this.#isReady = true;
       log.info('up.ready', { report: this.report() });
     });
   }
@@ -326,6 +328,7 @@ class RunningUp implements Up {
         startedAt: this.#since,
         server: this.#launcher.serverUrl.href,
         connected: this.connected,
+        ready: this.#isReady,
         sessions: [...this.sessions()],
         permissions: [...this.permissions()],
       }),

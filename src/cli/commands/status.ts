@@ -51,7 +51,7 @@ async function upState({ home, signal }: CommandContext) {
   } catch (thrown) {
     if (!isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) throw thrown;
     const { pid, since, server } = holder;
-    return { pid, startedAt: since, server, connected: false, sessions: [], permissions: [] };
+    return { pid, startedAt: since, server, connected: false, ready: false, sessions: [], permissions: [] };
   }
 }
 

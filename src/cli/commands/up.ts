@@ -184,8 +184,8 @@ async function settledSessions(
   if (holder === undefined || holder.pid !== pid) return undefined;
   await using up = openControlClient(home.controlSocket);
   try {
-    const { sessions } = await up.call(CONTROL_ROUTES.getStatus, {});
-    return sessions.every(({ phase }) => phase !== 'booting') ? sessions : undefined;
+    const { sessions, ready } = await up.call(CONTROL_ROUTES.getStatus, {});
+    return ready ? sessions : undefined;
   } catch (thrown) {
     if (isAachatError(thrown, 'SERVER_UNREACHABLE')) return undefined;
     throw thrown;
