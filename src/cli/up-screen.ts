@@ -40,7 +40,7 @@ function terminalScreen(options: ScreenOptions): Screen {
   let timer: NodeJS.Timeout | undefined;
   const draw = () => {
     timer = undefined;
-    block(liveBlock(state(), paint, (stdout.columns ?? 80) - 1));
+    block(liveBlock(state(), paint, (stdout.columns || 80) - 1));
   };
   const onKey = (bytes: Buffer) => {
     for (const key of bytes.toString('utf8')) {

@@ -23,7 +23,7 @@ export async function status(context: CommandContext): Promise<void> {
     up === null
       ? 'Sessions: aachat up does not run here.'
       : `Sessions: aachat up runs, pid ${up.pid}, since ${up.startedAt}${up.connected ? '' : red(', not connected')}`,
-    ...(up === null ? [] : [liveBlock({ ...up, connected: true }, paint, stdout.columns ?? 200)]),
+    ...(up === null ? [] : [liveBlock({ ...up, connected: true }, paint, stdout.columns || 200)]),
     ...(leftovers === 0 ? [] : [red(`${leftovers} agent processes outlived their launcher: aachat doctor --fix`)]),
   ];
   output.result({ server, up, leftovers }, lines.filter((line) => line !== '').join('\n'));
