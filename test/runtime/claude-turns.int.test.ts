@@ -37,9 +37,10 @@ test('the answer is the last message, and counters are those of the turn', async
   if (first.kind !== 'ended' || second.kind !== 'ended' || third.kind !== 'ended') throw new Error('A turn failed.');
   expect(first.counters).toMatchObject({ inputTokens: 200, outputTokens: 20, cachedTokens: 14 });
   expect(second.counters).toMatchObject({ inputTokens: 100, outputTokens: 10, cachedTokens: 7 });
-  // The cost that the program reports is cumulative; a turn has its own.
-  expect(second.counters.costMicros).toBeGreaterThan(0);
-  expect(Math.abs(third.counters.costMicros - second.counters.costMicros)).toBeLessThanOrEqual(1);
+  // The cost that the program reports is cumulative; a turn has its own. A side call may fall into any of them.
+  const [one, two, three] = [first, second, third].map(({ counters }) => counters.costMicros);
+  expect(two).toBeGreaterThan(0);
+  expect(three).toBeLessThan((one ?? 0) + (two ?? 0));
   expect(second.lastMessageId).not.toBe(first.lastMessageId);
 });
 
