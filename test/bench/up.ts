@@ -1,0 +1,223 @@
+/** From `aachat up` to running sessions, against the bare agent program; a turn; memory. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
+import * as acp from '@agentclientprotocol/sdk';
+import { newId } from '#base/id.ts';
+import { silentLog } from '#base/log.ts';
+import { createAuth } from '#client/auth.ts';
+import { createHttpClient } from '#client/http.ts';
+import { openEventSocket } from '#client/socket.ts';
+import type { Project } from '#contract/entities.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { PROGRAM, type ScratchHome, upIdentity } from '../support/aachat.ts';
+import { eventually } from '../support/eventually.ts';
+import { fakeAnthropic } from '../support/fake-anthropic.ts';
+import { type Team, team } from '../support/team.ts';
+import { tempDir, tempRepo } from '../support/temp.ts';
+import { median, ms, plus, type Row, residentMb, times } from './measure.ts';
+
+const SCRIPTED = [process.execPath, PROGRAM, 'scripted-agent'];
+const CLAUDE = [
+  process.execPath,
+  join(import.meta.dirname, '../../node_modules/@agentclientprotocol/claude-agent-acp/dist/index.js'),
+];
+
+/** Spawn, initialize, session/new: what any client has to do. @returns the connection and how to end it */
+async function bareAgent(command: readonly string[], env: Readonly<Record<string, string>>, cwd: string) {
+  const [file = '', ...args] = command;
+  const child = spawn(file, args, { env: { ...env }, cwd, stdio: ['pipe', 'pipe', 'ignore'], detached: true });
+  const stream = acp.ndJsonStream(
+    Writable.toWeb(child.stdin),
+    Readable.toWeb(child.stdout) as ReadableStream<Uint8Array>,
+  );
+  const { agent } = acp
+    .client({ name: 'bench' })
+    .onNotification('session/update', () => {})
+    .connect(stream);
+  await agent.request('initialize', { protocolVersion: 1, clientCapabilities: {} });
+  const { sessionId } = await agent.request('session/new', { cwd, mcpServers: [] });
+  return {
+    prompt: (text: string) => agent.request('session/prompt', { sessionId, prompt: [{ type: 'text', text }] }),
+    end: async () => {
+      child.stdin.end();
+      await once(child, 'exit');
+    },
+  };
+}
+
+const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `a${index}`);
+
+async function teamWithRepo(count: number, env: Readonly<Record<string, string>>): Promise<Team & { files: string }> {
+  const files = Object.fromEntries(
+    Array.from({ length: 1_000 }, (_, index) => [`src/d${index % 20}/f${index}.txt`, `${index}\n`.repeat(40)]),
+  );
+  const repo = await tempRepo(files);
+  const t = await team(names(count), env);
+  const http = await ownerHttp(t.home);
+  const { projects } = await http.call(ROUTES.listProjects, { query: {} });
+  const [project] = projects;
+  if (project !== undefined)
+    await http.call(ROUTES.setTeamRepo, { params: { teamId: project.teamId }, body: { repo: repo.path } });
+  return {
+    ...t,
+    files: repo.path,
+    [Symbol.asyncDispose]: async () => {
+      await t[Symbol.asyncDispose]();
+      await repo[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function ownerHttp(home: ScratchHome) {
+  const { url } = await home.json<{ url: string }>('server', 'status');
+  const auth = createAuth({ baseUrl: new URL(url), realm: 'embedded', dir: join(home.path, '.run', 'tokens') });
+  return createHttpClient({ baseUrl: new URL(url), token: (how) => auth.accessToken(how) });
+}
+
+async function bootTimes(
+  label: string,
+  count: number,
+  rounds: number,
+  command: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Row> {
+  await using t = await teamWithRepo(count, env);
+  await using dir = await tempDir();
+  const bareEnv = { ...t.home.env, CLAUDE_CONFIG_DIR: join(dir.path, 'claude') };
+  await mkdir(bareEnv.CLAUDE_CONFIG_DIR);
+  const [ours, bare]: [number[], number[]] = [[], []];
+  for (let round = 0; round <= rounds; round += 1) {
+    let start = performance.now();
+    const agents = await Promise.all(names(count).map(() => bareAgent(command, bareEnv, t.files)));
+    if (round > 0) bare.push(performance.now() - start);
+    await Promise.all(agents.map(({ end }) => end()));
+    start = performance.now();
+    const up = t.home.start('up');
+    await up.until(/Ready \(Ctrl/);
+    if (round > 0) ours.push(performance.now() - start);
+    up.child.kill('SIGINT');
+    await up.ended;
+  }
+  const [value, floor] = [median(ours), median(bare)];
+  return {
+    what: `\`up\` to running, ${count} × ${label}, 1,000 files`,
+    measured: ms(value),
+    floor: `${ms(floor)} bare ACP client`,
+    ratio: plus(value - floor),
+    aim: '+300 ms',
+  };
+}
+
+export async function boots(rounds: number, quick: boolean): Promise<readonly Row[]> {
+  await using api = await fakeAnthropic();
+  const claude = {
+    AACHAT_AGENT: 'claude',
+    ANTHROPIC_BASE_URL: api.url,
+    ANTHROPIC_API_KEY: 'sk-ant-bench-000',
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+  };
+  const scripted = { AACHAT_AGENT: 'scripted' };
+  return [
+    await bootTimes('scripted agent', 1, rounds, SCRIPTED, scripted),
+    await bootTimes('scripted agent', 8, Math.min(rounds, 3), SCRIPTED, scripted),
+    await bootTimes('Claude Code', 1, Math.min(rounds, 3), CLAUDE, claude),
+    ...(quick ? [] : [await bootTimes('Claude Code', 8, 1, CLAUDE, claude)]),
+  ];
+}
+
+export async function turns(rounds: number): Promise<readonly Row[]> {
+  await using t = await team(['a0']);
+  await t.up();
+  const http = await ownerHttp(t.home);
+  const { project } = await http.call(ROUTES.resolveProject, { query: { name: 'launch' } });
+  const watched = await watch(t.home, project);
+  const bare = await bareAgent(SCRIPTED, { ...t.home.env }, t.home.path);
+  const [ours, floor]: [number[], number[]] = [[], []];
+  const said = 'SCRIPT:[{"text":"done"}]';
+  for (let round = 0; round <= rounds * 4; round += 1) {
+    let start = performance.now();
+    await bare.prompt(said);
+    if (round > 0) floor.push(performance.now() - start);
+    start = performance.now();
+    const answered = watched.next();
+    const body = { clientId: newId(), body: `@a0 ${said}` };
+    await http.call(ROUTES.sendMessage, { params: { projectId: project.id }, body });
+    await answered;
+    if (round > 0) ours.push(performance.now() - start);
+  }
+  await bare.end();
+  await watched.close();
+  const [value, bareMs] = [median(ours), median(floor)];
+  return [
+    {
+      what: 'message → prompt → reply seen by a watcher',
+      measured: ms(value),
+      floor: `${ms(bareMs)} bare turn`,
+      ratio: plus(value - bareMs),
+      aim: '+60 ms',
+    },
+  ];
+}
+
+/** Hears agents' messages in a project. */
+async function watch(home: ScratchHome, project: Project) {
+  const { url } = await home.json<{ url: string }>('server', 'status');
+  const auth = createAuth({ baseUrl: new URL(url), realm: 'embedded', dir: join(home.path, '.run', 'tokens') });
+  let heard = () => {};
+  let connected = false;
+  const socket = openEventSocket({
+    url: new URL(url),
+    token: (how) => auth.accessToken(how),
+    onEvent: (_, event) => {
+      if (event.type === 'message.created' && event.data.message.author.kind === 'agent') heard();
+    },
+    onReset: () => {},
+    onDenied: () => {},
+    onState: (state) => {
+      connected = state;
+    },
+    log: silentLog,
+  });
+  socket.subscribe(project.id, null);
+  await eventually('the watcher is connected', () => connected && socket.cursor(project.id) !== null);
+  return {
+    next: () =>
+      new Promise<void>((resolve) => {
+        heard = resolve;
+      }),
+    close: () => socket[Symbol.asyncDispose](),
+  };
+}
+
+export async function memory(): Promise<readonly Row[]> {
+  const totals: number[] = [];
+  const rows: Row[] = [];
+  for (const count of [1, 20]) {
+    await using t = await team(names(count));
+    await t.up();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const { pid } = await t.home.json<{ pid: number }>('server', 'status');
+    const [launcher, server] = [residentMb(upIdentity(t.home.path).pid), residentMb(pid)];
+    totals.push(launcher + server);
+    rows.push({
+      what: `memory of launcher + server, ${count} scripted sessions`,
+      measured: `${Math.round(launcher)} + ${Math.round(server)} MB`,
+      floor: '–',
+      ratio: '–',
+      aim: count === 1 ? '150 MB together' : '–',
+    });
+  }
+  const each = ((totals[1] ?? 0) - (totals[0] ?? 0)) / 19;
+  rows.push({
+    what: 'memory of one session more',
+    measured: `${each.toFixed(1)} MB`,
+    floor: '–',
+    ratio: times(each / 3),
+    aim: 'under 3 MB',
+  });
+  return rows;
+}
