@@ -11,4 +11,17 @@ export default defineConfig({
   minify: false,
   // `sqlite` without `node:` is an npm package.
   removeNodeProtocol: false,
+  // Hundreds of small files of packages cost more than half of a short command's time.
+  noExternal: [/.*/],
+  external: ['pg-native', 'pg-cloudflare'],
+  // Packages in the older module format ask for these names.
+  banner: {
+    js: [
+      "import { createRequire as __createRequire } from 'node:module';",
+      "import { fileURLToPath as __fileURLToPath } from 'node:url';",
+      'const require = __createRequire(import.meta.url);',
+      'const __filename = __fileURLToPath(import.meta.url);',
+      "const __dirname = __fileURLToPath(new URL('.', import.meta.url));",
+    ].join('\n'),
+  },
 });

@@ -3,7 +3,7 @@
  * What is shown is decided in `live-view.ts`.
  */
 import type { ReadStream, WriteStream } from 'node:tty';
-import { createLogUpdate } from 'log-update';
+import type { createLogUpdate } from 'log-update';
 import type { LiveSession, PendingPermission } from '#contract/control.ts';
 import { changedLines, type LiveState, liveBlock, type Paint } from './live-view.ts';
 
@@ -29,14 +29,18 @@ export interface Screen {
 
 const FRAME_MS = 100;
 
-export function openScreen(options: ScreenOptions): Screen {
+type LogUpdate = ReturnType<typeof createLogUpdate>;
+
+export async function openScreen(options: ScreenOptions): Promise<Screen> {
   if (options.json) return jsonScreen(options);
-  return options.stdout.isTTY === true ? terminalScreen(options) : lineScreen(options);
+  if (options.stdout.isTTY !== true) return lineScreen(options);
+  // Loaded here: pipes do without it.
+  const { createLogUpdate } = await import('log-update');
+  return terminalScreen(options, createLogUpdate(options.stdout as WriteStream, { showCursor: true }));
 }
 
-function terminalScreen(options: ScreenOptions): Screen {
+function terminalScreen(options: ScreenOptions, block: LogUpdate): Screen {
   const { stdout, stdin, paint, state, onAnswer, onInterrupt } = options;
-  const block = createLogUpdate(stdout as WriteStream, { showCursor: true });
   let timer: NodeJS.Timeout | undefined;
   const draw = () => {
     timer = undefined;

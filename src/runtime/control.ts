@@ -6,7 +6,6 @@ import { chmod, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { Agent, fetch as undiciFetch } from 'undici';
 import type { z } from 'zod';
 import { AachatError, isSystemError } from '#base/errors.ts';
 import { ensureDir, PRIVATE_DIR, PRIVATE_FILE } from '#base/fs.ts';
@@ -52,7 +51,9 @@ export async function openControlServer(path: string, handlers: ControlHandlers,
  *
  * The caller owns the connection: dispose it, or the process stays alive for a moment.
  */
-export function openControlClient(path: string): HttpClient & AsyncDisposable {
+export async function openControlClient(path: string): Promise<HttpClient & AsyncDisposable> {
+  // Loaded here: it is slow to load, and only calls over the socket need it.
+  const { Agent, fetch: undiciFetch } = await import('undici');
   const dispatcher = new Agent({ connect: { socketPath: path } });
   const client = createHttpClient({
     baseUrl: new URL('http://up.invalid'),

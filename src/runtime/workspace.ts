@@ -67,8 +67,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     if (clone.problem !== undefined) warnings.push(`${clone.problem.message} Working with what was fetched before.`);
     return clone;
   };
-  const team = await fetched(teamRemote);
-  const agent = await fetched(agentRemote);
+  const [team, agent] = await Promise.all([fetched(teamRemote), fetched(agentRemote)]);
 
   const visible = join(home.agents, session.agent);
   const shown = await checkoutVisible(agent, visible);

@@ -36,7 +36,7 @@ export async function down(
 }
 
 async function askToStop(home: Home, pid: number, force: boolean): Promise<void> {
-  await using up = openControlClient(home.controlSocket);
+  await using up = await openControlClient(home.controlSocket);
   try {
     await up.call(CONTROL_ROUTES.stopUp, { body: { force } });
   } catch (thrown) {
@@ -49,7 +49,7 @@ async function askToStop(home: Home, pid: number, force: boolean): Promise<void>
 /** Names of the agents whose sessions a running `up` of this home has. */
 export async function ownedSessions(home: Home): Promise<readonly string[]> {
   if ((await readPidFile(home.upFile, UpFile)) === undefined) return [];
-  await using up = openControlClient(home.controlSocket);
+  await using up = await openControlClient(home.controlSocket);
   try {
     const { sessions } = await up.call(CONTROL_ROUTES.getStatus, {});
     return sessions.filter(({ phase }) => phase !== 'stopped' && phase !== 'failed').map(({ agent }) => agent);

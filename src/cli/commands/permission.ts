@@ -61,5 +61,5 @@ async function running({ home }: CommandContext) {
       hint: 'Start it with `aachat up`.',
     });
   }
-  return openControlClient(home.controlSocket);
+  return await openControlClient(home.controlSocket);
 }

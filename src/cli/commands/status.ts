@@ -45,7 +45,7 @@ async function serverState({ home, config, signal }: CommandContext) {
 async function upState({ home, signal }: CommandContext) {
   const holder = await readPidFile(home.upFile, UpFile);
   if (holder === undefined) return null;
-  await using up = openControlClient(home.controlSocket);
+  await using up = await openControlClient(home.controlSocket);
   try {
     return await up.call(CONTROL_ROUTES.getStatus, {}, signal);
   } catch (thrown) {

@@ -49,7 +49,7 @@ async function foreground(context: CommandContext, args: UpArgs): Promise<void> 
   };
   const forget = onInterrupt(interrupt);
   const { dim, green, yellow, red } = output.paint;
-  screen = openScreen({
+  screen = await openScreen({
     stdout,
     stdin,
     json: output.isJson,
@@ -182,7 +182,7 @@ async function settledSessions(
 ): Promise<readonly LiveSession[] | undefined> {
   const holder = await readPidFile(home.upFile, UpFile);
   if (holder === undefined || holder.pid !== pid) return undefined;
-  await using up = openControlClient(home.controlSocket);
+  await using up = await openControlClient(home.controlSocket);
   try {
     const { sessions, ready } = await up.call(CONTROL_ROUTES.getStatus, {});
     return ready ? sessions : undefined;
