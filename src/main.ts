@@ -39,6 +39,7 @@ const facts: CommandFacts = {
   },
   interrupt: () => process.kill(process.pid, 'SIGINT'),
   selfCommand: [process.execPath, script],
+  scriptedCommand: [process.execPath, join(root, 'dist', 'scripted-agent.js')],
   skillsDir: join(root, 'skills'),
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
 };

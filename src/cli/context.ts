@@ -28,6 +28,8 @@ export interface CommandFacts {
   readonly interrupt: () => void;
   /** How to start this program again. */
   readonly selfCommand: readonly [string, ...string[]];
+  /** How to start the built-in agent. */
+  readonly scriptedCommand: readonly [string, ...string[]];
   readonly skillsDir: string;
   readonly version: string;
 }

@@ -31,7 +31,6 @@ export const SESSION_COMMANDS: ReadonlySet<string> = new Set([
   'agent list',
   'agent show',
   'agent save',
-  'scripted-agent',
 ]);
 
 export function buildProgram(facts: CommandFacts, open: OpenContext, inSession: boolean): Command {

@@ -39,7 +39,10 @@ export const RepoUrl = z
   .min(1)
   .max(1024)
   .regex(/^[^\s-][^\s]*$/, 'A repository is a URL or an absolute path without spaces.')
-  .refine((text) => !/^[a-z+]+:\/\/[^/]*:[^/]*@/.test(text), 'A repository address must not hold a password.');
+  .refine(
+    (text) => !/^https?:\/\/[^/]*@/.test(text) && !/^[a-z+]+:\/\/[^/@]*:[^/@]*@/.test(text),
+    'A repository address must not hold a token or password.',
+  );
 
 export const Team = z.object({
   id: TeamId,

@@ -27,8 +27,8 @@ export interface FindOptions {
   readonly path: string;
   /** Folder that managed installs live under. */
   readonly managedDir: string;
-  /** How to start ourselves. */
-  readonly selfCommand: readonly [string, ...string[]];
+  /** How to start the built-in agent. */
+  readonly scriptedCommand: readonly [string, ...string[]];
 }
 
 const ADAPTER = '@agentclientprotocol/claude-agent-acp';
@@ -57,7 +57,7 @@ export async function findAgentProgram(options: FindOptions): Promise<AgentProgr
 
 async function fromSetting(setting: string, origin: string, options: FindOptions): Promise<AgentProgram> {
   if (setting === 'scripted') {
-    return { kind: 'scripted', command: [...options.selfCommand, 'scripted-agent'], origin: 'built-in scripted agent' };
+    return { kind: 'scripted', command: options.scriptedCommand, origin: 'built-in scripted agent' };
   }
   const [file, ...args] = setting.split(/\s+/).filter((word) => word !== '');
   if (file === undefined) throw missing('The setting for the agent program is empty.');

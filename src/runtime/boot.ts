@@ -36,6 +36,7 @@ export interface Launcher {
   readonly parentEnv: NodeJS.ProcessEnv;
   /** How to start this program again, as `aachat`. */
   readonly selfCommand: readonly [string, ...string[]];
+  readonly scriptedCommand: readonly [string, ...string[]];
   readonly builtinSkills: string;
   /** `claude`, `scripted`, or a command line; undefined: looked for. */
   readonly programSetting: string | undefined;
@@ -131,7 +132,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       ...(workspace.repo.runtime === undefined ? {} : { runtimeYaml: workspace.repo.runtime }),
       path: launcher.parentEnv['PATH'] ?? '',
       managedDir: home.run,
-      selfCommand: launcher.selfCommand,
+      scriptedCommand: launcher.scriptedCommand,
     });
     if (program.kind === 'acp' && !launcher.isTrusted(session.agent)) {
       await refuseForeignSettings(workspace.path, session.agent);

@@ -116,7 +116,13 @@ function permissionRules({ policy, agentDir, denied }: ClaudeOptions): { allow: 
   );
   return {
     allow: policy === 'read-only' ? verbs : [...verbs, ...edits],
-    deny: policy === 'read-only' ? [...foreign, 'Edit', 'Write', 'NotebookEdit'] : foreign,
+    // What git keeps there decides what runs.
+    deny: [
+      ...foreign,
+      `Edit(${absolute(agentDir)}/.git)`,
+      `Edit(${absolute(agentDir)}/.git/**)`,
+      ...(policy === 'read-only' ? ['Edit', 'Write', 'NotebookEdit'] : []),
+    ],
   };
 }
 

@@ -33,7 +33,7 @@ export interface DoctorOptions {
   readonly server: string | undefined;
   readonly path: string;
   readonly programSetting: string | undefined;
-  readonly selfCommand: readonly [string, ...string[]];
+  readonly scriptedCommand: readonly [string, ...string[]];
 }
 
 export async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
@@ -121,9 +121,9 @@ async function checkServer({ home, server }: DoctorOptions) {
   return ok(`${url} (version ${version}, protocol ${protocol})`);
 }
 
-async function checkProgram({ programSetting, path, home, selfCommand }: DoctorOptions) {
+async function checkProgram({ programSetting, path, home, scriptedCommand }: DoctorOptions) {
   const setting = programSetting === undefined ? {} : { setting: programSetting };
-  const { origin } = await findAgentProgram({ ...setting, path, managedDir: home.run, selfCommand });
+  const { origin } = await findAgentProgram({ ...setting, path, managedDir: home.run, scriptedCommand });
   return ok(origin);
 }
 

@@ -34,7 +34,7 @@ export type LogEvent =
   /** Written before the prompt is sent: from here on the agent may have seen it. */
   | { readonly type: 'turn.prompted'; readonly turnId: TurnId; readonly prompt: string }
   /** Broken off on purpose, to be taken up again. */
-  | { readonly type: 'turn.held'; readonly turnId: TurnId; readonly cause: 'limit' | 'stopped' }
+  | { readonly type: 'turn.held'; readonly turnId: TurnId; readonly cause: 'limit' | 'login' | 'stopped' }
   | { readonly type: 'turn.finished'; readonly turnId: TurnId; readonly outcome: TurnRecord }
   | { readonly type: 'turn.posted'; readonly turnId: TurnId; readonly messageId: MessageId }
   | { readonly type: 'turn.closed'; readonly turnId: TurnId }

@@ -31,6 +31,9 @@ export function decide(policy: Policy, request: PermissionRequest, scope: Permis
   if (policy === 'full') return 'allow';
   const isEdit = request.toolKind === 'edit' && paths.length > 0;
   if (policy === 'read-only') return request.toolKind === 'read' || request.toolKind === 'search' ? 'allow' : 'reject';
+  // What git keeps there decides what runs: never without a question.
+  const touchesGit = paths.some((path) => path.split(sep).includes('.git'));
+  if (isEdit && touchesGit) return 'ask';
   if (isEdit && paths.every((path) => scope.own.some((folder) => isInside(folder, path)))) return 'allow';
   if (policy === 'accept-edits' && isEdit && paths.every((path) => isInside(scope.workspace, path))) return 'allow';
   return 'ask';

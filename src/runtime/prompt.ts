@@ -47,6 +47,7 @@ export function interruptedPrompt(input: PromptInput, cause: InterruptionCause):
   const why = {
     crash: 'the program that runs you, or you yourself, ended in the middle of it',
     limit: 'a usage limit was reached in the middle of it',
+    login: 'the program that runs you had no valid login',
     stopped: 'your owner stopped aachat in the middle of it',
   }[cause];
   const { turnId, project, team, hop, messages, instructions } = input;

@@ -28,7 +28,7 @@ export interface OwedTurn {
   readonly cause: InterruptionCause;
 }
 
-export type InterruptionCause = 'crash' | 'limit' | 'stopped';
+export type InterruptionCause = 'crash' | 'limit' | 'login' | 'stopped';
 
 export interface Recovery {
   /** The newest conversation of the agent program, to be resumed. */

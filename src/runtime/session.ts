@@ -126,14 +126,19 @@ export class LiveAgentSession {
   /** Something may wait for this session. A failed one tries again: the person may have mended what was wrong. */
   wake(): void {
     if (this.#state.kind === 'failed') this.boot();
-    else this.#loop?.wake();
+    else this.look();
+  }
+
+  /** Reads what waits, if it runs. */
+  look(): void {
+    this.#loop?.wake();
   }
 
   /** The server lost sight of us or came back: say again what the session does. */
   refresh(): void {
     this.#reported = undefined;
     this.#tell();
-    this.wake();
+    this.look();
   }
 
   /** The server has a newer run of this session: ours must end without a word. */

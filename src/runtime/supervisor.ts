@@ -80,7 +80,12 @@ export async function startUp(options: UpOptions): Promise<Up> {
     await Promise.all([home.sessions, home.workspaces, home.cache].map((dir) => ensureDir(dir)));
     await writeShims(home.bin, options.launcher.selfCommand);
     const up = new RunningUp(options, since, () => claim.file.release());
-    await up.open();
+    try {
+      await up.open();
+    } catch (thrown) {
+      await up.stop(true);
+      throw thrown;
+    }
     return up;
   } catch (thrown) {
     claim.file.release();
@@ -115,13 +120,15 @@ class RunningUp implements Up {
     this.#userStream = UserId.parse(options.launcher.owner.id);
     this.#launcher = {
       ...options.launcher,
-      connected: (signal) =>
-        Promise.race([
+      connected: async (signal) => {
+        signal.throwIfAborted();
+        await Promise.race([
           this.#connection.promise,
           new Promise<never>((_, reject) =>
             signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
           ),
-        ]),
+        ]);
+      },
     };
     this.#desk = createPermissionDesk({ onChange: () => options.onChange({ kind: 'permission' }) });
   }
@@ -272,7 +279,8 @@ class RunningUp implements Up {
         if (live === undefined) break;
         live.session = session;
         this.#follow(session);
-        live.wake();
+        // Our own reports come back here: they must not boot a session that waits for its person.
+        live.look();
         break;
       }
       case 'membership.changed':
@@ -299,7 +307,6 @@ class RunningUp implements Up {
 
   /** An agent got new work, or `session run` was called: brings up what is missing. One at a time. */
   #replan(): void {
-    if (this.#options.agents.length > 0 && this.#options.team !== undefined) return;
     this.#planning = this.#planning
       .then(async () => {
         if (this.#stopping === undefined)

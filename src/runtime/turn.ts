@@ -82,7 +82,14 @@ export async function runTurn(context: TurnContext, task: TurnTask): Promise<Tur
     return settle(context, turnId, projectId, NOTHING_LEFT, 'posted');
   if ((owed?.attempts ?? 0) >= ATTEMPT_LIMIT) {
     await log.append({ type: 'turn.finished', turnId, outcome: GIVEN_UP }, 'durable');
-    return settle(context, turnId, projectId, GIVEN_UP, 'finished');
+    const given = await settle(context, turnId, projectId, GIVEN_UP, 'finished');
+    return {
+      ...given,
+      failure: {
+        message: 'A turn was given up: the agent program ended in it three times.',
+        hint: 'Run `aachat session log` to see what it did; then send the message again.',
+      },
+    };
   }
 
   const words = await compose(context, task, turn.hop);
@@ -92,7 +99,7 @@ export async function runTurn(context: TurnContext, task: TurnTask): Promise<Tur
 
   const later = postponed(context, outcome);
   if (later !== undefined) {
-    if (later.reason === 'limit' || later.reason === 'stopped') {
+    if (later.reason !== 'agent-gone') {
       await log.append({ type: 'turn.held', turnId, cause: later.reason }, 'durable');
     }
     return later;
@@ -190,7 +197,7 @@ async function settle(
   record: TurnRecord,
   step: 'finished' | 'posted',
   outcome?: TurnOutcome,
-): Promise<TurnResult> {
+): Promise<Extract<TurnResult, { kind: 'closed' }>> {
   const { log, agentHttp, ownerHttp, runId, signal } = context;
   const { text, state, stopReason, counters } = record;
   if (step === 'finished' && text !== '') {

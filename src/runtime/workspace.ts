@@ -2,7 +2,9 @@
  * The folder that a session works in: a worktree of the team's repo, with the agent's own repo as a worktree inside
  * it, and our files in places that its git does not see.
  */
-import { join } from 'node:path';
+import { lstat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { AachatError, isSystemError } from '#base/errors.ts';
 import { exists } from '#base/fs.ts';
 import type { Session } from '#contract/entities.ts';
 import { type AgentRepo, readAgentRepo } from './agent-repo.ts';
@@ -85,19 +87,37 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     onStep('worktree');
     await addWorktree(team, path);
     onStep('agent repo');
+    if (await hasLink(path, dirname(agentFolder(session.agent)))) {
+      throw new AachatError(
+        'FORBIDDEN',
+        `The repo ${teamRemote} has a link where the folder \`aachat/agents\` belongs.`,
+        {
+          hint: 'Remove the link from the repo, or rename it.',
+        },
+      );
+    }
     await addWorktree(agent, agentDir);
     const repo = await readAgentRepo(agentDir, agentRemote);
     onStep('skills');
     const tracked = await trackedSkills(path);
+    const linked = await Promise.all(SKILL_TARGETS.map((target) => hasLink(path, target)));
     const listed = await listSkills([
       { owner: 'aachat', dir: builtinSkills },
-      ...SKILL_TARGETS.map((folder) => ({ owner: 'team', dir: join(path, folder), only: tracked(folder) })),
+      ...SKILL_TARGETS.filter((_, index) => !linked[index]).map((folder) => ({
+        owner: 'team',
+        dir: join(path, folder),
+        only: tracked(folder),
+      })),
       ...SKILL_FOLDERS.map((folder) => ({ owner: 'agent', dir: join(agentDir, folder) })),
     ]);
     skills = listed.skills.filter(({ owner, name }) => owner !== 'aachat' || name === SESSION_SKILL);
     warnings.push(...repo.warnings, ...listed.warnings);
     warnings.push(...(await projectSkills(skills, join(home.session(session.id).claude, '.claude', 'skills'))));
-    for (const target of SKILL_TARGETS) {
+    for (const [index, target] of SKILL_TARGETS.entries()) {
+      if (linked[index]) {
+        warnings.push(`The team's repo has a link at ${target}: no skills were placed there.`);
+        continue;
+      }
       // What the team's repo tracks is never changed.
       const placed = skills.filter(({ owner, name }) => owner !== 'team' && !tracked(target).has(name));
       await excludePaths(
@@ -124,6 +144,20 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
 
 /** The one of our skills that agents get; the others are for tools outside sessions. */
 const SESSION_SKILL = 'aachat-session';
+
+/** Whether a part of `path` below `root` is a link: it may lead anywhere, so nothing is written or removed through it. */
+async function hasLink(root: string, path: string): Promise<boolean> {
+  const parents = path.split('/').map((_, index, parts) => join(root, ...parts.slice(0, index + 1)));
+  for (const parent of parents) {
+    try {
+      if ((await lstat(parent)).isSymbolicLink()) return true;
+    } catch (thrown) {
+      if (isSystemError(thrown, 'ENOENT')) return false;
+      throw thrown;
+    }
+  }
+  return false;
+}
 
 /** Names of the skills that the team's repo itself has in a folder: our copies from an earlier run lie beside them. */
 async function trackedSkills(workspace: string): Promise<(folder: string) => ReadonlySet<string>> {

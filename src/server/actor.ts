@@ -48,9 +48,11 @@ async function sessionActor({ q }: View, credential: Credential & { kind: 'sessi
   // The first prompt of a session may stand in the agent's dm without the session covering it.
   const prompted = q
     .selectFrom('turns')
-    .select('project_id')
-    .where('session_id', '=', sessionId)
-    .where('state', '=', 'open')
+    .innerJoin('projects', 'projects.id', 'turns.project_id')
+    .select('turns.project_id')
+    .where('turns.session_id', '=', sessionId)
+    .where('turns.state', '=', 'open')
+    .where('projects.agent_id', '=', agentId)
     .execute();
   const [newest, covered, open] = await Promise.all([run, covering, prompted]);
   // A run that was only not heard of goes on when it is heard of again.

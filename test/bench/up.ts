@@ -13,14 +13,14 @@ import { createHttpClient } from '#client/http.ts';
 import { openEventSocket } from '#client/socket.ts';
 import type { Project } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { PROGRAM, type ScratchHome, upIdentity } from '../support/aachat.ts';
+import { type ScratchHome, upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
 import { fakeAnthropic } from '../support/fake-anthropic.ts';
 import { type Team, team } from '../support/team.ts';
 import { tempDir, tempRepo } from '../support/temp.ts';
 import { median, ms, plus, type Row, residentMb, times } from './measure.ts';
 
-const SCRIPTED = [process.execPath, PROGRAM, 'scripted-agent'];
+const SCRIPTED = [process.execPath, join(import.meta.dirname, '../../dist/scripted-agent.js')];
 const CLAUDE = [
   process.execPath,
   join(import.meta.dirname, '../../node_modules/@agentclientprotocol/claude-agent-acp/dist/index.js'),

@@ -35,7 +35,6 @@ const VERBS = {
   'project read': 'allowed',
   'project send': 'allowed',
   'project unassign': 'refused',
-  'scripted-agent': 'allowed',
   'server invite': 'refused',
   'server run': 'refused',
   'server start': 'refused',
@@ -133,7 +132,6 @@ describe('help', () => {
   });
 
   test('does not show verbs that nobody types', async () => {
-    expect((await run(['--help'])).stdout).not.toContain('scripted-agent');
     expect((await run(['server', '--help'])).stdout).not.toMatch(/^ +run/m);
   });
 });

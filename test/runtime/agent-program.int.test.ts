@@ -7,7 +7,7 @@ import { type TempDir, tempDir, writeFiles } from '../support/temp.ts';
 const SELF = ['/usr/bin/node', '/opt/aachat.js'] as const;
 
 const find = (dir: TempDir, more: Partial<FindOptions> = {}) =>
-  findAgentProgram({ path: join(dir.path, 'bin'), managedDir: join(dir.path, 'run'), selfCommand: SELF, ...more });
+  findAgentProgram({ path: join(dir.path, 'bin'), managedDir: join(dir.path, 'run'), scriptedCommand: SELF, ...more });
 
 async function withProgram(name: string): Promise<TempDir> {
   const dir = await tempDir();
@@ -39,7 +39,7 @@ describe('the agent program', () => {
     });
     expect(await find(dir, { runtimeYaml, setting: 'scripted' })).toMatchObject({
       kind: 'scripted',
-      command: [...SELF, 'scripted-agent'],
+      command: SELF,
     });
     expect(await find(dir, { runtimeYaml, setting: 'claude' })).toMatchObject({ kind: 'claude' });
     expect(await find(dir, { setting: 'other  --flag x' })).toMatchObject({

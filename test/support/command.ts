@@ -43,6 +43,7 @@ export function commandFacts(
     onInterrupt: () => () => {},
     interrupt: () => {},
     selfCommand: ['/nowhere/aachat'],
+    scriptedCommand: ['/nowhere/scripted-agent'],
     skillsDir: '/nowhere/skills',
     version: '0.0.0-test',
   };

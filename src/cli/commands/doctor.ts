@@ -5,13 +5,13 @@ import { type DoctorOptions, examine, type Finding, mend } from '#runtime/doctor
 
 /** `aachat doctor [--fix]`. @throws AachatError `CONFLICT` if something is wrong, after saying what */
 export async function doctor(context: CommandContext, args: { readonly fix: boolean }): Promise<void> {
-  const { home, config, env, selfCommand, output } = context;
+  const { home, config, env, scriptedCommand, output } = context;
   const options: DoctorOptions = {
     home,
     server: config.get('server')?.value,
     path: env['PATH'] ?? '',
     programSetting: config.get('agent')?.value,
-    selfCommand,
+    scriptedCommand,
   };
   const mended = args.fix ? await mend(options) : [];
   const findings = await examine(options);

@@ -168,7 +168,11 @@ function memberName({ member }: MemberArgs): string {
 }
 
 /** The team of a name; without one the personal team. */
-async function findTeam(context: CommandContext, connection: Connection, slug: string | undefined): Promise<Team> {
+export async function findTeam(
+  context: CommandContext,
+  connection: Connection,
+  slug: string | undefined,
+): Promise<Team> {
   const { teams } = await connection.http.call(ROUTES.listTeams, {}, context.signal);
   const wanted = slug ?? `~${(await whoAmI(connection, context.signal)).login}`;
   const team = teams.find((candidate) => candidate.slug === wanted);

@@ -12,6 +12,7 @@ import { matchId, SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { UpFile } from '#runtime/supervisor.ts';
 import { findAgent } from './agent.ts';
+import { findTeam } from './project.ts';
 
 /** `aachat session list` */
 export async function list(
@@ -24,12 +25,14 @@ export async function list(
     readonly limit: number;
   },
 ): Promise<void> {
-  const { http } = await context.connect();
+  const connection = await context.connect();
+  const { http } = connection;
   const state = args.state === undefined ? {} : { state: parseState(args.state) };
   const project =
     args.project === undefined ? {} : { projectId: (await resolve(context, http, args.project, args.team)).id };
+  const team = args.team === undefined ? {} : { teamId: (await findTeam(context, connection, args.team)).id };
   const agent = args.agent === undefined ? {} : { agentId: (await findAgent(context, http, args.agent)).id };
-  const query = { limit: args.limit, ...state, ...project, ...agent };
+  const query = { limit: args.limit, ...state, ...project, ...agent, ...team };
   const { sessions, hasMore } = await http.call(ROUTES.listSessions, { query }, context.signal);
   const more = hasMore ? '\nThere are more: raise --limit.' : '';
   const text =

@@ -8,6 +8,7 @@ import { readPidFile } from '#base/pid-file.ts';
 import { sleep } from '#base/time.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { sessionLine } from '#cli/live-view.ts';
+import { plain } from '#cli/output.ts';
 import type { Connection } from '#cli/platform.ts';
 import { openScreen, type Screen } from '#cli/up-screen.ts';
 import { CONTROL_ROUTES, type LiveSession, type PendingPermission } from '#contract/control.ts';
@@ -31,44 +32,52 @@ export async function up(context: CommandContext, args: UpArgs): Promise<void> {
 }
 
 async function foreground(context: CommandContext, args: UpArgs): Promise<void> {
-  const { output, onInterrupt, stdout, stdin } = context;
+  const { output, onInterrupt } = context;
   const connection = await context.connect();
   let screen: Screen | undefined;
-  const running = await openUp(context, connection, args, (change) => {
-    if (change.kind === 'loop-stopped') {
-      const { name, hopLimit } = change.project;
-      const text = `Agents in ${name} answered each other ${hopLimit} times: they are stopped until a person says something.`;
-      screen?.say(text, { project: name });
-    } else screen?.update();
-  });
+  let running: Up | undefined;
   let interrupts = 0;
-  const interrupt = () => {
+  // From here on, also while the start is under way.
+  const forget = onInterrupt(() => {
     interrupts += 1;
     if (interrupts === 1) screen?.say('Stopping … (Ctrl+C again stops without waiting for turns)');
-    void running.stop(interrupts > 1);
-  };
-  const forget = onInterrupt(interrupt);
+    void running?.stop(interrupts > 1);
+  });
+  try {
+    running = await openUp(context, connection, args, (change) => {
+      if (change.kind === 'loop-stopped') {
+        const { name, hopLimit } = change.project;
+        const text = `Agents in ${name} answered each other ${hopLimit} times: they are stopped until a person says something.`;
+        screen?.say(text, { project: name });
+      } else screen?.update();
+    });
+    if (interrupts > 0) void running.stop(interrupts > 1);
+    screen = await showUp(context, running);
+    await Promise.race([running.ready, running.closed]);
+    if (interrupts === 0) sayReady(screen, running);
+    await running.closed;
+  } finally {
+    screen?.close();
+    forget();
+    for (const line of running?.report().flatMap(({ kept }) => kept) ?? []) output.note(oneLine(line));
+    await connection.release();
+  }
+}
+
+/** Opens the face of a running `up`. */
+async function showUp({ output, stdout, stdin, interrupt }: CommandContext, running: Up): Promise<Screen> {
   const { dim, green, yellow, red } = output.paint;
-  screen = await openScreen({
+  const screen = await openScreen({
     stdout,
     stdin,
     json: output.isJson,
     paint: { dim, good: green, busy: yellow, bad: red },
     state: () => ({ sessions: running.sessions(), permissions: running.permissions(), connected: running.connected }),
     onAnswer: (permission, allow) => answer(running, permission, allow),
-    onInterrupt: context.interrupt,
+    onInterrupt: interrupt,
   });
   screen.update();
-  try {
-    await Promise.race([running.ready, running.closed]);
-    if (interrupts === 0) sayReady(screen, running);
-    await running.closed;
-  } finally {
-    screen.close();
-    forget();
-    for (const line of running.report().flatMap(({ kept }) => kept)) output.note(line);
-    await connection.release();
-  }
+  return screen;
 }
 
 /** Everything that a running `up` needs, from what the command line, the settings and the server say. */
@@ -78,7 +87,7 @@ export async function openUp(
   args: Pick<UpArgs, 'agent' | 'team' | 'program'>,
   onChange: (change: UpChange) => void,
 ): Promise<Up> {
-  const { home, config, env, selfCommand, skillsDir, signal } = context;
+  const { home, config, env, selfCommand, scriptedCommand, skillsDir, signal } = context;
   const { http, url, token } = connection;
   return await startUp({
     launcher: {
@@ -90,6 +99,7 @@ export async function openUp(
       log: createLog({ write: fileWriter(home.upLog) }),
       parentEnv: env,
       selfCommand,
+      scriptedCommand,
       builtinSkills: skillsDir,
       programSetting: args.program ?? config.get('agent')?.value,
       isTrusted: (agent) => config.get(`agents.${agent}.trust`)?.value === 'yes',
@@ -115,12 +125,15 @@ function sayReady(screen: Screen, running: Up): void {
         ? []
         : [`${agent}: no value for ${environment.missing.join(', ')} (.state/env.toml)`]),
     ]);
-  for (const warning of warnings) screen.say(warning, { warning: true });
+  for (const warning of warnings) screen.say(oneLine(warning), { warning: true });
   if (sessions.length === 0) screen.say('You have no agents yet. Make one: aachat agent create <name>');
   const failed = sessions.filter(({ phase }) => phase === 'failed').length;
   const note = failed === 0 ? '' : ` ${failed} of ${sessions.length} sessions did not come up.`;
   screen.say(`Ready (Ctrl+C stops everything).${note}`, { ready: true });
 }
+
+/** Names of files and skills come from repos. */
+const oneLine = (text: string): string => plain(text).replace(/\s*\n\s*/g, ' ');
 
 function answer(running: Up, permission: PendingPermission, allow: boolean): void {
   try {

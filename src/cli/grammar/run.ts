@@ -101,12 +101,4 @@ export function declareRun(program: Command, act: Act): void {
         }),
       );
   }
-
-  // How `demo` and tests start the built-in agent; nobody types it.
-  program.command('scripted-agent', { hidden: true }).action(
-    act(async (context) => {
-      const { scriptedAgent } = await import('#cli/commands/scripted-agent.ts');
-      await scriptedAgent(context);
-    }),
-  );
 }
