@@ -53,13 +53,13 @@ export async function openControlServer(path: string, handlers: ControlHandlers,
  */
 export async function openControlClient(path: string): Promise<HttpClient & AsyncDisposable> {
   // Loaded here: it is slow to load, and only calls over the socket need it.
-  const { Agent, fetch: undiciFetch } = await import('undici');
-  const dispatcher = new Agent({ connect: { socketPath: path } });
+  const { default: undici } = await import('undici');
+  const dispatcher = new undici.Agent({ connect: { socketPath: path } });
   const client = createHttpClient({
     baseUrl: new URL('http://up.invalid'),
     token: async () => undefined,
     fetch: (input, init) =>
-      undiciFetch(String(input), { ...(init as object), dispatcher }) as unknown as Promise<Response>,
+      undici.fetch(String(input), { ...(init as object), dispatcher }) as unknown as Promise<Response>,
   });
   return { call: client.call, [Symbol.asyncDispose]: () => dispatcher.close() };
 }
