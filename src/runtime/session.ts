@@ -129,6 +129,13 @@ export class LiveAgentSession {
     else this.look();
   }
 
+  /** Called now and then: says what time alone has changed. */
+  tick(): void {
+    if (this.#activity() === this.#reported) return;
+    this.#tell();
+    this.#options.onChange();
+  }
+
   /** Reads what waits, if it runs. */
   look(): void {
     this.#loop?.wake();
@@ -160,7 +167,8 @@ export class LiveAgentSession {
   async stop(force: boolean): Promise<void> {
     this.#force ||= force;
     this.#bootAbort.abort();
-    if (this.#state.kind === 'stopping' && force) await this.#loop?.cancel();
+    // The agent was asked once already: now its process ends, whatever it does.
+    if (this.#state.kind === 'stopping' && force) await this.#booted?.agent[Symbol.asyncDispose]();
     this.#send({ kind: 'stop' });
     await this.#releasing;
   }

@@ -317,6 +317,8 @@ class RunningUp implements Up {
 
   async #beat(): Promise<void> {
     const { http, machine, log } = this.#launcher;
+    // A turn that stalls changes nothing by itself: somebody has to look.
+    for (const session of this.#sessions.values()) session.tick();
     const runs = [...this.#sessions.values()].flatMap(({ runId }) => (runId === undefined ? [] : [runId]));
     try {
       const { stale } = await http.call(ROUTES.heartbeat, { params: { machineId: machine.id }, body: { runs } });

@@ -31,7 +31,8 @@ const ANSWER_MS = { scripted: 30_000, claude: 180_000 };
 export async function demo(context: CommandContext, args: DemoArgs): Promise<void> {
   const root = await mkdtemp(join(tmpdir(), 'aachat-demo-'));
   try {
-    const { AACHAT_SERVER: _server, AACHAT_TOKEN: _token, ...env } = context.env;
+    // Whatever this shell is set up for, the demo has a platform of its own.
+    const { AACHAT_SERVER: _server, AACHAT_TOKEN: _token, DATABASE_URL: _database, ...env } = context.env;
     const scratch = await createContext(
       { ...context, env: { ...env, AACHAT_HOME: root, AACHAT_LOGIN: env['AACHAT_LOGIN'] ?? 'you' } },
       { json: context.output.isJson },
