@@ -14,6 +14,7 @@ import { type Booted, type BootStep, bootSession, type Launcher } from './boot.t
 import { type EventLog, openEventLog, readEventLog } from './event-log.ts';
 import type { PermissionDesk } from './permissions.ts';
 import { recover } from './recovery.ts';
+import { NOTHING_YET, reportOf, type SessionReport } from './report.ts';
 import { activityOf, type SessionEvent, type SessionState, transition } from './session-state.ts';
 import type { Failure } from './turn.ts';
 import { createTurnLoop, type TurnLoop } from './turn-loop.ts';
@@ -28,25 +29,6 @@ export interface SessionOptions {
   readonly bootSlot: <T>(boot: () => Promise<T>) => Promise<T>;
   /** Something that people are shown has changed. */
   readonly onChange: () => void;
-}
-
-/** One entry of the Launch Report. */
-export interface SessionReport {
-  readonly agent: string;
-  readonly team: string;
-  readonly sessionId: string;
-  readonly workspace: string;
-  readonly phase: LiveSession['phase'];
-  readonly program: string | null;
-  readonly opened: string | null;
-  readonly commits: { readonly team: string; readonly agent: string } | null;
-  readonly skills: readonly string[];
-  /** Names only. */
-  readonly environment: { readonly resolved: readonly string[]; readonly missing: readonly string[] };
-  readonly warnings: readonly string[];
-  readonly problem: Failure | null;
-  /** One line for each folder that stayed because it holds work. */
-  readonly kept: readonly string[];
 }
 
 /** Without any sign of the agent for this long a turn is shown as stalled. */
@@ -390,21 +372,3 @@ const PHASES: Readonly<Record<SessionState['kind'], LiveSession['phase']>> = {
   failed: 'failed',
   stopping: 'stopping',
 };
-
-const NOTHING_YET = {
-  program: null,
-  opened: null,
-  commits: null,
-  skills: [],
-  environment: { resolved: [], missing: [] },
-  warnings: [],
-} as const;
-
-const reportOf = ({ program, agent, workspace, environment, warnings }: Booted) => ({
-  program: program.origin,
-  opened: agent.opened,
-  commits: workspace.commits,
-  skills: workspace.skills.map(({ name }) => name),
-  environment,
-  warnings,
-});

@@ -20,7 +20,8 @@ import type { Launcher } from './boot.ts';
 import { openControlServer } from './control.ts';
 import { reapLeases } from './lease.ts';
 import { createPermissionDesk, type PermissionDesk } from './permissions.ts';
-import { LiveAgentSession, type SessionReport } from './session.ts';
+import type { SessionReport } from './report.ts';
+import { LiveAgentSession } from './session.ts';
 import { writeShims } from './shim.ts';
 
 /** What stands in `up.json` beside pid and start time. */
