@@ -130,7 +130,7 @@ export async function connectPlatform(context: PlatformFacts): Promise<Connectio
   const url = new URL(server.url);
   if (started) output.note(`Started the embedded platform at ${url.origin} (data in ${home.server}).`);
   const auth = personAuth(context, undefined, server.url);
-  if (!(await auth.isLoggedIn())) await firstLogin(context, auth);
+  if (!(await auth.isLoggedIn())) await firstLogin(context, auth, url);
   const release = async () => {
     if (started) await stopIfUnused(server, signal);
   };
@@ -152,9 +152,11 @@ function connection(url: URL, auth: Auth, release: () => Promise<void>): Connect
 }
 
 /** The first command of a fresh home makes the person. Others that start at the same moment wait for it. */
-async function firstLogin({ home, env, output }: PlatformFacts, auth: Auth): Promise<void> {
+async function firstLogin({ home, env, output, signal }: PlatformFacts, auth: Auth, url: URL): Promise<void> {
   await withFileLock(join(home.tokens, 'login'), async () => {
     if (await auth.isLoggedIn()) return;
+    // A platform that somebody else has just started is found before it is ready; it answers when the code is there.
+    await createHttpClient({ baseUrl: url, token: async () => undefined }).call(ROUTES.getInfo, {}, signal);
     const code = (await readIfExists(join(home.server, 'bootstrap')))?.trim();
     if (code === undefined) {
       throw new AachatError('UNAUTHORIZED', 'You are not logged in.', { hint: 'Run `aachat auth login`.' });

@@ -21,7 +21,9 @@ describe('in a fresh home', () => {
   test('twenty commands at the same moment make one platform and one person', async () => {
     await using home = await scratchHome();
     const results = await Promise.all(Array.from({ length: 20 }, () => home.run('project', 'list')));
-    expect(results.map(({ status, stderr }) => (status === 0 ? 0 : stderr))).toEqual(Array(20).fill(0));
+    expect(results.map(({ status, stdout, stderr }) => (status === 0 ? 0 : `${status}: ${stdout}${stderr}`))).toEqual(
+      Array(20).fill(0),
+    );
     const said = results.map(({ stderr }) => stderr).join('');
     expect(said.match(/Started the embedded platform/g)).toHaveLength(1);
     expect(said.match(/You are mia/g)).toHaveLength(1);
