@@ -7,6 +7,7 @@
  * knows, drops what is lower, and subscribes again at a gap.
  */
 import { z } from 'zod';
+import { Document, DocumentConflict } from './documents.ts';
 import { Message, Party, Project, Session, Signal } from './entities.ts';
 import { ProjectId, Seq, StreamId, TeamId } from './ids.ts';
 
@@ -21,6 +22,10 @@ export const StreamEvent = z.discriminatedUnion('type', [
   event('member.added', z.object({ party: Party })),
   event('member.removed', z.object({ party: Party })),
   event('loop.stopped', z.object({ project: Project })),
+  /** A version was added; the text is read by its digest. */
+  event('document.changed', z.object({ document: Document })),
+  /** Something was kept aside, or settled. */
+  event('document.conflict', z.object({ conflict: DocumentConflict })),
   event('session.updated', z.object({ session: Session })),
   event('signal.created', z.object({ signal: Signal })),
   event('signal.updated', z.object({ signal: Signal })),

@@ -23,6 +23,10 @@ export const MachineId = z.uuidv7().brand<'MachineId'>();
 export type MachineId = z.infer<typeof MachineId>;
 export const PermissionId = z.uuidv7().brand<'PermissionId'>();
 export type PermissionId = z.infer<typeof PermissionId>;
+export const DocumentId = z.uuidv7().brand<'DocumentId'>();
+export type DocumentId = z.infer<typeof DocumentId>;
+export const ConflictId = z.uuidv7().brand<'ConflictId'>();
+export type ConflictId = z.infer<typeof ConflictId>;
 
 /** A stream of events is named by the project or user that it belongs to. */
 export const StreamId = z.union([ProjectId, UserId]);

@@ -72,6 +72,7 @@ type Need =
   | 'project.post'
   | 'project.admit'
   | 'project.dismiss'
+  | 'project.purge'
   | 'control'
   | 'session.read'
   | 'session.signals';
@@ -103,6 +104,15 @@ const NEEDS: Record<Action, Need> = {
   getInbox: 'anyone',
   listMentions: 'anyone',
   find: 'anyone',
+  listDocuments: 'anyone',
+  resolveDocument: 'anyone',
+  listConflicts: 'anyone',
+  pushDocument: 'project.post',
+  readDocument: 'project.read',
+  listVersions: 'project.read',
+  restoreDocument: 'project.post',
+  settleConflict: 'project.post',
+  purgeVersions: 'project.purge',
   createAgent: 'person',
   listAgents: 'person',
   putMachine: 'control',
@@ -196,6 +206,10 @@ export function projectLevel(
 function projectDecision(need: Need, resource: Resource & { kind: 'project' }): Decision {
   const level = projectLevel(resource);
   if (level === 'none') return 'hide';
+  // A dm has no admins but its owner, a stream those of its team.
+  if (need === 'project.purge' && resource.of !== 'project') {
+    return resource.ownsDm || resource.teamRole !== 'member' ? 'allow' : 'deny';
+  }
   return LEVELS.indexOf(level) >= LEVELS.indexOf(requiredLevel(need, resource)) ? 'allow' : 'deny';
 }
 

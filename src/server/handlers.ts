@@ -4,6 +4,8 @@ import type { Route } from '#contract/route.ts';
 import { PROTOCOL_VERSION } from '#contract/version.ts';
 import * as agents from './agents.ts';
 import * as auth from './auth.ts';
+import * as documents from './documents.ts';
+import * as documentsWriting from './documents-writing.ts';
 import type { Handlers } from './http.ts';
 import * as members from './members.ts';
 import * as messages from './messages.ts';
@@ -65,6 +67,15 @@ export function createHandlers({ tokens, loopback, version, clock, sockets }: Ha
     getInbox: read(reading.getInbox),
     listMentions: read(reading.listMentions),
     find: read(reading.find),
+    listDocuments: read(documents.listDocuments),
+    resolveDocument: read(documents.resolveDocument),
+    listConflicts: read(documents.listConflicts),
+    readDocument: read(documents.readDocument),
+    listVersions: read(documents.listVersions),
+    pushDocument: write(documentsWriting.pushDocument),
+    settleConflict: write(documentsWriting.settleConflict),
+    restoreDocument: write(documentsWriting.restoreDocument),
+    purgeVersions: write(documentsWriting.purgeVersions),
     createAgent: write(agents.createAgent),
     listAgents: read(agents.listAgents),
     putMachine: write(agents.putMachine),

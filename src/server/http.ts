@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { AachatError, isAachatError, toAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { Clock } from '#base/time.ts';
+import { DOCUMENT_BYTES } from '#contract/documents.ts';
 import { answer, errorResponse, type Route, type RouteCall } from '#contract/route.ts';
 import { ROUTES, type RouteName } from '#contract/routes.ts';
 import { PROTOCOL_HEADER } from '#contract/version.ts';
@@ -19,8 +20,10 @@ import { type Credential, type Tokens, unauthorized } from './tokens.ts';
 
 export type Handlers = { readonly [Name in RouteName]: Handler<(typeof ROUTES)[Name]> };
 
-/** Every body is text of limited length; documents will have a route of their own. */
 const BODY_LIMIT = 256 * 1024;
+/** In JSON a byte of text takes at most six, as `\u001b`. */
+const DOCUMENT_BODY_LIMIT = 6 * DOCUMENT_BYTES + 4096;
+const carriesDocument = (name: RouteName): boolean => name === 'pushDocument' || name === 'settleConflict';
 
 export interface HttpOptions {
   readonly handlers: Handlers;
@@ -48,19 +51,16 @@ export function createApp(options: HttpOptions): Hono {
       protocolMismatch(c.req.header(PROTOCOL_HEADER));
     return refused === undefined ? next() : refuse(refused);
   });
-  app.use(
-    bodyLimit({
-      maxSize: BODY_LIMIT,
-      onError: () =>
-        refuse(
-          new AachatError('VALIDATION_ERROR', `A request has at most ${BODY_LIMIT / 1024} KiB.`, {
-            hint: 'Put longer text into a document.',
-          }),
-        ),
-    }),
-  );
+  const limits = {
+    usual: limitBody(BODY_LIMIT, refuse),
+    document: limitBody(DOCUMENT_BODY_LIMIT, refuse),
+  };
   app.on('POST', [ROUTES.login.path, ROUTES.refresh.path], slowDown(options.clock, refuse));
-  for (const name of Object.keys(ROUTES) as RouteName[]) mount(app, name, ROUTES[name], handlers[name], options);
+  for (const name of Object.keys(ROUTES) as RouteName[]) {
+    const { method, path } = ROUTES[name];
+    app.on(method, path, carriesDocument(name) ? limits.document : limits.usual);
+    mount(app, name, ROUTES[name], handlers[name], options);
+  }
   app.notFound((c) =>
     refuse(
       new AachatError('NOT_FOUND', `There is no ${c.req.method} ${c.req.path}.`, {
@@ -71,6 +71,17 @@ export function createApp(options: HttpOptions): Hono {
   app.onError((thrown) => refuse(toAachatError(thrown)));
   return app;
 }
+
+const limitBody = (bytes: number, refuse: (error: AachatError) => Response): MiddlewareHandler =>
+  bodyLimit({
+    maxSize: bytes,
+    onError: () =>
+      refuse(
+        new AachatError('VALIDATION_ERROR', `A request has at most ${Math.floor(bytes / 1024)} KiB here.`, {
+          hint: bytes === BODY_LIMIT ? 'Put longer text into a document.' : 'Split the document.',
+        }),
+      ),
+  });
 
 /** Codes and refresh tokens are too long to guess; this keeps the attempt from costing us anything. */
 const FAILURES_PER_MINUTE = 30;

@@ -4,6 +4,7 @@ import { newId } from '#base/id.ts';
 import { createHttpClient } from '#client/http.ts';
 import type { ProjectId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { PROTOCOL_VERSION } from '#contract/version.ts';
 
 const PROJECT = '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5b' as ProjectId;
 const INFO = { product: 'aachat', version: '0.0.0', protocol: 1, fresh: true } as const;
@@ -40,7 +41,7 @@ describe('a call', () => {
     const [request] = requests;
     expect(request?.url).toBe(`http://server.invalid/v1/projects/${PROJECT}/messages?limit=5`);
     expect(request?.headers.get('authorization')).toBe('Bearer first');
-    expect(request?.headers.get('aachat-protocol')).toBe('1');
+    expect(request?.headers.get('aachat-protocol')).toBe(String(PROTOCOL_VERSION));
   });
 
   test('throws what the server answered, with its hint', async () => {

@@ -6,6 +6,7 @@ import { createLog } from '#base/log.ts';
 import { type EventSocket, type EventSocketOptions, openEventSocket } from '#client/socket.ts';
 import { CLOSE, type DownFrame, EVENT_SOCKET_PATH, type StreamEvent, UpFrame } from '#contract/frames.ts';
 import type { StreamId } from '#contract/ids.ts';
+import { PROTOCOL_VERSION } from '#contract/version.ts';
 import { createProject, createTeam, joinTeam, send } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
 import { testServer } from '../support/server.ts';
@@ -87,7 +88,7 @@ describe('the event socket', () => {
     await using _ = socket;
     socket.subscribe(STREAM, 4);
     const { ws, heard } = await server.connected(1);
-    expect(heard).toEqual([{ type: 'auth', token: 'token', protocol: 1 }]);
+    expect(heard).toEqual([{ type: 'auth', token: 'token', protocol: PROTOCOL_VERSION }]);
     tell(ws, { type: 'ready' });
     await eventually('a subscription', () => heard.length === 2);
     expect(heard[1]).toEqual({ type: 'subscribe', streams: [{ stream: STREAM, after: 4 }] });

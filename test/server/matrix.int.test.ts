@@ -14,6 +14,7 @@ import {
   leaveProject,
   liveSession,
   openRun,
+  push,
   send,
   startTurn,
 } from '../support/company.ts';
@@ -74,6 +75,15 @@ const EXPECTED: Record<RouteName, Record<ActorKind, number>> = {
   getInbox: /*        */ row('401  401  403  200  200  200  200  200  200  200  200  200  409'),
   listMentions: /*    */ row('401  401  403  200  200  200  200  404  404  404  200  404  409'),
   find: /*            */ row('401  401  403  200  200  200  200  404  404  404  200  404  409'),
+  listDocuments: /*   */ row('401  401  403  200  200  200  200  404  404  404  200  404  409'),
+  resolveDocument: /* */ row('401  401  403  200  200  200  200  404  404  404  200  404  409'),
+  listConflicts: /*   */ row('401  401  403  200  200  200  200  404  404  404  200  404  409'),
+  pushDocument: /*    */ row('401  401  403  200  200  200  403  403  404  404  200  404  409'),
+  readDocument: /*    */ row('401  401  403  200  200  200  200  403  404  404  200  404  409'),
+  listVersions: /*    */ row('401  401  403  200  200  200  200  403  404  404  200  404  409'),
+  restoreDocument: /* */ row('401  401  403  200  200  200  403  403  404  404  200  404  409'),
+  settleConflict: /*  */ row('401  401  403  200  200  200  403  403  404  404  200  404  409'),
+  purgeVersions: /*   */ row('401  401  403  200  200  403  403  403  404  404  403  403  409'),
   createAgent: /*     */ row('401  401  403  200  200  200  200  200  200  200  403  403  409'),
   listAgents: /*      */ row('401  401  403  200  200  200  200  200  200  200  403  403  409'),
   putMachine: /*      */ row('401  401  403  404  200  404  404  404  404  404  403  403  409'),
@@ -127,6 +137,10 @@ async function world() {
   await send(owner, project, 'hello');
   const turn = await startTurn(admin, run, project, []);
 
+  const { document: first } = await push(admin, project, 'plan', null, 'one');
+  const { document } = await push(admin, project, 'plan', first, 'two');
+  const { conflict } = await push(admin, project, 'plan', null, 'three');
+
   /** Each call finds the same world: what would change it for the next one is made anew. */
   const disposable = async () => {
     const planned = await liveSession(server, admin, agent, team, machine, { projects: [project.id] });
@@ -147,7 +161,20 @@ async function world() {
     outside: outside.agent,
     old: former.agent,
   };
-  return { server, callers, team, project, agent, machine, session: former.session, run, turn, disposable };
+  return {
+    server,
+    callers,
+    team,
+    project,
+    agent,
+    machine,
+    session: former.session,
+    run,
+    turn,
+    document,
+    conflict,
+    disposable,
+  };
 }
 
 type World = Awaited<ReturnType<typeof world>>;
@@ -194,6 +221,27 @@ const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> 
   getInbox: () => ({}),
   listMentions: ({ project }) => ({ query: { project: project.id } }),
   find: ({ project }) => ({ query: { q: 'hello', project: project.id } }),
+  listDocuments: ({ project }) => ({ query: { project: project.id } }),
+  resolveDocument: () => ({ query: { name: 'launch/notes/plan' } }),
+  listConflicts: ({ project }) => ({ query: { project: project.id } }),
+  pushDocument: ({ project }) => ({
+    params: { projectId: project.id },
+    body: { clientId: clientId(), kind: 'notes', name: fresh(), baseDigest: null, text: 'hi' },
+  }),
+  readDocument: ({ document }) => ({ params: { documentId: document.id, digest: String(document.digest) } }),
+  listVersions: ({ document }) => ({ params: { documentId: document.id } }),
+  restoreDocument: ({ document }) => ({
+    params: { documentId: document.id },
+    body: { clientId: clientId(), version: document.version },
+  }),
+  settleConflict: ({ document, conflict }) => ({
+    params: { documentId: document.id, number: String(conflict?.number) },
+    body: { clientId: clientId(), text: null },
+  }),
+  purgeVersions: ({ document }) => ({
+    params: { documentId: document.id },
+    body: { clientId: clientId(), versions: [1] },
+  }),
   createAgent: () => ({ body: { clientId: clientId(), base: fresh() } }),
   listAgents: () => ({}),
   putMachine: ({ machine }) => ({ params: { machineId: machine }, body: { name: 'laptop' } }),

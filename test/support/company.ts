@@ -45,6 +45,20 @@ export const send = async (who: Caller, project: { id: ProjectId }, body: string
   (await who.call(ROUTES.sendMessage, { params: { projectId: project.id }, body: { clientId: clientId(), body } }))
     .message;
 
+/** Hands in a text of `notes/<name>` on top of what the author saw: a document, a digest, or nothing. */
+export const push = (
+  who: Caller,
+  project: { id: ProjectId },
+  name: string,
+  saw: { readonly digest: string | null } | string | null,
+  text: string | null,
+  more: { clientId?: string; via?: string } = {},
+) => {
+  const baseDigest = saw === null || typeof saw === 'string' ? saw : saw.digest;
+  const body = { clientId: clientId(), kind: 'notes', name, baseDigest, text, ...more };
+  return who.call(ROUTES.pushDocument, { params: { projectId: project.id }, body });
+};
+
 export const dmOf = async (owner: Caller, agent: Agent): Promise<Project> =>
   (await owner.call(ROUTES.resolveProject, { query: { name: `dm:${agent.name}` } })).project;
 

@@ -1,20 +1,27 @@
 /** What the two engines do differently: everything else is one query for both. */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
+import type { DocumentId } from '#contract/ids.ts';
 import type { MessageRow, Queries, Schema } from './schema.ts';
 
 export interface Engine {
   readonly name: 'sqlite' | 'postgres';
-  readonly types: { readonly int: string; readonly bytes: string };
+  readonly types: { readonly int: string };
   /** Part of the first migration: where the words of messages are indexed. */
   readonly searchStatements: readonly string[];
   /** Lets one process at a time migrate. */
   lockMigrations(tx: Queries): Promise<void>;
   /** Makes other transactions that lock the same row wait; `ids` in any order. */
-  lock(tx: Queries, table: 'agents' | 'sessions' | 'teams' | 'projects', ids: readonly string[]): Promise<void>;
+  lock(
+    tx: Queries,
+    table: 'agents' | 'sessions' | 'teams' | 'projects' | 'documents',
+    ids: readonly string[],
+  ): Promise<void>;
   /** Inserts a message and indexes its words (see `words.ts`). */
   insertMessage(tx: Queries, row: MessageRow, words: readonly string[]): Promise<void>;
   /** A condition on `messages`: holds every one of `words`, and one that begins with `prefix` (if there is one). */
   hasWords(words: readonly string[], prefix: string | undefined): RawBuilder<boolean>;
+  /** Deletes texts of a document so that the bytes do not stay in the file. */
+  erase(tx: Queries, document: DocumentId, digests: readonly string[]): Promise<void>;
   /** Two writers made the same row; the loser may look again. */
   isLostRace(thrown: unknown): boolean;
 }
@@ -24,9 +31,13 @@ export interface Database extends AsyncDisposable {
   readonly engine: Engine;
 }
 
+async function deleteTexts(tx: Queries, document: DocumentId, digests: readonly string[]): Promise<void> {
+  await tx.deleteFrom('texts').where('document_id', '=', document).where('digest', 'in', digests).execute();
+}
+
 export const sqliteEngine: Engine = {
   name: 'sqlite',
-  types: { int: 'integer', bytes: 'blob' },
+  types: { int: 'integer' },
   // The words come separated by spaces and are already folded: the plainest tokenizer keeps them as they are.
   searchStatements: [
     `create virtual table message_words using fts5 (words, content = '', detail = none, tokenize = 'ascii')`,
@@ -44,6 +55,11 @@ export const sqliteEngine: Engine = {
     if (prefix !== undefined) terms.push(`"${prefix}"*`);
     return sql`messages.rowid in (select rowid from message_words where message_words match ${terms.join(' ')})`;
   },
+  async erase(tx, document, digests) {
+    await sql`pragma secure_delete = on`.execute(tx);
+    await deleteTexts(tx, document, digests);
+    await sql`pragma secure_delete = off`.execute(tx);
+  },
   isLostRace: (thrown) => thrown instanceof Error && /UNIQUE constraint failed/.test(thrown.message),
 };
 
@@ -55,7 +71,7 @@ const MIGRATION_LOCK = 4_206_031_731;
 
 export const postgresEngine: Engine = {
   name: 'postgres',
-  types: { int: 'bigint', bytes: 'bytea' },
+  types: { int: 'bigint' },
   searchStatements: [
     `alter table messages add column words tsvector`,
     `create index messages_words on messages using gin (words)`,
@@ -79,5 +95,7 @@ export const postgresEngine: Engine = {
     if (prefix !== undefined) terms.push(`'${prefix}':*`);
     return sql`messages.words @@ ${terms.join(' & ')}::tsquery`;
   },
+  // What is deleted is overwritten by the next vacuum, which the database does by itself.
+  erase: deleteTexts,
   isLostRace: (thrown) => thrown instanceof Error && 'code' in thrown && LOST_RACE_CODES.has(String(thrown.code)),
 };

@@ -26,7 +26,7 @@ export async function migrate(db: Kysely<Schema>, engine: Engine): Promise<void>
 const MIGRATIONS: readonly Migration[] = [
   {
     name: '0001-first',
-    statements: ({ types: { bytes, int }, searchStatements }) => [
+    statements: ({ types: { int }, searchStatements }) => [
       `create table users (id text primary key, login text not null unique, created_at text not null)`,
       `create table teams (
         id text primary key, slug text not null unique, kind text not null, repo text, created_at text not null)`,
@@ -95,18 +95,26 @@ const MIGRATIONS: readonly Migration[] = [
         primary key (reader_id, project_id))`,
       `create table documents (
         id text primary key, project_id text not null references projects, kind text not null, name text not null,
-        head_version_id text, deleted_at text, created_at text not null, updated_at text not null,
-        unique (project_id, kind, name))`,
-      `create table blobs (digest text primary key, bytes ${bytes} not null, size ${int} not null)`,
+        folded text not null, version ${int} not null, digest text, size ${int} not null, author_kind text not null,
+        author_id text not null, author_name text not null, via text, created_at text not null,
+        updated_at text not null, unique (project_id, kind, name))`,
+      `create unique index documents_folded on documents (project_id, kind, folded) where digest is not null`,
+      `create index documents_name on documents (folded)`,
+      // Each document has its own copy of a text, so that one can be purged without touching another.
+      `create table texts (
+        document_id text not null references documents, digest text not null, text text not null,
+        primary key (document_id, digest))`,
       `create table versions (
-        id text primary key, document_id text not null references documents, number ${int} not null,
-        op_id text not null, author_kind text not null, author_id text not null, base_digest text,
-        submitted_digest text references blobs, digest text references blobs, created_at text not null,
-        unique (document_id, number), unique (document_id, op_id))`,
+        document_id text not null references documents, number ${int} not null, kind text not null,
+        author_kind text not null, author_id text not null, author_name text not null, via text, base_digest text,
+        submitted_digest text, digest text, size ${int} not null, created_at text not null, purged_at text,
+        primary key (document_id, number))`,
       `create table conflicts (
         id text primary key, document_id text not null references documents, number ${int} not null,
-        author_kind text not null, author_id text not null, base_digest text, digest text not null references blobs,
-        settled_at text, created_at text not null, unique (document_id, number))`,
+        version ${int} not null, author_kind text not null, author_id text not null, author_name text not null,
+        base_digest text, digest text not null, size ${int} not null, created_at text not null, settled_at text,
+        unique (document_id, number))`,
+      `create index conflicts_open on conflicts (id) where settled_at is null`,
       `create table streams (id text primary key, seq ${int} not null, floor ${int} not null)`,
       `create table events (
         stream_id text not null, seq ${int} not null, at text not null, type text not null, entity_id text not null,

@@ -3,6 +3,7 @@
  * order), numbers are integers, lists of small facts are JSON text, and there are no booleans.
  */
 import type { Kysely, Transaction } from 'kysely';
+import type { VersionKind } from '#contract/documents.ts';
 import type {
   Activity,
   CoverageMode,
@@ -21,6 +22,8 @@ import type {
 import type { EventType } from '#contract/frames.ts';
 import type {
   AgentId,
+  ConflictId,
+  DocumentId,
   MachineId,
   MessageId,
   ProjectId,
@@ -179,6 +182,59 @@ export interface CursorRow {
   project_id: ProjectId;
   seq: number;
 }
+export interface DocumentRow {
+  id: DocumentId;
+  project_id: ProjectId;
+  kind: string;
+  name: string;
+  /** `foldName(name)`: one living document of each in a project and kind. */
+  folded: string;
+  version: number;
+  /** Of the newest version; null: deleted. */
+  digest: string | null;
+  size: number;
+  author_kind: 'user' | 'agent';
+  author_id: PartyId;
+  author_name: string;
+  via: string | null;
+  created_at: string;
+  updated_at: string;
+}
+export interface TextRow {
+  document_id: DocumentId;
+  digest: string;
+  text: string;
+}
+export interface VersionRow {
+  document_id: DocumentId;
+  number: number;
+  kind: VersionKind;
+  author_kind: 'user' | 'agent';
+  author_id: PartyId;
+  author_name: string;
+  via: string | null;
+  base_digest: string | null;
+  submitted_digest: string | null;
+  digest: string | null;
+  size: number;
+  created_at: string;
+  purged_at: string | null;
+}
+export interface ConflictRow {
+  id: ConflictId;
+  document_id: DocumentId;
+  number: number;
+  /** That merged the rest of the submission. */
+  version: number;
+  author_kind: 'user' | 'agent';
+  author_id: PartyId;
+  author_name: string;
+  base_digest: string | null;
+  digest: string;
+  size: number;
+  created_at: string;
+  settled_at: string | null;
+}
 export interface StreamRow {
   id: StreamId;
   /** Number of the newest event. */
@@ -240,6 +296,10 @@ export interface Schema {
   mentions: MentionRow;
   signals: SignalRow;
   cursors: CursorRow;
+  documents: DocumentRow;
+  texts: TextRow;
+  versions: VersionRow;
+  conflicts: ConflictRow;
   streams: StreamRow;
   events: EventRow;
   tokens: TokenRow;

@@ -1,4 +1,5 @@
 /** What the platform promises, whatever database is below: both engines pass the same suite. */
+import { documentSuite } from './documents.ts';
 import { eventSuite } from './events.ts';
 import type { Open } from './fixture.ts';
 import { loginSuite } from './login.ts';
@@ -12,4 +13,5 @@ export function serverSuite(engine: string, open: Open): void {
   sessionSuite(engine, open);
   turnSuite(engine, open);
   eventSuite(engine, open);
+  documentSuite(engine, open);
 }
