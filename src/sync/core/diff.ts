@@ -13,8 +13,8 @@ export interface Change {
   readonly afterEnd: number;
 }
 
-/** Edits that one search for a midpoint may try; the cost of a search grows with the square. */
-const SEARCH_EDITS = 128;
+/** Steps of the search for long sequences, about 0.1 s; they get fewer edits for each midpoint instead of more time. */
+const SEARCH_STEPS = 2 ** 24;
 /** Each level reads its whole range once; below, the search without anchors takes over. */
 const ANCHOR_DEPTH = 8;
 
@@ -36,22 +36,108 @@ export function intern(...sequences: readonly (readonly string[])[]): {
   readonly count: number;
 } {
   const known = new Map<string, number>();
-  const ids = sequences.map((items) =>
-    Int32Array.from(items, (item) => {
-      const id = known.get(item) ?? known.size;
-      if (id === known.size) known.set(item, id);
-      return id;
-    }),
-  );
+  const first = sequences[0] ?? [];
+  /** Where in the first sequence an id stood last: what follows there probably follows here, and needs no hash. */
+  const places: number[] = [];
+  const ids: Int32Array[] = [];
+  for (const items of sequences) {
+    const numbers = new Int32Array(items.length);
+    let expected = first.length;
+    for (const [index, item] of items.entries()) {
+      const isExpected = ids.length > 0 && item === first[expected];
+      let id = isExpected ? ids[0]?.[expected] : known.get(item);
+      if (id === undefined) {
+        id = known.size;
+        known.set(item, id);
+      }
+      numbers[index] = id;
+      if (ids.length === 0) places[id] = index;
+      expected = isExpected ? expected + 1 : (places[id] ?? first.length) + 1;
+    }
+    ids.push(numbers);
+  }
   return { ids, count: known.size };
 }
 
-/** Changes in order, apart from each other by at least one equal item. @param count the ids are below it */
-export function diff(before: Int32Array, after: Int32Array, count: number): readonly Change[] {
-  const removed = new Uint8Array(before.length);
-  const added = new Uint8Array(after.length);
-  new Comparison(before, after, count, removed, added).compare([0, before.length, 0, after.length], 0);
-  return settled(before, after, changesOf(removed, added));
+/**
+ * Changes in order, apart from each other by at least one equal item.
+ *
+ * @param count the ids are below it
+ * @param stop id with which an insertion or deletion ends where there is a choice: words change as lines do
+ */
+export function diff(before: Int32Array, after: Int32Array, count: number, stop = -1): readonly Change[] {
+  const removed = new Uint8Array(before.length).fill(1);
+  const added = new Uint8Array(after.length).fill(1);
+  // What one side does not have at all has changed; only the rest is worth a search.
+  const [kept, found] = [shared(before, after, count), shared(after, before, count)];
+  const comparison = new Comparison(
+    kept.map((at) => before[at] ?? 0),
+    found.map((at) => after[at] ?? 0),
+    count,
+    (x, y) => {
+      removed[kept[x] ?? 0] = 0;
+      added[found[y] ?? 0] = 0;
+    },
+  );
+  comparison.compare([0, kept.length, 0, found.length], 0);
+  return settled(before, after, changesOf(removed, added), stop);
+}
+
+/**
+ * The changes as a unified diff that `patch` and `git apply` read, without colours; empty when nothing changed.
+ *
+ * @param context equal lines around each hunk
+ * @param names what the two header lines call the texts
+ */
+export function unifiedDiff(
+  before: string,
+  after: string,
+  {
+    context = 3,
+    names = ['before', 'after'],
+  }: { readonly context?: number; readonly names?: readonly [before: string, after: string] } = {},
+): string {
+  const [old, now] = [splitLines(before), splitLines(after)];
+  const { ids, count } = intern(old, now);
+  const changes = diff(ids[0] ?? new Int32Array(), ids[1] ?? new Int32Array(), count);
+  const hunks: Change[][] = [];
+  for (const change of changes) {
+    const last = hunks.at(-1)?.at(-1);
+    if (last !== undefined && change.beforeStart - last.beforeEnd <= 2 * context) hunks.at(-1)?.push(change);
+    else hunks.push([change]);
+  }
+  const line = (sign: string, text: string) =>
+    `${sign}${text}${text.endsWith('\n') ? '' : '\n\\ No newline at end of file\n'}`;
+  const place = (start: number, length: number) => `${length === 0 ? start : start + 1},${length}`;
+  const body = hunks.map((hunk) => {
+    const [first, last] = [hunk[0], hunk.at(-1)];
+    if (first === undefined || last === undefined) return '';
+    const lead = Math.min(context, first.beforeStart);
+    const tail = Math.min(context, old.length - last.beforeEnd);
+    let at = first.beforeStart - lead;
+    let text = '';
+    for (const { beforeStart, beforeEnd, afterStart, afterEnd } of hunk) {
+      for (const same of old.slice(at, beforeStart)) text += line(' ', same);
+      for (const gone of old.slice(beforeStart, beforeEnd)) text += line('-', gone);
+      for (const come of now.slice(afterStart, afterEnd)) text += line('+', come);
+      at = beforeEnd;
+    }
+    for (const same of old.slice(at, at + tail)) text += line(' ', same);
+    const from = place(first.beforeStart - lead, last.beforeEnd + tail - first.beforeStart + lead);
+    const to = place(first.afterStart - lead, last.afterEnd + tail - first.afterStart + lead);
+    return `@@ -${from} +${to} @@\n${text}`;
+  });
+  return body.length === 0 ? '' : `--- ${names[0]}\n+++ ${names[1]}\n${body.join('')}`;
+}
+
+/** Places of the items that the other side has too. */
+function shared(items: Int32Array, others: Int32Array, count: number): Int32Array {
+  const known = new Uint8Array(count);
+  for (const id of others) known[id] = 1;
+  const places = new Int32Array(items.length);
+  let length = 0;
+  for (let at = 0; at < items.length; at += 1) if (known[items[at] ?? 0] === 1) places[length++] = at;
+  return places.subarray(0, length);
 }
 
 function changesOf(removed: Uint8Array, added: Uint8Array): Change[] {
@@ -73,26 +159,32 @@ function changesOf(removed: Uint8Array, added: Uint8Array): Change[] {
   return changes;
 }
 
-/** Where an insertion or deletion could stand at several places, it stands at the last: one edit has one place. */
-function settled(before: Int32Array, after: Int32Array, changes: readonly Change[]): Change[] {
+/**
+ * Where an insertion or deletion could stand at several places, it stands at the last that has `stop` as its last
+ * item, or simply at the last: one edit has one place.
+ */
+function settled(before: Int32Array, after: Int32Array, changes: readonly Change[], stop: number): Change[] {
   const result: Change[] = [];
-  for (const change of changes.toReversed()) {
+  for (const [index, { beforeStart, beforeEnd, afterStart, afterEnd }] of [...changes.entries()].reverse()) {
     const next = result.at(-1);
-    const room = (next?.beforeStart ?? before.length) - change.beforeEnd;
-    const [items, start, end] =
-      change.beforeStart === change.beforeEnd
-        ? [after, change.afterStart, change.afterEnd]
-        : [before, change.beforeStart, change.beforeEnd];
-    const pure = change.beforeStart === change.beforeEnd || change.afterStart === change.afterEnd;
+    const down = (next?.beforeStart ?? before.length) - beforeEnd;
+    const up = beforeStart - (changes[index - 1]?.beforeEnd ?? 0);
     let by = 0;
-    while (pure && by < room && items[start + by] === items[end + by]) by += 1;
+    if (beforeStart === beforeEnd || afterStart === afterEnd) {
+      const [items, start, end] =
+        beforeStart === beforeEnd ? [after, afterStart, afterEnd] : [before, beforeStart, beforeEnd];
+      while (by < down && items[start + by] === items[end + by]) by += 1;
+      let at = by;
+      while (at > -up && items[end + at - 1] !== stop && items[start + at - 1] === items[end + at - 1]) at -= 1;
+      if (items[end + at - 1] === stop) by = at;
+    }
     const moved = {
-      beforeStart: change.beforeStart + by,
-      beforeEnd: change.beforeEnd + by,
-      afterStart: change.afterStart + by,
-      afterEnd: change.afterEnd + by,
+      beforeStart: beforeStart + by,
+      beforeEnd: beforeEnd + by,
+      afterStart: afterStart + by,
+      afterEnd: afterEnd + by,
     };
-    if (next !== undefined && by === room) {
+    if (next !== undefined && by === down) {
       result[result.length - 1] = { ...next, beforeStart: moved.beforeStart, afterStart: moved.afterStart };
     } else {
       result.push(moved);
@@ -107,40 +199,38 @@ type Box = readonly [i: number, iEnd: number, j: number, jEnd: number];
 class Comparison {
   readonly #before: Int32Array;
   readonly #after: Int32Array;
-  readonly #removed: Uint8Array;
-  readonly #added: Uint8Array;
+  readonly #keep: (x: number, y: number) => void;
   /** Place + 1 of an id that occurs once in the range, 0 for none, -1 for several; zero between uses. */
   readonly #onceBefore: Int32Array;
   readonly #onceAfter: Int32Array;
   /** How far a path reached on each diagonal, from the start and from the end. */
-  readonly #forward = new Int32Array(2 * SEARCH_EDITS + 3);
-  readonly #backward = new Int32Array(2 * SEARCH_EDITS + 3);
+  readonly #forward: Int32Array;
+  readonly #backward: Int32Array;
+  /** Edits that one search for a midpoint may try; its steps are the square, its progress is at least as far. */
+  readonly #searchEdits: number;
 
-  constructor(before: Int32Array, after: Int32Array, count: number, removed: Uint8Array, added: Uint8Array) {
+  /** @param keep hears of every pair of equal items, that is of all that does not change */
+  constructor(before: Int32Array, after: Int32Array, count: number, keep: (x: number, y: number) => void) {
     this.#before = before;
     this.#after = after;
-    this.#removed = removed;
-    this.#added = added;
+    this.#keep = keep;
+    this.#searchEdits = Math.max(16, Math.min(256, Math.floor(SEARCH_STEPS / (before.length + after.length + 1))));
+    this.#forward = new Int32Array(2 * this.#searchEdits + 3);
+    this.#backward = new Int32Array(2 * this.#searchEdits + 3);
     this.#onceBefore = new Int32Array(count);
     this.#onceAfter = new Int32Array(count);
   }
 
-  /** Marks what differs in the box. */
+  /** Finds what stays equal in the box. */
   compare([i, iEnd, j, jEnd]: Box, depth: number): void {
     for (;;) {
       while (i < iEnd && j < jEnd && this.#before[i] === this.#after[j]) {
-        i += 1;
-        j += 1;
+        this.#keep(i++, j++);
       }
       while (i < iEnd && j < jEnd && this.#before[iEnd - 1] === this.#after[jEnd - 1]) {
-        iEnd -= 1;
-        jEnd -= 1;
+        this.#keep(--iEnd, --jEnd);
       }
-      if (i === iEnd || j === jEnd) {
-        this.#removed.fill(1, i, iEnd);
-        this.#added.fill(1, j, jEnd);
-        return;
-      }
+      if (i === iEnd || j === jEnd) return;
       // Unique in everything first: a blank line that is unique in its box only must not outvote a real anchor.
       const box = [i, iEnd, j, jEnd] as const;
       const all = [0, this.#before.length, 0, this.#after.length] as const;
@@ -183,7 +273,7 @@ class Comparison {
     const m = jEnd - j;
     const delta = n - m;
     const odd = (delta & 1) !== 0;
-    const most = Math.min(SEARCH_EDITS, (n + m + 1) >> 1);
+    const most = Math.min(this.#searchEdits, (n + m + 1) >> 1);
     const zero = most + 1;
     /** Paths that left the range stay in the tables. */
     const isReached = (x: number, y: number) => x >= 0 && x <= n && y <= m;

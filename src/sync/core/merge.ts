@@ -35,6 +35,7 @@ export function merge(base: string, head: string, submitted: string): Merged {
 
   const parts: Part[] = align(lines, false).flatMap((chunk) => {
     const texts = slices(lines, chunk);
+    if (chunk.changed === 'deleted') return [];
     if (chunk.changed !== 'both') return [{ text: texts[chunk.changed === 'submitted' ? 2 : 1] }];
     if (isInsertion(chunk)) return [{ text: bothBlocks(texts[1], texts[2]) }];
     return refine(texts);
@@ -71,9 +72,9 @@ interface Part {
   readonly overlap?: Omit<Overlap, 'line'>;
 }
 
-/** A stretch of the three sequences. `same`: both sides made the same change. */
+/** A stretch of the three sequences. `same`: both sides made the same change; `deleted`: both only deleted. */
 interface Chunk {
-  readonly changed: 'none' | 'head' | 'submitted' | 'same' | 'both';
+  readonly changed: 'none' | 'head' | 'submitted' | 'same' | 'deleted' | 'both';
   readonly ranges: Three<Range>;
 }
 
@@ -89,7 +90,9 @@ const slices = ([base, head, submitted]: Three<readonly string[]>, { ranges }: C
 function align(sequences: Three<readonly string[]>, touching: boolean): Chunk[] {
   const { ids, count } = intern(...sequences);
   const [base, head, submitted] = ids as unknown as Three<Int32Array>;
-  const sides = [diff(base, head, count), diff(base, submitted, count)] as const;
+  // Among lines a blank one, among words the end of a line.
+  const stop = base[sequences[0].indexOf('\n')] ?? -1;
+  const sides = [diff(base, head, count, stop), diff(base, submitted, count, stop)] as const;
   const next = [0, 0] as [number, number];
   /** How much longer each side is so far than the base. */
   const shift = [0, 0] as [number, number];
@@ -103,11 +106,11 @@ function align(sequences: Three<readonly string[]>, touching: boolean): Chunk[] 
     const order = left.beforeStart - right.beforeStart || left.beforeEnd - right.beforeEnd;
     return order <= 0 ? { side: 0, change: left } : { side: 1, change: right };
   };
-  const push = (changed: Chunk['changed'], start: number, end: number, before: readonly [number, number]) => {
+  const push = (changed: Chunk['changed'], end: number, before: readonly [number, number]) => {
     const ranges: Three<Range> = [
-      [start, end],
-      [start + before[0], end + shift[0]],
-      [start + before[1], end + shift[1]],
+      [done, end],
+      [done + before[0], end + shift[0]],
+      [done + before[1], end + shift[1]],
     ];
     const agree = changed === 'both' && isEqual(head.subarray(...ranges[1]), submitted.subarray(...ranges[2]));
     chunks.push({ changed: agree ? 'same' : changed, ranges });
@@ -116,22 +119,26 @@ function align(sequences: Three<readonly string[]>, touching: boolean): Chunk[] 
 
   for (let first = earlier(); first !== undefined; first = earlier()) {
     const start = first.change.beforeStart;
-    if (start > done) push('none', done, start, shift);
+    if (start > done) push('none', start, shift);
     const before = [...shift] as const;
-    const changed = new Set<0 | 1>();
+    const sidesChanged = new Set<0 | 1>();
     let end = start;
+    let onlyDeletes = true;
     for (let one: typeof first | undefined = first; one !== undefined; one = earlier()) {
       const { beforeStart, beforeEnd, afterStart, afterEnd } = one.change;
       const overlaps = beforeStart < end || (beforeStart === end && (touching || beforeEnd === start));
       if (one !== first && !overlaps) break;
       end = Math.max(end, beforeEnd);
       shift[one.side] += afterEnd - afterStart - (beforeEnd - beforeStart);
-      changed.add(one.side);
+      sidesChanged.add(one.side);
+      onlyDeletes &&= afterStart === afterEnd;
       next[one.side] += 1;
     }
-    push(changed.size === 2 ? 'both' : changed.has(0) ? 'head' : 'submitted', start, end, before);
+    if (sidesChanged.size === 1) push(sidesChanged.has(0) ? 'head' : 'submitted', end, before);
+    // Words around two deletions that only touch or overlap would meet although nobody put them side by side.
+    else push(onlyDeletes && !touching ? 'deleted' : 'both', end, before);
   }
-  if (base.length > done) push('none', done, base.length, shift);
+  if (base.length > done) push('none', base.length, shift);
   return chunks;
 }
 
@@ -208,6 +215,7 @@ function segments(hunk: Three<string>): Segment[] {
   for (const chunk of align(tokens, true)) {
     const [[b, bEnd], [h, hEnd], [s, sEnd]] = chunk.ranges;
     const blocks = slices(tokens, chunk);
+    if (chunk.changed === 'deleted') continue;
     if (chunk.changed !== 'none' && chunk.changed !== 'same') {
       const isLines = placed.length === 0 && blocks[1].endsWith('\n') && blocks[2].endsWith('\n');
       if (chunk.changed === 'both' && isInsertion(chunk) && isLines) {

@@ -19,6 +19,8 @@ const KINDS = [
   'code',
   'move',
   'wrap',
+  'cut',
+  'put',
 ] as const;
 
 interface Edit {
@@ -77,6 +79,8 @@ function apply(lines: readonly string[], list: readonly Edit[], writer: string):
     } else if (kind === 'bullet') text.splice(line + 1, 0, `- ${word()} ${word()}`);
     else if (kind === 'append') text.push(`${word()} ${word()}`, '');
     else if (kind === 'rewrite') text.splice(line, Math.max(1, after - 1 - line), `${word()} ${word()}`, word());
+    else if (kind === 'cut') text[line] = words.toSpliced(pick % words.length, 1 + (pick % 2)).join(' ');
+    else if (kind === 'put') text[line] = words.toSpliced(pick % words.length, 0, word()).join(' ');
     else if (kind === 'delete') text.splice(line, 1 + (pick % 3));
     else if (kind === 'tick') text[line] = (text[line] ?? '').replace('[ ]', '[x]');
     else if (kind === 'section') text.splice(heading(line), 0, `## ${word()}`, '', `${word()} ${word()}`, '');
