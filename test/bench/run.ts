@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { commands } from './commands.ts';
 import { printTable, type Row } from './measure.ts';
+import { merges } from './merge.ts';
 import { boots, memory, turns } from './up.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } });
@@ -19,6 +20,7 @@ const groups: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   boots: () => boots(quick ? 2 : 5, quick),
   turns: () => turns(rounds),
   memory,
+  merge: () => merges(rounds),
 };
 
 const rows: Row[] = [];
