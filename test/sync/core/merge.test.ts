@@ -86,6 +86,7 @@ describe('overlaps', () => {
     ['a word beside a word that went', 'one two three\n', 'one three\n', 'one two 2 three\n'],
     ['an edit of a line that went', 'one two\n', '', 'one TWO\n'],
     ['two deletions whose rest would grow together', 'one two three\n', 'one three\n', 'one twothree\n'],
+    ['two deletions that overlap, whose rest would grow together', 'x (a) y\n', 'x) y\n', 'x (y\n'],
     ['a line joined of two that were both edited', 'a b\nc d\n', 'a b c d\n', 'A b\nc D\n'],
   ])('%s', ([, base, head, submitted]) => {
     for (const [ours, theirs] of [
@@ -108,6 +109,22 @@ describe('overlaps', () => {
   test('neighbouring lines that both sides changed are one overlap, not a mixture', () => {
     const [base, head, submitted] = ['one two\nthree four\n', 'ONE two\nthree 4\n', 'one TWO\nthree vier\n'];
     expect(merge(base, head, submitted)).toEqual({ text: head, overlaps: [{ base, head, submitted, line: 1 }] });
+  });
+});
+
+describe('what belongs together stays together', () => {
+  test('a line that is unique in the text counts more than a fence that is unique in its part', () => {
+    const fence = '```';
+    const base = `${fence}js\none\n${fence}\n\nkeep this\n\n${fence}js\ntwo\n${fence}\n\nend\n`;
+    const submitted = `${fence}js\none\n${fence}\n\nnew\n${fence}\n\nkeep this\nmore\n\nend\n`;
+    expect(clean(base, base.replace('keep this', 'KEEP this'), submitted)).toBe(submitted.replace('keep', 'KEEP'));
+  });
+
+  test('a word of a line does not move to a line that was inserted above', () => {
+    expect(merge('- a b\n- c d\n', '- a b\n- x y\n- c d\n', '- A b\n* c d\n')).toEqual({
+      text: '- A b\n- x y\n- c d\n',
+      overlaps: [{ base: '- c d\n', head: '- x y\n- c d\n', submitted: '* c d\n', line: 2 }],
+    });
   });
 });
 
