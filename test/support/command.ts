@@ -1,4 +1,5 @@
 /** Commands without a process: the world that they get, as values, and what they printed. */
+import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import type { CommandContext, CommandFacts } from '#cli/context.ts';
 import { runCommand } from '#cli/exit.ts';
@@ -24,27 +25,32 @@ export interface World {
   readonly name?: 'aachat' | 'chat';
   readonly stdin?: Iterable<Uint8Array>;
   readonly isTerminal?: boolean;
+  readonly cwd?: string;
+  readonly signal?: AbortSignal;
 }
+
+/** What ships with the program. */
+const SKILLS = join(import.meta.dirname, '..', '..', 'skills');
 
 export function commandFacts(
   argv: readonly string[],
-  { env = {}, name = 'aachat', stdin = [], isTerminal = false }: World,
+  { env = {}, name = 'aachat', stdin = [], isTerminal = false, cwd = '/', signal }: World,
 ) {
   const [stdout, stderr] = [new Printed(isTerminal), new Printed(isTerminal)];
   const facts: CommandFacts = {
     argv,
     name,
     env,
-    cwd: '/',
+    cwd,
     stdin: Readable.from(stdin),
     stdout,
     stderr,
-    signal: new AbortController().signal,
+    signal: signal ?? new AbortController().signal,
     onInterrupt: () => () => {},
     interrupt: () => {},
     selfCommand: ['/nowhere/aachat'],
     scriptedCommand: ['/nowhere/scripted-agent'],
-    skillsDir: '/nowhere/skills',
+    skillsDir: SKILLS,
     version: '0.0.0-test',
   };
   return { facts, stdout: () => stdout.text, stderr: () => stderr.text };
