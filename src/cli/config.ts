@@ -1,8 +1,9 @@
 /**
- * Settings: flags over environment over file over defaults; each value knows where it came from. The file is
- * `.state/config.json` in the home.
+ * Settings: flags over environment over the connected repository over file over defaults; each value knows where it
+ * came from. The file is `.state/config.json` in the home.
  */
 import { readIfExists } from '#base/fs.ts';
+import type { ConnectedRepo } from '#runtime/workspaces.ts';
 
 /** Settings of the program; besides these there is `agents.<agent>.policy`. */
 export const SETTINGS = {
@@ -13,7 +14,7 @@ export const SETTINGS = {
 
 export interface Setting {
   readonly value: string;
-  readonly origin: 'environment' | 'file';
+  readonly origin: 'environment' | 'repository' | 'file';
 }
 
 export interface Config {
@@ -22,7 +23,12 @@ export interface Config {
   set(key: string, value: string | undefined): Promise<void>;
 }
 
-export async function openConfig(path: string, env: NodeJS.ProcessEnv): Promise<Config> {
+/** @param repo connected by `aachat init`: its server (null: the embedded platform) and team hold inside it */
+export async function openConfig(
+  path: string,
+  env: NodeJS.ProcessEnv,
+  repo?: Pick<ConnectedRepo, 'server' | 'team'>,
+): Promise<Config> {
   // Most homes have no settings: the library, and what it loads, is only needed where there is a file.
   const text = await readIfExists(path);
   const open = async () => {
@@ -42,6 +48,9 @@ export async function openConfig(path: string, env: NodeJS.ProcessEnv): Promise<
       const name = key in SETTINGS ? SETTINGS[key as keyof typeof SETTINGS].env : undefined;
       const fromEnv = name === undefined ? undefined : env[name];
       if (fromEnv) return { value: fromEnv, origin: 'environment' };
+      if (repo !== undefined && (key === 'server' || key === 'team')) {
+        return repo[key] === null ? undefined : { value: repo[key], origin: 'repository' };
+      }
       const value = store?.get(key);
       return value === undefined ? undefined : { value, origin: 'file' };
     },

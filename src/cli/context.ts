@@ -7,6 +7,7 @@ import { createHttpClient } from '#client/http.ts';
 import type { User } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { type Home, openHome } from '#runtime/home.ts';
+import type { ConnectedRepo } from '#runtime/workspaces.ts';
 import { type Config, openConfig } from './config.ts';
 import { createOutput, type Output } from './output.ts';
 import type { Connection } from './platform.ts';
@@ -54,10 +55,10 @@ const SESSION_MARKS = ['AA_TOKEN_FILE', 'AA_SESSION_ID', 'AACHAT_LEASE'];
 export const isInSession = (env: NodeJS.ProcessEnv): boolean => SESSION_MARKS.some((name) => env[name] !== undefined);
 
 export async function createContext(facts: CommandFacts, { json }: OutputChoice): Promise<CommandContext> {
-  const { env } = facts;
+  const { env, cwd } = facts;
   const inSession = isInSession(env);
   const home = openHome(env['AACHAT_HOME']);
-  const config = await openConfig(home.config, env);
+  const config = await openConfig(home.config, env, inSession ? undefined : await connectedRepo(home, cwd));
   let connection: Promise<Connection> | undefined;
   const context: CommandContext = {
     ...facts,
@@ -71,6 +72,12 @@ export async function createContext(facts: CommandFacts, { json }: OutputChoice)
     },
   };
   return context;
+}
+
+/** Loaded with the command, not with the grammar. */
+async function connectedRepo(home: Home, cwd: string): Promise<ConnectedRepo | undefined> {
+  const { findConnectedRepo } = await import('#runtime/workspaces.ts');
+  return await findConnectedRepo(home, cwd);
 }
 
 /** The person who is logged in. @throws AachatError `FORBIDDEN` in a session */

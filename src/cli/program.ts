@@ -9,6 +9,7 @@ import { AachatError } from '#base/errors.ts';
 import type { CommandContext, CommandFacts, OutputChoice } from './context.ts';
 import { declareAgents } from './grammar/agents.ts';
 import { declareChat } from './grammar/chat.ts';
+import { declareConnect } from './grammar/connect.ts';
 import { declarePlatform } from './grammar/platform.ts';
 import { declareRun } from './grammar/run.ts';
 import { declareSessions } from './grammar/sessions.ts';
@@ -44,6 +45,7 @@ Begin with:
   aachat agent create ada          make an agent
   aachat up                        bring your agents up
   aachat project send <project> "@ada hello"
+  aachat init                      connect the repository that you are in
 
 Everything lies under ~/aachat; AACHAT_HOME moves it.`,
     );
@@ -65,6 +67,7 @@ Everything lies under ~/aachat; AACHAT_HOME moves it.`,
     };
   declareTalk(program, act);
   declareRun(program, act);
+  declareConnect(program, act);
   declareSessions(program, act);
   declareAgents(program, act);
   declarePlatform(program, act);

@@ -199,6 +199,16 @@ const CAUSES: readonly (readonly [pattern: RegExp, message: string, hint: string
   ],
   [/not a git repository/i, 'it is no git repository', 'Run it inside a repository, or `git init` first.'],
   [
+    /cannot use bare repository|must be run in a work tree/i,
+    'it has no work tree',
+    'Run it in a folder with the files of the repository, not in a bare one or in `.git`.',
+  ],
+  [
+    /dubious ownership/i,
+    'it belongs to another user',
+    'Work in a copy of your own, or allow it by `git config --global --add safe.directory <folder>`.',
+  ],
+  [
     /non-fast-forward|fetch first|\[rejected\]/i,
     'the remote has newer commits',
     'Fetch and merge them, then push again.',

@@ -17,6 +17,8 @@ export interface Home {
   readonly config: string;
   readonly machine: string;
   readonly envValues: string;
+  /** Repos of projects that `init` connected. */
+  readonly connectedRepos: string;
   readonly run: string;
   readonly cache: string;
   readonly workspaces: string;
@@ -65,6 +67,7 @@ export function openHome(root: string | undefined, uid = process.getuid?.() ?? 0
     config: at('.state', 'config.json'),
     machine: at('.state', 'machine.json'),
     envValues: at('.state', 'env.toml'),
+    connectedRepos: at('.state', 'workspaces.json'),
     run: at('.run'),
     cache: at('.run', 'cache'),
     workspaces: at('.run', 'workspaces'),

@@ -24,6 +24,7 @@ const VERBS = {
   down: 'refused',
   find: 'allowed',
   inbox: 'allowed',
+  init: 'refused',
   mentions: 'allowed',
   'permission allow': 'refused',
   'permission deny': 'refused',

@@ -1,0 +1,96 @@
+/** `aachat init`: connects the repository of a project to a team, or takes that back. */
+import { AachatError, isAachatError } from '#base/errors.ts';
+import { readPidFile } from '#base/pid-file.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { plain } from '#cli/output.ts';
+import { serverAddress } from '#cli/platform.ts';
+import type { HttpClient } from '#client/http.ts';
+import type { Team } from '#contract/entities.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { connectRepo, disconnectRepo, teamsOf } from '#runtime/connect.ts';
+import type { Left } from '#runtime/placed-files.ts';
+import { openProjectRepo, type ProjectRepo } from '#runtime/project-repo.ts';
+import { UpFile } from '#runtime/supervisor.ts';
+import { listConnectedRepos } from '#runtime/workspaces.ts';
+
+/** `aachat init [--team <team>]` */
+export async function init(context: CommandContext, args: { readonly team: string | undefined }): Promise<void> {
+  const { home, config, cwd, skillsDir, signal, output } = context;
+  const repo = await openProjectRepo(cwd);
+  const { http } = await context.connect();
+  const { teams } = await http.call(ROUTES.listTeams, {}, signal);
+  const setting = config.get('team');
+  const named = args.team ?? (setting?.origin === 'repository' ? setting.value : undefined);
+  const team = chooseTeam(teams, repo, named, setting?.value);
+  const { agents } = await http.call(ROUTES.listAgents, { query: { scope: 'mine' } }, signal);
+  const configured = config.get('server')?.value;
+  const server = configured === undefined ? null : serverAddress(configured).origin;
+  const names = agents.map(({ name }) => name);
+  const made = await connectRepo({ home, http, repo, team, server, agents: names, skillsDir });
+  const changes = [...made.wrote.map((path) => `  wrote ${path}`), ...made.removed.map((path) => `  removed ${path}`)];
+  const text = [
+    `${repo.root} is connected to team ${team.slug}${server === null ? '' : ` at ${server}`}.`,
+    ...(changes.length === 0 ? ['Nothing to do: all of it is in place.'] : changes),
+    ...made.left.map(leftLine),
+    ...(made.teamRepo === null ? [] : [`Sessions of the team work in ${made.teamRepo}.`]),
+    ...made.notes,
+    'aachat up keeps aachat/docs in step with the documents of the team.',
+  ];
+  output.result({ root: repo.root, team, server, ...made }, plain(text.join('\n')));
+}
+
+/** `aachat init --uninstall` */
+export async function uninstall(context: CommandContext): Promise<void> {
+  const { home, cwd, output } = context;
+  const { root } = await openProjectRepo(cwd);
+  const repo = (await listConnectedRepos(home)).find(({ path }) => path === root);
+  if (repo === undefined) {
+    output.result({ root, removed: [], left: [], notes: [] }, `Nothing to do: ${root} is not connected.`);
+    return;
+  }
+  if ((await readPidFile(home.upFile, UpFile)) !== undefined) {
+    throw new AachatError('CONFLICT', '`aachat up` runs, and keeps the documents of this repository in step.', {
+      hint: 'Run `aachat down`, then `aachat init --uninstall` again.',
+    });
+  }
+  const gone = await disconnectRepo(home, repo, await connectIfPossible(context));
+  const text = [
+    `${root} is no longer connected to team ${repo.team}.`,
+    ...gone.removed.map((path) => `  removed ${path}`),
+    ...gone.left.map(leftLine),
+    ...gone.notes,
+  ];
+  output.result({ root, ...gone }, plain(text.join('\n')));
+}
+
+const leftLine = ({ path, reason }: Left): string => `  left ${path}: it ${reason}`;
+
+/** The team that was named, else the one that has this repo, else the preferred one, else the only one. */
+function chooseTeam(
+  teams: readonly Team[],
+  { remote }: ProjectRepo,
+  named: string | undefined,
+  preferred: string | undefined,
+): Team {
+  const called = (slug: string | undefined) => (team: Team) => team.slug === slug;
+  const candidates = named === undefined ? teamsOf(teams, remote) : teams.filter(called(named));
+  const team = candidates.length === 1 ? candidates[0] : candidates.find(called(preferred));
+  if (team !== undefined) return team;
+  const slugs = (candidates.length === 0 ? teams : candidates).map(({ slug }) => slug).join(', ');
+  if (named !== undefined) {
+    throw new AachatError('NOT_FOUND', `You are in no team called ${named}.`, { hint: `Your teams: ${slugs}.` });
+  }
+  throw new AachatError('AMBIGUOUS_NAME', 'Several teams could be meant.', { hint: `Name one with --team: ${slugs}.` });
+}
+
+/** Without a server what can be taken back here is taken back. */
+async function connectIfPossible(context: CommandContext): Promise<HttpClient | undefined> {
+  try {
+    const { http } = await context.connect();
+    await http.call(ROUTES.getMe, {}, context.signal);
+    return http;
+  } catch (thrown) {
+    if (!isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT', 'UNAUTHORIZED')) throw thrown;
+    return undefined;
+  }
+}

@@ -1,0 +1,19 @@
+/** Commands that connect the repository of a project to a team. */
+import type { Command } from 'commander';
+import { type Act, example } from './words.ts';
+
+export function declareConnect(program: Command, act: Act): void {
+  program
+    .command('init')
+    .description('connect this repository to a team: its documents, your agents, a skill for your tools')
+    .option('-t, --team <team>', 'team to connect to, where it is not clear')
+    .option('--uninstall', 'take it back; nothing that was changed is removed')
+    .addHelpText('after', example('aachat init', 'aachat init --team acme', 'aachat init --uninstall'))
+    .action(
+      act(async (context, options: { team?: string; uninstall?: boolean }) => {
+        const { init, uninstall } = await import('#cli/commands/init.ts');
+        if (options.uninstall === true) await uninstall(context);
+        else await init(context, { team: options.team });
+      }),
+    );
+}
