@@ -1,0 +1,53 @@
+/** A person's own Claude Code in a connected repository: the real program, with only the LLM's HTTP API scripted. */
+import { execFile } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import type { Message } from '#contract/entities.ts';
+import { PROGRAM, scratchHome } from '../support/aachat.ts';
+import { fakeAnthropic, script } from '../support/fake-anthropic.ts';
+import { tempDir, tempRepo } from '../support/temp.ts';
+
+const run = promisify(execFile);
+const sdk = createRequire(import.meta.url).resolve('@anthropic-ai/claude-agent-sdk');
+const CLAUDE = join(sdk, '..', '..', `claude-agent-sdk-${process.platform}-${process.arch}`, 'claude');
+
+test('Claude Code sees the skill of a connected repo, and its shell speaks to the team in the name of the person', async () => {
+  await using home = await scratchHome();
+  await using api = await fakeAnthropic();
+  await using repo = await tempRepo();
+  await using bin = await tempDir();
+  await writeFile(join(bin.path, 'aachat'), `#!/bin/sh\nexec '${process.execPath}' '${PROGRAM}' "$@"\n`, {
+    mode: 0o755,
+  });
+  await mkdir(join(bin.path, 'config'));
+  const env = {
+    ...home.env,
+    PATH: `${bin.path}:${home.env['PATH']}`,
+    CLAUDE_CONFIG_DIR: join(bin.path, 'config'),
+    ANTHROPIC_BASE_URL: api.url,
+    ANTHROPIC_API_KEY: 'sk-ant-not-a-real-key',
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+    CLAUDE_CODE_MAX_RETRIES: '1',
+  };
+  await run(join(bin.path, 'aachat'), ['init'], { cwd: repo.path, env });
+  await home.json('project', 'create', 'launch');
+  const command = 'aachat project send launch "the tests pass" --via claude-code';
+  const prompt = script({ tool: 'Bash', input: { command, description: 'tell the team' } }, { text: 'Told.' });
+  const flags = ['--print', '--allowedTools', 'Bash(aachat:*)', '--output-format', 'json'];
+  const claude = run(CLAUDE, [...flags, '--', `Tell the team. ${prompt}`], { cwd: repo.path, env, timeout: 100_000 });
+  claude.child.stdin?.end();
+  const { stdout } = await claude;
+  expect(JSON.parse(stdout)).toMatchObject({ is_error: false, result: 'Told.' });
+  const { messages } = await home.json<{ messages: readonly Message[] }>('project', 'read', 'launch');
+  expect(messages).toMatchObject([{ body: 'the tests pass', via: 'claude-code', author: { name: 'mia' } }]);
+  const skill = /aachat: The team chat and shared documents of this repository/;
+  expect(api.turns()[0]?.raw).toMatch(skill);
+  await run(join(bin.path, 'aachat'), ['init', '--uninstall'], { cwd: repo.path, env });
+  const again = run(CLAUDE, [...flags, '--', script({ text: 'Nothing.' })], { cwd: repo.path, env, timeout: 100_000 });
+  again.child.stdin?.end();
+  await again;
+  expect(api.turns().at(-1)?.raw).not.toMatch(skill);
+});
