@@ -11,8 +11,10 @@ export type Paint = ReturnType<typeof pc.createColors>;
 export interface Output {
   readonly isJson: boolean;
   readonly paint: Paint;
-  /** The result: `{"data": …}`, or `text`. Called once by each command. */
+  /** The result: `{"data": …}`, or `text`. Called at most once by each command. */
   result(data: unknown, text: string): void;
+  /** One of many results that come one by one: one JSON object per line, or `text`. */
+  line(data: unknown, text: string): void;
   /** Beside the result: progress, warnings. Silent for nobody: it goes to stderr. */
   note(text: string): void;
   error(error: AachatError): void;
@@ -30,6 +32,7 @@ export function createOutput(options: {
     isJson: json,
     paint,
     result: (data, text) => stdout.write(json ? jsonLine({ data }) : text === '' ? '' : `${text}\n`),
+    line: (data, text) => stdout.write(json ? jsonLine(data) : `${text}\n`),
     note: (text) => stderr.write(`${text}\n`),
     error({ code, message, hint }) {
       if (json) stdout.write(jsonLine({ error: { code, message, hint } }));

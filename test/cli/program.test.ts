@@ -25,6 +25,7 @@ const VERBS = {
   find: 'allowed',
   inbox: 'allowed',
   init: 'refused',
+  logs: 'refused',
   mentions: 'allowed',
   'permission allow': 'refused',
   'permission deny': 'refused',

@@ -1,6 +1,6 @@
-/** Commands that run things here: up, down, status, demo, doctor, permission. */
+/** Commands that run things here: up, down, status, logs, demo, doctor, permission. */
 import type { Command } from 'commander';
-import { type Act, collect, example } from './words.ts';
+import { type Act, collect, example, upTo } from './words.ts';
 
 export function declareRun(program: Command, act: Act): void {
   program
@@ -41,6 +41,22 @@ export function declareRun(program: Command, act: Act): void {
         async (context) => {
           const { status } = await import('#cli/commands/status.ts');
           await status(context);
+        },
+        { reads: true },
+      ),
+    );
+
+  program
+    .command('logs')
+    .description('show what `aachat up` wrote down: what came up, what is missing, what failed')
+    .option('-f, --follow', 'go on as more comes; Ctrl+C ends it')
+    .option('--limit <count>', 'at most this many lines, the newest', upTo(100_000), 50)
+    .addHelpText('after', example('aachat logs --follow'))
+    .action(
+      act(
+        async (context, options: { follow?: boolean; limit: number }) => {
+          const { logs } = await import('#cli/commands/logs.ts');
+          await logs(context, { limit: options.limit, follow: options.follow === true });
         },
         { reads: true },
       ),
