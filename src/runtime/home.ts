@@ -19,6 +19,8 @@ export interface Home {
   readonly envValues: string;
   /** Repos of projects that `init` connected. */
   readonly connectedRepos: string;
+  /** Where the last `watch` ended. */
+  readonly watchCursor: string;
   readonly run: string;
   readonly cache: string;
   readonly workspaces: string;
@@ -68,6 +70,7 @@ export function openHome(root: string | undefined, uid = process.getuid?.() ?? 0
     machine: at('.state', 'machine.json'),
     envValues: at('.state', 'env.toml'),
     connectedRepos: at('.state', 'workspaces.json'),
+    watchCursor: at('.state', 'watch.json'),
     run: at('.run'),
     cache: at('.run', 'cache'),
     workspaces: at('.run', 'workspaces'),

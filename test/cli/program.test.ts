@@ -51,6 +51,7 @@ const VERBS = {
   'session stop': 'refused',
   status: 'refused',
   up: 'refused',
+  watch: 'refused',
 } as const;
 
 class Opened extends Error {}

@@ -1,6 +1,6 @@
-/** Commands that talk: projects, inbox, mentions, find. */
-import type { Command } from 'commander';
-import { type Act, example, TEAM, upTo } from './words.ts';
+/** Commands that talk: projects, inbox, mentions, find, watch. */
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Act, collect, example, TEAM, upTo } from './words.ts';
 
 export function declareTalk(program: Command, act: Act): void {
   const project = program.command('project').description('read and write in projects');
@@ -191,4 +191,32 @@ export function declareTalk(program: Command, act: Act): void {
         { reads: true },
       ),
     );
+
+  program
+    .command('watch')
+    .description('print messages, documents and sessions as they change; goes on where the last one ended')
+    .option('--project <project>', 'only this project; may be given more than once', collect, [])
+    .option(...TEAM)
+    .option('--from <place>', '`start`, `now`, or in one project the number of a message', place)
+    .option('--cursor <file>', 'keep the place in this file, apart from other watches')
+    .addHelpText('after', example('aachat watch', 'aachat watch --project launch --from 120 --json'))
+    .action(
+      act(
+        async (
+          context,
+          options: { project: readonly string[]; team?: string; from?: 'start' | 'now' | number; cursor?: string },
+        ) => {
+          const { watch } = await import('#cli/commands/watch.ts');
+          await watch(context, options);
+        },
+        { reads: true },
+      ),
+    );
 }
+
+const place = (text: string): 'start' | 'now' | number => {
+  if (text === 'start' || text === 'now') return text;
+  const seq = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(seq)) return seq;
+  throw new InvalidArgumentError('It takes `start`, `now`, or the number of a message.');
+};

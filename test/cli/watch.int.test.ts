@@ -1,0 +1,158 @@
+/** `aachat watch` against a real server: what comes, in order, over restarts. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { runCommand } from '#cli/exit.ts';
+import type { StreamEvent } from '#contract/frames.ts';
+import { commandFacts } from '../support/command.ts';
+import { createAgent, createProject, createTeam, joinProject, joinTeam, push, send } from '../support/company.ts';
+import { eventually } from '../support/eventually.ts';
+import { person } from '../support/person.ts';
+import { testServer } from '../support/server.ts';
+
+type Line = StreamEvent & { readonly project: string | null };
+
+async function scene() {
+  const server = await testServer();
+  const owner = await server.login('mia');
+  const mia = await person(server, 'mia');
+  const acme = await createTeam(owner, 'acme');
+  const launch = await createProject(owner, acme, 'launch');
+  const place = join(mia.home, '.state', 'watch.json');
+  return {
+    server,
+    owner,
+    mia,
+    acme,
+    launch,
+    place,
+    /** Starts a watch, and waits until it has its place in every stream that it begins with. */
+    async watch(flags: readonly string[] = [], { isTerminal = false } = {}) {
+      const end = new AbortController();
+      const before = await readFile(place, 'utf8').catch(() => '');
+      const { facts, stdout, stderr } = commandFacts(['watch', ...flags], {
+        env: mia.env,
+        signal: end.signal,
+        isTerminal,
+      });
+      const ended = runCommand(facts);
+      const lines = (): readonly Line[] =>
+        stdout()
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line) as Line);
+      const bodies = () => lines().flatMap((line) => (line.type === 'message.created' ? [line.data.message.body] : []));
+      const file = flags.includes('--cursor') ? undefined : place;
+      if (before === '' && file !== undefined) {
+        await eventually('it has its places', async () =>
+          (await readFile(file, 'utf8').catch(() => '')).includes(launch.id),
+        );
+      }
+      return {
+        text: stdout,
+        notes: stderr,
+        lines,
+        bodies,
+        ended,
+        heard: (body: string) => eventually(`it prints ${body}`, () => stdout().includes(body)),
+        async stop() {
+          end.abort();
+          expect(await ended).toBe(0);
+        },
+      };
+    },
+    [Symbol.asyncDispose]: async () => {
+      await mia[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('watch', () => {
+  test('begins with what comes, and after a restart goes on where it was, each message once', async () => {
+    await using s = await scene();
+    await send(s.owner, s.launch, 'before');
+    const first = await s.watch();
+    await send(s.owner, s.launch, 'one');
+    await send(s.owner, s.launch, 'two');
+    await first.heard('two');
+    await first.stop();
+    expect(first.bodies()).toEqual(['one', 'two']);
+    expect(first.lines()[0]).toMatchObject({ project: 'acme/launch', stream: s.launch.id, type: 'message.created' });
+    await send(s.owner, s.launch, 'while away');
+    const second = await s.watch();
+    await second.heard('while away');
+    await send(s.owner, s.launch, 'three');
+    await second.heard('three');
+    await second.stop();
+    expect(second.bodies()).toEqual(['while away', 'three']);
+  });
+
+  test('shows documents, sessions, members and signals to a person', async () => {
+    await using s = await scene();
+    await createAgent(s.owner, 'ada');
+    const watching = await s.watch([], { isTerminal: true });
+    await joinProject(s.owner, s.launch, 'ada');
+    const { document } = await push(s.owner, s.launch, 'plan', null, 'a\n');
+    await push(s.owner, s.launch, 'plan', document, null);
+    await send(s.owner, s.launch, 'two\nlines \u001b[2J');
+    await watching.heard('lines');
+    await watching.stop();
+    const text = watching.text();
+    expect(text).toMatch(/acme\/launch {2}ada\.mia is in the project/);
+    expect(text).toMatch(/acme\/launch\/notes\/plan\.md: version 1 by mia/);
+    expect(text).toMatch(/acme\/launch\/notes\/plan\.md: deleted by mia/);
+    expect(text).toMatch(/mia: two\n {7}lines \n/);
+    expect(text).not.toContain('\u001b');
+  });
+
+  test('takes in a project that the person joins, at once or while nobody watched, from its beginning', async () => {
+    await using s = await scene();
+    const noa = await s.server.login('noa');
+    await joinTeam(s.owner, s.acme, 'noa', 'admin');
+    const first = await s.watch();
+    const live = await createProject(noa, s.acme, 'live');
+    await send(noa, live, 'said before mia came');
+    await joinProject(noa, live, 'mia', 'collaborator');
+    await first.heard('said before mia came');
+    await first.stop();
+    const later = await createProject(noa, s.acme, 'later');
+    await joinProject(noa, later, 'mia', 'collaborator');
+    await send(noa, later, 'said while away');
+    const second = await s.watch();
+    await second.heard('said while away');
+    await second.stop();
+    expect(second.bodies()).toEqual(['said while away']);
+  });
+
+  test('--from chooses the place, --project the streams, --cursor where it is kept', async () => {
+    await using s = await scene();
+    const other = await createProject(s.owner, s.acme, 'other');
+    await send(s.owner, s.launch, 'one');
+    const two = await send(s.owner, s.launch, 'two');
+    await send(s.owner, other, 'elsewhere');
+    await send(s.owner, s.launch, 'three');
+    const own = join(s.mia.dir, 'place.json');
+    const all = await s.watch(['--from', 'start', '--project', 'launch', '--cursor', own]);
+    await all.heard('three');
+    await all.stop();
+    expect(all.bodies()).toEqual(['one', 'two', 'three']);
+    expect(JSON.parse(await readFile(own, 'utf8'))).toHaveProperty(s.launch.id);
+    await expect(readFile(s.place)).rejects.toThrow();
+    const part = await s.watch(['--from', String(two.seq), '--project', 'launch', '--cursor', own]);
+    await part.heard('three');
+    await part.stop();
+    expect(part.bodies()).toEqual(['three']);
+    const numbers = await s.mia.command(['watch', '--from', '3']);
+    expect([numbers.status, numbers.stdout]).toEqual([2, expect.stringContaining('--project')]);
+    expect((await s.mia.command(['watch', '--from', 'yesterday'])).status).toBe(2);
+    expect((await s.mia.command(['watch', '--project', 'nowhere'])).status).toBe(4);
+  });
+
+  test('a damaged place is said, not taken for none', async () => {
+    await using s = await scene();
+    await writeFile(s.place, '{"x":');
+    const { status, stdout } = await s.mia.command(['watch']);
+    expect([status, stdout]).toEqual([2, expect.stringContaining('watch.json')]);
+  });
+});
