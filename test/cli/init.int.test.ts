@@ -5,8 +5,10 @@ import { chmod, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFi
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { claimPidFile } from '#base/pid-file.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { openHome } from '#runtime/home.ts';
+import { UpFile } from '#runtime/supervisor.ts';
 import { listConnectedRepos } from '#runtime/workspaces.ts';
 import { createAgent, createProject, createTeam, joinTeam, push } from '../support/company.ts';
 import { person } from '../support/person.ts';
@@ -289,6 +291,17 @@ describe('init', () => {
     expect(await readFile(join(victim.path, 'profile'), 'utf8')).toBe('of the person\n');
   });
 
+  test('runs nothing that the settings of a repo name', async () => {
+    await using s = await scene();
+    const canary = join(s.mia.dir, 'ran');
+    const program = join(s.mia.dir, 'program');
+    await writeFile(program, `#!/bin/sh\ntouch '${canary}'\n`, { mode: 0o755 });
+    await gitIn(s.repo, 'config', 'core.fsmonitor', program);
+    await s.made(s.repo, '--team', 'acme');
+    await s.made(s.repo, '--uninstall');
+    expect(existsSync(canary)).toBe(false);
+  });
+
   test('a second team or server needs the first to be taken back', async () => {
     await using s = await scene();
     await s.made(s.repo, '--team', 'acme');
@@ -377,6 +390,21 @@ describe('init --uninstall', () => {
     expect(gone.notes).toEqual([expect.stringMatching(/could not be asked/)]);
     expect(existsSync(join(s.repo, 'aachat', 'README.md'))).toBe(false);
   });
+});
+
+test('nothing is taken back while the mirrors run', async () => {
+  await using s = await scene();
+  await s.made(s.repo, '--team', 'acme');
+  const up = await claimPidFile(openHome(s.mia.home).upFile, UpFile, {
+    since: '2026-01-01T00:00:00.000Z',
+    server: s.server.url,
+  });
+  if (!up.claimed) throw new Error('Nobody else has this home.');
+  const refused = await s.init(s.repo, '--uninstall');
+  expect([refused.status, refused.stderr]).toEqual([5, expect.stringContaining('aachat down')]);
+  expect(await s.connected()).toHaveLength(1);
+  up.file.release();
+  await s.made(s.repo, '--uninstall');
 });
 
 describe('inside a connected repo', () => {

@@ -1,6 +1,6 @@
 /** A person's own Claude Code in a connected repository: the real program, with only the LLM's HTTP API scripted. */
 import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,7 +8,8 @@ import { expect, test } from 'vitest';
 import type { Message } from '#contract/entities.ts';
 import { PROGRAM, scratchHome } from '../support/aachat.ts';
 import { fakeAnthropic, script } from '../support/fake-anthropic.ts';
-import { tempDir, tempRepo } from '../support/temp.ts';
+import { team } from '../support/team.ts';
+import { gitIn, tempDir, tempRepo } from '../support/temp.ts';
 
 const run = promisify(execFile);
 const sdk = createRequire(import.meta.url).resolve('@anthropic-ai/claude-agent-sdk');
@@ -50,4 +51,18 @@ test('Claude Code sees the skill of a connected repo, and its shell speaks to th
   again.child.stdin?.end();
   await again;
   expect(api.turns().at(-1)?.raw).not.toMatch(skill);
+});
+
+test('a session of an agent works in a worktree of the connected repo', async () => {
+  await using t = await team(['ada']);
+  await using repo = await tempRepo({ 'plan.txt': 'of the repo\n' });
+  await run(process.execPath, [PROGRAM, 'init'], { cwd: repo.path, env: t.home.env });
+  await t.up();
+  const workspaces = join(t.home.path, '.run', 'workspaces');
+  const [workspace = ''] = await readdir(workspaces);
+  expect(await readFile(join(workspaces, workspace, 'plan.txt'), 'utf8')).toBe('of the repo\n');
+  expect((await gitIn(repo.path, 'worktree', 'list')).split('\n')).toHaveLength(1);
+  await expect(
+    run(process.execPath, [PROGRAM, 'init', '--uninstall'], { cwd: repo.path, env: t.home.env }),
+  ).rejects.toThrow(/aachat down/);
 });
