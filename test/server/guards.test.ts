@@ -1,5 +1,6 @@
 /** Strange hosts, foreign pages and other protocols are turned away. */
 import { describe, expect, test } from 'vitest';
+import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '#contract/version.ts';
 import { isLoopback, protocolMismatch, strangeCaller } from '#server/guards.ts';
 
 describe('strangeCaller', () => {
@@ -42,11 +43,11 @@ test('only this machine reaches a loopback listener', () => {
 
 test('another protocol is told which side to upgrade', () => {
   expect(protocolMismatch(undefined)).toBeUndefined();
-  expect(protocolMismatch('1')).toBeUndefined();
-  expect(protocolMismatch('0')).toMatchObject({
+  expect(protocolMismatch(PROTOCOL_VERSION)).toBeUndefined();
+  expect(protocolMismatch(OLDEST_PROTOCOL - 1)).toMatchObject({
     code: 'PROTOCOL_MISMATCH',
     hint: expect.stringContaining('this aachat'),
   });
-  expect(protocolMismatch('2')?.hint).toContain('where the server runs');
+  expect(protocolMismatch(PROTOCOL_VERSION + 1)?.hint).toContain('where the server runs');
   expect(protocolMismatch('x')).toMatchObject({ code: 'PROTOCOL_MISMATCH' });
 });
