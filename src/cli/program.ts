@@ -10,6 +10,7 @@ import type { CommandContext, CommandFacts, OutputChoice } from './context.ts';
 import { declareAgents } from './grammar/agents.ts';
 import { declareChat } from './grammar/chat.ts';
 import { declareConnect } from './grammar/connect.ts';
+import { declareDocuments } from './grammar/documents.ts';
 import { declarePlatform } from './grammar/platform.ts';
 import { declareRun } from './grammar/run.ts';
 import { declareSessions } from './grammar/sessions.ts';
@@ -27,6 +28,11 @@ export const SESSION_COMMANDS: ReadonlySet<string> = new Set([
   'inbox',
   'mentions',
   'find',
+  'doc list',
+  'doc show',
+  'doc history',
+  'doc diff',
+  'doc conflicts',
   'session list',
   'session show',
   'agent list',
@@ -66,6 +72,7 @@ Everything lies under ~/aachat; AACHAT_HOME moves it.`,
       await handler(context, ...(args.slice(0, -1) as never));
     };
   declareTalk(program, act);
+  declareDocuments(program, act);
   declareRun(program, act);
   declareConnect(program, act);
   declareSessions(program, act);

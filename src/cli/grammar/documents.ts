@@ -1,0 +1,143 @@
+/** Commands about shared documents. */
+import { type Command, Option } from 'commander';
+import { type Act, example, TEAM, upTo } from './words.ts';
+
+const DOCUMENT = 'team/project/kind/name, or as much of its end as is unambiguous';
+const PROJECT = ['-p, --project <project>', 'only in this project'] as const;
+
+interface Place {
+  readonly project?: string;
+  readonly team?: string;
+}
+
+export function declareDocuments(program: Command, act: Act): void {
+  const doc = program.command('doc').description('look at shared documents, their history, and what was kept aside');
+
+  doc
+    .command('list')
+    .description('list documents')
+    .option(...PROJECT)
+    .option(...TEAM)
+    .option('-k, --kind <kind>', 'only of this kind, such as notes')
+    .option('--deleted', 'those that were deleted instead')
+    .addHelpText('after', example('aachat doc list --project launch'))
+    .action(
+      act(
+        async (context, options: Place & { kind?: string; deleted?: boolean }) => {
+          const { list } = await import('#cli/commands/doc.ts');
+          await list(context, options);
+        },
+        { reads: true },
+      ),
+    );
+
+  doc
+    .command('show')
+    .description('print a document')
+    .argument('<document>', DOCUMENT)
+    .option('--at <version>', 'as it was then')
+    .option(...PROJECT)
+    .option(...TEAM)
+    .addHelpText('after', example('aachat doc show plan', 'aachat doc show launch/notes/plan --at 3'))
+    .action(
+      act(
+        async (context, name: string, options: Place & { at?: string }) => {
+          const { show } = await import('#cli/commands/doc.ts');
+          await show(context, { name, ...options });
+        },
+        { reads: true },
+      ),
+    );
+
+  doc
+    .command('history')
+    .description('list the versions of a document, newest first')
+    .argument('<document>', DOCUMENT)
+    .option('--limit <count>', 'at most this many', upTo(1000), 50)
+    .option(...PROJECT)
+    .option(...TEAM)
+    .addHelpText('after', example('aachat doc history notes/plan'))
+    .action(
+      act(
+        async (context, name: string, options: Place & { limit: number }) => {
+          const { history } = await import('#cli/commands/doc.ts');
+          await history(context, { name, ...options });
+        },
+        { reads: true },
+      ),
+    );
+
+  doc
+    .command('diff')
+    .description('show what the newest version changed, or what changed between two')
+    .argument('<document>', DOCUMENT)
+    .argument('[from]', 'version; by default the one before')
+    .argument('[to]', 'version; by default the newest')
+    .option(...PROJECT)
+    .option(...TEAM)
+    .addHelpText('after', example('aachat doc diff plan', 'aachat doc diff plan 3 5'))
+    .action(
+      act(
+        async (context, name: string, from: string | undefined, to: string | undefined, options: Place) => {
+          const { diff } = await import('#cli/commands/doc.ts');
+          await diff(context, { name, from, to, ...options });
+        },
+        { reads: true },
+      ),
+    );
+
+  doc
+    .command('restore')
+    .description('make an old version the newest one; also brings back what was deleted')
+    .argument('<document>', DOCUMENT)
+    .argument('<version>', 'see `doc history`')
+    .option(...PROJECT)
+    .option(...TEAM)
+    .addHelpText('after', example('aachat doc restore plan 3'))
+    .action(
+      act(async (context, name: string, version: string, options: Place) => {
+        const { restore } = await import('#cli/commands/doc.ts');
+        await restore(context, { name, version, ...options });
+      }),
+    );
+
+  doc
+    .command('conflicts')
+    .description('show what was kept aside because others had changed the same lines, and settle it for everybody')
+    .argument('[document]', `${DOCUMENT}; shows both sides`)
+    .addOption(new Option('--settle <number>', 'the document stays as it is').conflicts('take'))
+    .option('--take <number>', 'what was kept aside goes into the document')
+    .option(...PROJECT)
+    .option(...TEAM)
+    .addHelpText(
+      'after',
+      example('aachat doc conflicts', 'aachat doc conflicts plan', 'aachat doc conflicts plan --settle 1'),
+    )
+    .action(
+      act(
+        async (context, name: string | undefined, options: Place & { settle?: string; take?: string }) => {
+          const { conflicts, settle } = await import('#cli/commands/doc.ts');
+          const number = options.settle ?? options.take;
+          if (number === undefined) await conflicts(context, { name, ...options });
+          else await settle(context, { ...options, name, number, take: options.take !== undefined });
+        },
+        { reads: true },
+      ),
+    );
+
+  doc
+    .command('purge')
+    .description('remove the text of old versions for ever, such as a pasted secret; for admins')
+    .argument('<document>', DOCUMENT)
+    .argument('<version...>', 'numbers or ranges; see `doc history`')
+    .option('--yes', 'do not ask')
+    .option(...PROJECT)
+    .option(...TEAM)
+    .addHelpText('after', example('aachat doc purge plan 3 5-7'))
+    .action(
+      act(async (context, name: string, versions: string[], options: Place & { yes?: boolean }) => {
+        const { purge } = await import('#cli/commands/doc.ts');
+        await purge(context, { name, versions, ...options });
+      }),
+    );
+}

@@ -1,0 +1,164 @@
+/** Documents at the command line, against the real server. */
+import { describe, expect, test } from 'vitest';
+import { purge } from '#cli/commands/doc.ts';
+import { testContext } from '../support/command.ts';
+import { createProject, createTeam, joinProject, joinTeam, push } from '../support/company.ts';
+import { person } from '../support/person.ts';
+import { testServer } from '../support/server.ts';
+
+const PLAN = 'acme/launch/notes/plan.md';
+
+type Person = Awaited<ReturnType<typeof person>>;
+
+/** Mia owns the project with noa in it. */
+async function launch() {
+  const server = await testServer();
+  const [owner, other] = [await server.login('mia'), await server.login('noa')];
+  const team = await createTeam(owner, 'acme');
+  await joinTeam(owner, team, 'noa');
+  const project = await createProject(owner, team, 'launch');
+  await joinProject(owner, project, 'noa');
+  const [mia, noa] = [await person(server, 'mia'), await person(server, 'noa')];
+  return {
+    mia,
+    noa,
+    write: (name: string, saw: Parameters<typeof push>[3], text: string | null, via?: string) =>
+      push(owner, project, name, saw, text, via === undefined ? {} : { via }),
+    writeAsNoa: (name: string, saw: Parameters<typeof push>[3], text: string) => push(other, project, name, saw, text),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([mia[Symbol.asyncDispose](), noa[Symbol.asyncDispose]()]);
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const shown = async (who: Person, ...words: string[]): Promise<string> =>
+  (await who.command(['doc', ...words], { isTerminal: true })).stdout;
+
+describe('doc', () => {
+  test('lists, shows, compares and restores', async () => {
+    await using it = await launch();
+    expect(await shown(it.mia, 'list')).toContain('No documents yet');
+    const { document } = await it.write('plan', null, 'one\ntwo\n', 'cursor');
+    await it.write('other', null, 'x');
+    const gone = await it.write('gone', null, 'x');
+    await it.write('gone', gone.document, null);
+    await it.write('plan', document, 'one\n\u001b[2Jthree\n');
+
+    expect(await shown(it.noa, 'list')).toMatch(
+      /^acme\/launch\/notes\/other\.md +v1 +mia .*\nacme\/launch\/notes\/plan/,
+    );
+    expect(await shown(it.noa, 'list', '--kind', 'tasks')).toContain('No documents yet');
+    expect(await shown(it.noa, 'list', '--deleted', '-p', 'launch')).toMatch(
+      /^acme\/launch\/notes\/gone\.md +v2 .*\n$/,
+    );
+    expect(await it.noa.data('doc', 'list')).toMatchObject({
+      documents: [{ name: 'other' }, { path: PLAN, version: 2 }],
+    });
+
+    expect(await shown(it.noa, 'show', 'plan')).toBe('one\nthree\n');
+    expect(await shown(it.noa, 'show', 'launch/notes/plan', '--at', 'v1')).toBe('one\ntwo\n');
+    expect(await it.noa.data('doc', 'show', PLAN)).toMatchObject({ version: 2, text: 'one\n\u001b[2Jthree\n' });
+    expect(await shown(it.noa, 'diff', 'plan')).toBe(
+      `--- ${PLAN} v1\n+++ ${PLAN} v2\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n`,
+    );
+    expect(await shown(it.noa, 'diff', 'plan', '2', '2')).toBe('v2 and v2 say the same.\n');
+    expect(await shown(it.mia, 'restore', 'plan', 'v1')).toContain('says again what v1 said; this is v3');
+    expect(await shown(it.mia, 'restore', 'gone', '1')).toContain('this is v3');
+    expect(await shown(it.noa, 'history', 'plan')).toMatch(
+      /^v3 .* restored\nv2 .* edited\nv1 .* mia via cursor +8 B +edited\n$/,
+    );
+  });
+
+  test('shows both sides of a conflict, and settles it either way', async () => {
+    await using it = await launch();
+    const { document } = await it.write('plan', null, 'a\nb\nc\n');
+    await it.write('plan', document, 'a\nb\nmia\n');
+    await it.writeAsNoa('plan', document, 'a\nb\nnoa\n');
+    await it.writeAsNoa('plan', null, 'from nothing\n');
+    expect(await shown(it.mia, 'conflicts')).toMatch(/plan\.md +1 +noa .*\n.*plan\.md +2 +noa/);
+    const both = await shown(it.mia, 'conflicts', 'plan');
+    expect(both).toContain('line 3\n  the document says\n    mia\n  noa wrote\n    noa\n');
+    expect(both).toContain('+from nothing');
+    expect(await it.mia.data('doc', 'conflicts', 'plan')).toMatchObject({
+      conflicts: [{ overlaps: [{ line: 3, document: 'mia\n', keptAside: 'noa\n' }], diff: null }, { overlaps: [] }],
+    });
+    expect(await shown(it.mia, 'conflicts', 'plan', '--settle', '2')).toContain('stays as it is');
+    expect(await shown(it.mia, 'conflicts', 'plan', '--take', '1')).toContain('has it now');
+    expect(await shown(it.mia, 'show', 'plan')).toBe('a\nb\nnoa\n');
+    expect(await shown(it.mia, 'conflicts')).toContain('Nothing is kept aside');
+  });
+
+  test('a purge asks, needs --yes where nobody answers, and is for admins', async () => {
+    await using it = await launch();
+    const { document } = await it.write('plan', null, 'secret\n');
+    await it.write('plan', document, 'clean\n');
+    const refused = await it.mia.command(['doc', 'purge', 'plan', '1']);
+    expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('--yes') });
+    expect(await it.noa.command(['doc', 'purge', 'plan', '1', '--yes'])).toMatchObject({ status: 3 });
+    expect(await it.mia.command(['doc', 'purge', 'plan', '2', '--yes'])).toMatchObject({ status: 5 });
+    await it.mia.data('doc', 'purge', 'plan', 'v1', '--yes');
+    expect(await it.mia.command(['doc', 'show', 'plan', '--at', '1'])).toMatchObject({ status: 4 });
+    expect(await shown(it.mia, 'history', 'plan')).toContain('edited (text purged)');
+  });
+
+  test.for([
+    [['show', 'nothing'], 4, 'aachat doc list'],
+    [['show', 'plan', '--at', '9'], 4, 'aachat doc history'],
+    [['show', 'plan', '--at', 'x'], 2, 'no number'],
+    [['restore', 'plan', '9'], 2, 'aachat doc history'],
+    [['conflicts', '--settle', '1'], 2, 'say which'],
+    [['conflicts', 'plan', '--settle', '1'], 4, 'aachat doc conflicts'],
+    [['conflicts', 'plan', '--take', '1'], 4, 'aachat doc conflicts'],
+    [['conflicts', 'plan', '--take', '1', '--settle', '1'], 2, 'cannot be used'],
+    [['purge', 'plan', '3-1', '--yes'], 2, 'no range'],
+    [['list', '--kind', 'No'], 2, 'no kind'],
+  ] as const)('%j says what is wrong', async ([words, status, hint]) => {
+    await using it = await launch();
+    await it.write('plan', null, 'one\n');
+    const outcome = await it.mia.command(['doc', ...words], { isTerminal: true });
+    expect(outcome).toMatchObject({ status, stdout: '', stderr: expect.stringContaining(hint) });
+  });
+});
+
+describe('the question before a purge', () => {
+  const document = {
+    id: '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f0001',
+    projectId: '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f0002',
+    team: 'acme',
+    project: 'launch',
+    kind: 'notes',
+    name: 'plan',
+    version: 2,
+    digest: null,
+    size: 0,
+    author: { kind: 'user', id: '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f0003', name: 'mia' },
+    via: null,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    updatedAt: '2026-01-01T00:00:00.000Z',
+  };
+  const world = (answer: string) => {
+    const made = testContext(
+      {
+        'GET /v1/documents/resolve': { document },
+        [`POST /v1/documents/${document.id}/purge`]: { versions: [] },
+      },
+      { stdin: answer === '' ? [] : [new TextEncoder().encode(answer)] },
+    );
+    Object.assign(made.context.stdin, { isTTY: true });
+    return made;
+  };
+
+  test('names what would go, and a yes removes it', async () => {
+    const { context, requests, stderr } = world('y\n');
+    await purge(context, { name: 'plan', versions: ['1', '3-4'] });
+    expect(stderr()).toBe(`Remove the text of v1, v3, v4 of ${PLAN} for ever? [y/N] `);
+    expect(requests.at(-1)?.body).toMatchObject({ versions: [1, 3, 4] });
+  });
+
+  test.for(['\n', 'no\n', ''])('anything else removes nothing: %j', async (answer) => {
+    const { context, asked } = world(answer);
+    await expect(purge(context, { name: 'plan', versions: ['1'] })).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(asked()).toEqual(['GET /v1/documents/resolve']);
+  });
+});
