@@ -44,6 +44,7 @@ async function lockedRow(tx: Tx, id: DocumentId): Promise<DocumentRow> {
 }
 
 async function headOf(tx: Tx, row: DocumentRow): Promise<Head> {
+  if (row.version === 0) return { digest: null, last: undefined };
   const digest = row.digest ?? (await livingBefore(tx, row, row.version));
   const text = digest === null ? undefined : (await textsOf(tx, row.id, [digest])).get(digest);
   return { digest: row.digest, last: digest === null || text === undefined ? undefined : { digest, text } };
@@ -78,7 +79,7 @@ export const pushDocument: Writing<typeof ROUTES.pushDocument> = async (tx, { ac
   const document = held(actor, project, row, body.via);
 
   const submitted = body.text === null ? null : textOf(body.text);
-  const texts = await textsOf(tx, row.id, [baseDigest, submitted?.digest]);
+  const texts = await textsOf(tx, row.id, known === undefined ? [] : [baseDigest, submitted?.digest]);
   const decision: Decision = decidePush(await headOf(tx, row), {
     base: baseDigest === null ? null : { digest: baseDigest, text: texts.get(baseDigest) },
     text: submitted,
