@@ -134,10 +134,10 @@ export const resolveDocument: Reading<typeof ROUTES.resolveDocument> = async (vi
           .$if(kind !== undefined, (qb) => qb.where('kind', '=', kind ?? ''))
           .orderBy('updated_at', 'desc')
           .execute();
+  const living = rows.filter(({ digest }) => digest !== null);
+  // Of those that are deleted a project may have both spellings.
   const spelled = rows.filter((row) => row.name === name);
-  const isLiving = ({ digest }: DocumentRow) => digest !== null;
-  const choices = [spelled.filter(isLiving), rows.filter(isLiving), spelled, rows];
-  const matches = choices.find(({ length }) => length > 0) ?? [];
+  const matches = [living, spelled, rows].find(({ length }) => length > 0) ?? [];
   const [match] = matches;
   if (match === undefined) {
     throw new AachatError('NOT_FOUND', `You have no document "${query.name}"${query.project ? ' there' : ''}.`, {

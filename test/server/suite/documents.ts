@@ -273,6 +273,9 @@ export function documentSuite(engine: string, open: Open): void {
       await push(it.alice, it.project, 'plan', digestOf('x'), null);
       expect(await find('plan')).toBe('acme/second/notes/Plan');
       expect(await find('launch/notes/plan')).toBe('acme/launch/notes/plan');
+      await push(it.alice, it.project, 'PLAN', null, 'z');
+      await push(it.alice, it.project, 'PLAN', digestOf('z'), null);
+      expect(await find('launch/notes/plan')).toBe('acme/launch/notes/plan');
       await expect(find('other')).rejects.toMatchObject({ code: 'NOT_FOUND' });
       await expect(find('more/acme/launch/notes/plan')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     });
