@@ -1,0 +1,356 @@
+/**
+ * A mirror: a folder that holds shared documents, kept in step with the server by a `Replica`. What it promises is in
+ * `SPEC.md`; what is decided for each path in `core/plan.ts`, and done in `reconciler.ts`.
+ */
+import { within } from '#base/async.ts';
+import { AachatError, toAachatError } from '#base/errors.ts';
+import type { Log } from '#base/log.ts';
+import { type Backoff, backoffMs } from '#base/time.ts';
+import { Asides } from './asides.ts';
+import { massChange } from './core/plan.ts';
+import { Directory, isFresh } from './directory.ts';
+import { Journal } from './journal.ts';
+import { keepText } from './kept.ts';
+import { FOLDERS, isForeign } from './names.ts';
+import { Queue } from './queue.ts';
+import { isOutage, QUIET_MS, Reconciler } from './reconciler.ts';
+import { type Grammar, Remote } from './remote.ts';
+import type { Accepted, RemoteChange, Replica } from './replica.ts';
+import { REPORT, reports } from './report.ts';
+import { watchFolder } from './watcher.ts';
+
+export interface MirrorOptions {
+  /** Made if needed. What the mirror needs for itself lies in `.aachat/` there. */
+  readonly root: string;
+  /** Where texts go that cannot be shared and have to give way. */
+  readonly kept: string;
+  readonly replica: Replica;
+  readonly grammar: Grammar;
+  readonly log: Log;
+  /** Called for each answer to something handed in, at least once: a crash may repeat the last ones. */
+  readonly onAccepted?: (accepted: Accepted) => void;
+}
+
+export interface MirrorStatus {
+  /** `in sync`: every file is as the server last said, but for `problems`. `stopped`: waits for `resume`. */
+  readonly state: 'in sync' | 'syncing' | 'offline' | 'stopped';
+  /** Why it is offline or stopped. */
+  readonly reason?: string;
+  readonly pending: readonly { readonly path: string; readonly why: string }[];
+  readonly problems: readonly { readonly path: string; readonly reason: string }[];
+  /** Files that show open conflicts. */
+  readonly conflicts: readonly string[];
+  /** Texts that had to give way since the start, and where they are now. */
+  readonly kept: readonly { readonly path: string; readonly file: string }[];
+  /** False: the file system has no hard links, so a save in the moment of a replacement may be lost. */
+  readonly hasLinks: boolean;
+}
+
+const WALK_MS = 60_000;
+/** Without a working watcher. */
+const POLL_MS = 5_000;
+const ASIDE_MS = 2_000;
+const ASIDE_SOON_MS = 300;
+const CONCURRENCY = 8;
+const OUTAGE: Backoff = { baseMs: 1_000, capMs: 30_000 };
+/** A census that was taken this long after a file was first missed has seen what went with it. */
+const CENSUS_MS = 500;
+
+export class Mirror {
+  readonly #options: MirrorOptions;
+  readonly #directory: Directory;
+  readonly #journal: Journal;
+  readonly #remote: Remote;
+  readonly #queue: Queue;
+  readonly #reconciler: Reconciler;
+  readonly #asides: Asides;
+  readonly #kept: { readonly path: string; readonly file: string }[] = [];
+  readonly #reported = new Set<string>();
+  #watcher: AsyncDisposable | undefined;
+  #walkMs = WALK_MS;
+  #walkTimer: NodeJS.Timeout | undefined;
+  #asideTimer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #outages = 0;
+  #outage: string | undefined = 'The server was not asked yet.';
+  #halted: string | undefined;
+  #isClosed: boolean = false;
+  #censusAt = Number.NEGATIVE_INFINITY;
+  #mayGo: ReadonlySet<string> = new Set();
+
+  /** Opens the folder. Nothing happens before `start`; the caller must `stop` it. */
+  constructor(options: MirrorOptions) {
+    this.#options = options;
+    const { root, replica, grammar, onAccepted = () => {} } = options;
+    this.#directory = new Directory(root);
+    this.#journal = new Journal(this.#directory.journalFile);
+    this.#remote = new Remote(grammar);
+    this.#queue = new Queue({
+      concurrency: CONCURRENCY,
+      work: (path) => this.#work(path),
+      onRest: () => this.#report(),
+    });
+    const shared = { directory: this.#directory, journal: this.#journal };
+    this.#asides = new Asides({ ...shared, keep: (path, bytes) => this.#keep(path, bytes) });
+    this.#reconciler = new Reconciler({
+      ...shared,
+      remote: this.#remote,
+      replica,
+      grammar,
+      keep: (path, bytes) => this.#keep(path, bytes),
+      mayDelete: (path, sinceMs) => this.#mayDelete(path, sinceMs),
+      again: (path, delayMs) => this.#queue.hint(path, delayMs),
+      onAccepted,
+    });
+  }
+
+  /** Resolves when the folder is watched and the server was asked once; without an answer it goes on asking. */
+  async start(): Promise<void> {
+    this.#asides.recover();
+    for (const path of this.#reconciler.recover()) this.#queue.hint(path, 0);
+    this.#watcher = await watchFolder(this.#directory.root, {
+      onHint: (path) => this.#onHint(path),
+      onFolder: (folder) => void this.#scan(folder),
+      onTrouble: (error) => {
+        this.#options.log.warn('mirror.watch_failed', { error });
+        this.#walkMs = POLL_MS;
+        this.#walkLater();
+      },
+    });
+    await this.#walk();
+    await this.refresh();
+  }
+
+  /** Asks the server for everything, for example after a new connection. Refused texts are handed in once more. */
+  async refresh(): Promise<void> {
+    if (this.#isClosed) return;
+    clearTimeout(this.#retryTimer);
+    const asked = this.#remote.expectListing();
+    try {
+      this.#remote.list(await this.#options.replica.list(), asked);
+    } catch (thrown) {
+      this.#suspend(thrown);
+      return;
+    }
+    this.#outages = 0;
+    this.#outage = undefined;
+    this.#reconciler.forgetRefusals();
+    const paths = new Set([
+      ...this.#remote.paths(),
+      ...this.#journal.entries.keys(),
+      ...this.#reconciler.problems.keys(),
+    ]);
+    for (const path of paths) if (this.#reconciler.isBehind(path)) this.#queue.remind(path, 0);
+    if (this.#halted === undefined && !this.#isClosed) this.#queue.resume();
+  }
+
+  /** Takes in what changed on the server. Whoever may have missed something calls `refresh`. */
+  changed(change: RemoteChange): void {
+    if (!this.#isClosed) this.#reconciler.hear(change);
+  }
+
+  /** Hands in everything that was saved until now. @returns the status when that is done, or when `limitMs` passed */
+  async flush(limitMs: number): Promise<MirrorStatus> {
+    const done = async () => {
+      await this.#walk();
+      while (!this.#checkAsides() && !this.#isClosed) {
+        await new Promise((resolve) => setTimeout(resolve, ASIDE_SOON_MS));
+      }
+      if (this.#halted === undefined) await this.#queue.atRest();
+    };
+    await within(limitMs, done());
+    return this.status();
+  }
+
+  status(): MirrorStatus {
+    const isAtRest = this.#queue.isAtRest() && this.#journal.operations.size === 0;
+    const reason = this.#halted ?? this.#outage;
+    const asked = new Set(Array.from(this.#journal.operations.values(), ({ path }) => path));
+    const paths = new Set([...asked, ...this.#queue.pending()]);
+    return {
+      state: this.#halted ? 'stopped' : this.#outage ? 'offline' : isAtRest ? 'in sync' : 'syncing',
+      ...(reason === undefined ? {} : { reason }),
+      pending: [...paths].map((path) => ({
+        path,
+        why: asked.has(path) ? 'The server has not answered yet.' : 'It may have changed.',
+      })),
+      problems: [...this.#reconciler.problems].map(([path, text]) => ({ path, reason: text })),
+      conflicts: this.#remote.conflicts(),
+      kept: [...this.#kept],
+      hasLinks: this.#directory.hasLinks,
+    };
+  }
+
+  /**
+   * Goes on after so much was gone at once that the mirror stopped.
+   *
+   * @param how `restore` brings the files back, `delete` deletes them everywhere
+   * @throws AachatError `CONFLICT` if the marker is gone, because then nobody knows what was deleted
+   */
+  async resume(how: 'restore' | 'delete'): Promise<void> {
+    if (this.#halted === undefined) return;
+    const missing = this.#missing();
+    if (how === 'restore') {
+      this.#directory.mark();
+      for (const path of missing) this.#journal.append({ path, entry: null });
+      this.#journal.compact();
+    } else if (this.#directory.hasMarker()) {
+      this.#mayGo = new Set(missing);
+    } else {
+      throw new AachatError('CONFLICT', 'The folder of the mirror was replaced, so nothing can be deleted from it.', {
+        hint: 'Bring the files back and delete those that you do not want.',
+      });
+    }
+    this.#halted = undefined;
+    await this.#walk();
+    for (const path of missing) this.#queue.hint(path, 0);
+    await this.refresh();
+  }
+
+  /** Ends without another write. What was handed in and not answered is handed in again at the next start. */
+  async stop(): Promise<void> {
+    this.#isClosed = true;
+    for (const timer of [this.#walkTimer, this.#asideTimer, this.#retryTimer]) clearTimeout(timer);
+    await this.#watcher?.[Symbol.asyncDispose]();
+    await this.#queue.close();
+    if (this.#directory.hasMarker()) this.#journal.compact();
+    await this.#journal.close();
+  }
+
+  async #work(path: string): Promise<void> {
+    try {
+      if (this.#halted !== undefined) return;
+      await this.#reconciler.reconcile(path);
+      this.#checkAsidesLater(ASIDE_MS);
+    } catch (thrown) {
+      if (isOutage(thrown)) {
+        this.#queue.remind(path, 0);
+        this.#suspend(thrown);
+        return;
+      }
+      const { message } = toAachatError(thrown);
+      this.#options.log.error('mirror.path_failed', { path, error: thrown });
+      this.#reconciler.problems.set(path, message);
+    }
+    if (this.#reconciler.problems.has(path) && !this.#directory.hasMarker()) this.#checkMarker();
+  }
+
+  /** The server is not there: everything waits until it answers a listing. */
+  #suspend(thrown: unknown): void {
+    if (this.#isClosed) return;
+    this.#queue.pause();
+    const { message } = toAachatError(thrown);
+    if (this.#outage === undefined) this.#options.log.info('mirror.suspended', { error: thrown });
+    this.#outage = message;
+    this.#outages += 1;
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => void this.refresh(), backoffMs(this.#outages, OUTAGE));
+  }
+
+  #onHint(path: string): void {
+    if (this.#isClosed || path.split('/').some(isForeign)) return;
+    if (path.split('/').length > FOLDERS) this.#queue.hint(path, QUIET_MS);
+    else if (this.#directory.isFolder(path)) void this.#scan(path);
+    else {
+      // A folder that is gone took its files along.
+      for (const entry of this.#journal.entries.keys())
+        if (entry.startsWith(`${path}/`)) this.#queue.hint(entry, QUIET_MS);
+      this.#queue.hint(path, QUIET_MS);
+    }
+  }
+
+  async #scan(folder: string): Promise<void> {
+    const { files, odd } = await this.#directory.walk(folder);
+    if (this.#isClosed) return;
+    for (const path of [...files.keys(), ...odd.keys()]) this.#queue.hint(path, QUIET_MS);
+  }
+
+  /** Looks at everything: hints are only hints. */
+  async #walk(): Promise<void> {
+    if (this.#halted !== undefined || !this.#checkMarker()) return;
+    const { files, odd } = await this.#directory.walk();
+    if (this.#isClosed) return;
+    for (const [path, stamp] of files) {
+      if (path.endsWith(`/${REPORT}`)) this.#reported.add(path);
+      if (this.#reconciler.stampOf(path) !== stamp || isFresh(stamp)) this.#queue.remind(path, QUIET_MS);
+    }
+    for (const path of this.#journal.entries.keys()) if (!files.has(path)) this.#queue.remind(path, 0);
+    for (const path of [...odd.keys(), ...this.#reconciler.problems.keys()]) this.#queue.remind(path, 0);
+    this.#checkAsides();
+    this.#walkLater();
+  }
+
+  #walkLater(): void {
+    clearTimeout(this.#walkTimer);
+    this.#walkTimer = setTimeout(() => void this.#walk(), this.#walkMs);
+  }
+
+  #checkAsidesLater(delayMs: number): void {
+    if (this.#asideTimer !== undefined || this.#journal.asides.size === 0 || this.#isClosed) return;
+    this.#asideTimer = setTimeout(() => {
+      this.#asideTimer = undefined;
+      this.#checkAsides();
+    }, delayMs);
+  }
+
+  /** @returns whether all of them are settled */
+  #checkAsides(): boolean {
+    if (this.#halted !== undefined) return true;
+    const { edited, isSettled } = this.#asides.check();
+    for (const path of edited) this.#queue.hint(path, 0);
+    if (!isSettled) this.#checkAsidesLater(ASIDE_SOON_MS);
+    return isSettled;
+  }
+
+  #missing(): string[] {
+    return Array.from(this.#journal.entries)
+      .filter(([path, { base }]) => base !== null && this.#directory.isAbsent(path))
+      .map(([path]) => path);
+  }
+
+  #mayDelete(path: string, sinceMs: number): boolean {
+    if (this.#mayGo.has(path) || this.#censusAt > sinceMs + CENSUS_MS) return this.#checkMarker();
+    const missing = this.#missing().length;
+    const known = this.#journal.entries.size;
+    const hasMarker = this.#directory.hasMarker();
+    const reason = massChange({ known, missing, hasMarker, isEmpty: hasMarker && this.#directory.isEmpty() });
+    if (reason !== undefined) this.#halt(reason);
+    else this.#censusAt = performance.now();
+    return reason === undefined;
+  }
+
+  #checkMarker(): boolean {
+    if (this.#directory.hasMarker()) return true;
+    this.#halt(massChange({ known: 0, missing: 0, hasMarker: false, isEmpty: false }) ?? '');
+    return false;
+  }
+
+  #halt(reason: string): void {
+    if (this.#halted !== undefined) return;
+    this.#halted = reason;
+    this.#queue.pause();
+    this.#options.log.warn('mirror.stopped', { reason });
+  }
+
+  #keep(path: string, bytes: Uint8Array): void {
+    const file = keepText(this.#options.kept, path, bytes);
+    this.#kept.push({ path, file });
+    this.#options.log.warn('mirror.text_kept', { path, file });
+  }
+
+  /** Writes what is wrong into each project's folder. */
+  #report(): void {
+    if (this.#isClosed || this.#halted !== undefined) return;
+    const wanted = reports(this.#reconciler.problems);
+    try {
+      for (const path of new Set([...this.#reported, ...wanted.keys()])) {
+        const text = wanted.get(path) ?? null;
+        this.#directory.writeOwn(path, text);
+        if (text !== null) this.#reported.add(path);
+        else if (this.#reported.delete(path)) this.#directory.prune(path);
+      }
+    } catch (error) {
+      this.#options.log.warn('mirror.report_failed', { error });
+    }
+  }
+}

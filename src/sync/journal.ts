@@ -1,0 +1,174 @@
+/**
+ * What a mirror remembers: for each path what its text on disk began from, what was handed in and not answered yet,
+ * and old files that were linked aside.
+ *
+ * An append-only file, one change a line. A change is written as a whole or not at all: what a crash left of the last
+ * line is cut off. Every entry describes what is on disk already, never what shall be.
+ */
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import { promisify } from 'node:util';
+import { PRIVATE_FILE } from '#base/fs.ts';
+import type { Digest } from './core/plan.ts';
+
+export interface Entry {
+  /** What the text on disk began from. */
+  readonly base: Digest;
+  /** Bytes of the base. */
+  readonly size: number;
+  /** What `Directory` said of the file when it had the base; as long as it says so the file was not touched. */
+  readonly stamp: string;
+  /** A staged file that is about to take its place. Once it is staged no longer, its digest is the base. */
+  readonly writing?: { readonly name: string; readonly digest: string };
+}
+
+/** Something for the server, until it has answered. It keeps its id over a crash, so it happens exactly once. */
+export interface Operation {
+  readonly opId: string;
+  readonly path: string;
+  readonly base: Digest;
+  /** null: delete. */
+  readonly text: string | null;
+  /** The text was found in an old file that lies aside, not at the path. */
+  readonly isAside: boolean;
+}
+
+/** An old file, kept because a program may still hold it open and write there. */
+export interface Aside {
+  readonly path: string;
+  /** What of it is known to the server. */
+  readonly digest: string;
+}
+
+/** All of it happens, or nothing. */
+export interface Change {
+  readonly path?: string;
+  /** Of `path`; null: forget it. */
+  readonly entry?: Entry | null;
+  readonly begin?: Operation;
+  /** `opId` of an operation that was answered. */
+  readonly end?: string;
+  readonly aside?: Aside & { readonly name: string };
+  /** Name of an aside that is gone. */
+  readonly drop?: string;
+}
+
+/** Past this size, and twice what it had after the last time, the file is written anew. */
+const COMPACT_BYTES = 4 * 1024 * 1024;
+const syncData = promisify(fdatasync);
+/** Appending, so that nothing is left out after a failed write was taken back. */
+const FRESH = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND;
+
+export class Journal {
+  readonly entries = new Map<string, Entry>();
+  readonly operations = new Map<string, Operation>();
+  readonly asides = new Map<string, Aside>();
+  readonly #file: string;
+  #fd: number;
+  #bytes = 0;
+  #compactedBytes = 0;
+  #syncing = Promise.resolve();
+  #isSyncing: boolean = false;
+  #next: Promise<void> | undefined;
+
+  /** Opens the file, or begins one; the folder must exist. The caller must `close` it. */
+  constructor(file: string) {
+    this.#file = file;
+    this.#fd = openSync(file, 'a+', PRIVATE_FILE);
+    this.#load();
+    this.compact();
+  }
+
+  #load(): void {
+    for (const line of readFileSync(this.#file, 'utf8').split('\n').slice(0, -1)) {
+      const change = parse(line);
+      // After a power cut the tail may be anything; what came before it was written in order.
+      if (change === undefined) break;
+      this.#apply(change);
+    }
+  }
+
+  #apply({ path, entry, begin, end, aside, drop }: Change): void {
+    if (path !== undefined) {
+      if (entry === null) this.entries.delete(path);
+      else if (entry !== undefined) this.entries.set(path, entry);
+    }
+    if (begin !== undefined) this.operations.set(begin.opId, begin);
+    if (end !== undefined) this.operations.delete(end);
+    if (aside !== undefined) this.asides.set(aside.name, { path: aside.path, digest: aside.digest });
+    if (drop !== undefined) this.asides.delete(drop);
+  }
+
+  /** Survives the end of this process at once, and of the machine after `sync`. */
+  append(change: Change): void {
+    this.#bytes += this.#write(this.#fd, `${JSON.stringify(change)}\n`, this.#bytes);
+    this.#apply(change);
+    if (this.#bytes > Math.max(COMPACT_BYTES, 2 * this.#compactedBytes) && !this.#isSyncing) this.compact();
+  }
+
+  /** @returns bytes written; on failure (a full disk) the file ends as before */
+  #write(fd: number, text: string, end: number): number {
+    const bytes = Buffer.from(text);
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    } catch (thrown) {
+      ftruncateSync(fd, end);
+      throw thrown;
+    }
+    return bytes.length;
+  }
+
+  /** Resolves when all that was appended is safe from a power cut. One wait serves all who came before it began. */
+  sync(): Promise<void> {
+    this.#next ??= this.#syncing.then(() => {
+      this.#next = undefined;
+      this.#isSyncing = true;
+      const done = syncData(this.#fd).finally(() => {
+        this.#isSyncing = false;
+      });
+      this.#syncing = done.catch(() => undefined);
+      return done;
+    });
+    return this.#next;
+  }
+
+  /** Writes what is remembered into a new file, which takes the place of the old one as a whole. */
+  compact(): void {
+    const fresh = `${this.#file}.new`;
+    const fd = openSync(fresh, FRESH, PRIVATE_FILE);
+    const changes: readonly Change[] = [
+      ...Array.from(this.entries, ([path, entry]) => ({ path, entry })),
+      ...Array.from(this.operations.values(), (begin) => ({ begin })),
+      ...Array.from(this.asides, ([name, aside]) => ({ aside: { name, ...aside } })),
+    ];
+    this.#bytes = this.#write(fd, changes.map((change) => `${JSON.stringify(change)}\n`).join(''), 0);
+    this.#compactedBytes = this.#bytes;
+    fsyncSync(fd);
+    renameSync(fresh, this.#file);
+    closeSync(this.#fd);
+    this.#fd = fd;
+  }
+
+  async close(): Promise<void> {
+    await this.#syncing;
+    closeSync(this.#fd);
+  }
+}
+
+function parse(line: string): Change | undefined {
+  try {
+    return JSON.parse(line) as Change;
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,112 @@
+/** Which paths to look at, when, and how many at a time; each path by one worker only. */
+
+export interface QueueOptions {
+  readonly concurrency: number;
+  /** Looks at a path. Must not throw. */
+  readonly work: (path: string) => Promise<void>;
+  /** Called when the last path was looked at, or the queue was paused. */
+  readonly onRest: () => void;
+}
+
+/** Hints that never end must not keep a path waiting for ever. */
+const LONGEST_WAIT_MS = 2_000;
+
+interface Waiting {
+  readonly timer: NodeJS.Timeout;
+  readonly since: number;
+  readonly due: number;
+}
+
+export class Queue {
+  readonly #options: QueueOptions;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #ready = new Set<string>();
+  readonly #busy = new Set<string>();
+  #isPaused: boolean = true;
+  #resting: (() => void)[] = [];
+
+  /** Paused until `resume`. */
+  constructor(options: QueueOptions) {
+    this.#options = options;
+  }
+
+  /** Looks at the path once `delayMs` passed without another such call for it. */
+  hint(path: string, delayMs: number): void {
+    const now = performance.now();
+    const before = this.#waiting.get(path);
+    clearTimeout(before?.timer);
+    const since = before?.since ?? now;
+    const delay = Math.max(0, Math.min(delayMs, since + Math.max(LONGEST_WAIT_MS, delayMs) - now));
+    if (delay === 0) this.#due(path);
+    else {
+      const timer = setTimeout(() => this.#due(path), delay);
+      this.#waiting.set(path, { timer, since, due: now + delay });
+    }
+  }
+
+  /** The same, unless the path will be looked at anyway. */
+  remind(path: string, delayMs: number): void {
+    if (!this.#waiting.has(path) && !this.#ready.has(path)) this.hint(path, delayMs);
+  }
+
+  #due(path: string): void {
+    this.#waiting.delete(path);
+    this.#ready.add(path);
+    this.#pump();
+  }
+
+  #pump(): void {
+    if (this.#isPaused) return;
+    for (const path of this.#ready) {
+      if (this.#busy.size >= this.#options.concurrency) return;
+      if (this.#busy.has(path)) continue;
+      this.#ready.delete(path);
+      this.#busy.add(path);
+      void this.#options.work(path).finally(() => {
+        this.#busy.delete(path);
+        this.#pump();
+        if (this.isAtRest()) this.#rest();
+      });
+    }
+  }
+
+  isAtRest(): boolean {
+    return this.#waiting.size + this.#ready.size + this.#busy.size === 0;
+  }
+
+  /** Paths that wait or are being looked at. */
+  pending(): string[] {
+    return [...new Set([...this.#waiting.keys(), ...this.#ready, ...this.#busy])];
+  }
+
+  /** Resolves when nothing waits and nobody works. */
+  async atRest(): Promise<void> {
+    if (this.isAtRest()) return;
+    await new Promise<void>((resolve) => this.#resting.push(resolve));
+  }
+
+  #rest(): void {
+    const resting = this.#resting;
+    this.#resting = [];
+    for (const resolve of resting) resolve();
+    this.#options.onRest();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#pump();
+  }
+
+  /** Forgets what waits. Who works goes on to the end. */
+  async close(): Promise<void> {
+    this.#isPaused = true;
+    for (const { timer } of this.#waiting.values()) clearTimeout(timer);
+    this.#waiting.clear();
+    this.#ready.clear();
+    await this.atRest();
+  }
+}

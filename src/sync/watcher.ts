@@ -1,0 +1,38 @@
+/** Hints that something below a folder changed. They may be late, doubled or missing: nothing is decided by them. */
+import { join, relative, sep } from 'node:path';
+import { watch } from 'chokidar';
+import { OURS } from './names.ts';
+
+export interface WatcherOptions {
+  /** Something happened to this path, a file or a folder. */
+  readonly onHint: (path: string) => void;
+  /** A folder is new; what was made in it before it was watched gave no hint. */
+  readonly onFolder: (folder: string) => void;
+  /** From now on hints may be missing, for example because the system has no watches left. */
+  readonly onTrouble: (error: unknown) => void;
+}
+
+/** Watches folders only: one watch for each, however many files. Resolves when all of them are watched. */
+export async function watchFolder(root: string, options: WatcherOptions): Promise<AsyncDisposable> {
+  const ours = join(root, OURS);
+  const toPath = (file: string) => relative(root, file).split(sep).join('/');
+  const watcher = watch(root, {
+    ignored: (path, stats) => path === ours || stats?.isFile() === true,
+    followSymlinks: false,
+    ignorePermissionErrors: true,
+  });
+  let isReady = false as boolean;
+  watcher.on('raw', (_event, name, details) => {
+    const { watchedPath } = details as { readonly watchedPath?: string };
+    if (watchedPath === undefined || typeof name !== 'string') return;
+    const path = toPath(join(watchedPath, name));
+    if (path !== OURS) options.onHint(path);
+  });
+  watcher.on('addDir', (folder) => {
+    if (isReady) options.onFolder(toPath(folder));
+  });
+  watcher.on('error', options.onTrouble);
+  await new Promise<void>((resolve) => watcher.once('ready', resolve));
+  isReady = true;
+  return { [Symbol.asyncDispose]: () => watcher.close() };
+}

@@ -1,0 +1,120 @@
+/** Mirrors on real folders over a server in memory. */
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { silentLog } from '#base/log.ts';
+import { formatConflictPath, parseConflictPath, parseDocumentPath } from '#contract/paths.ts';
+import { Mirror, type MirrorOptions, type MirrorStatus } from '#sync/engine.ts';
+import type { Grammar } from '#sync/remote.ts';
+import type { RemoteChange } from '#sync/replica.ts';
+import { eventually } from './eventually.ts';
+import type { MemoryServer, Rights } from './memory-replica.ts';
+import { tempDir } from './temp.ts';
+
+/** The grammar of documents, as the runtime hands it to mirrors. */
+export const grammar: Grammar = {
+  classify(path) {
+    if (path.split('/').at(-1)?.startsWith('_')) return { kind: 'ours' };
+    const conflict = parseConflictPath(path);
+    if (conflict !== undefined) {
+      const { document, number, who } = conflict;
+      const { team, project, kind, name } = document;
+      return { kind: 'conflict', of: `${team}/${project}/${kind}/${name}.md`, number, who };
+    }
+    try {
+      parseDocumentPath(path);
+      return { kind: 'document' };
+    } catch (thrown) {
+      return { kind: 'problem', reason: (thrown as Error).message };
+    }
+  },
+  conflictPath: ({ path, number, who }) => formatConflictPath({ document: parseDocumentPath(path), number, who }),
+};
+
+export interface OpenMirror extends AsyncDisposable {
+  readonly root: string;
+  readonly kept: string;
+  readonly mirror: Mirror;
+  write(path: string, text: string | Uint8Array): Promise<void>;
+  /** undefined: there is none. */
+  read(path: string): Promise<string | undefined>;
+  /** Everything but `.aachat`, path → text. */
+  files(): Promise<Map<string, string>>;
+  /** Stops it and starts another one on the same folder, after `between`. */
+  restart(between?: () => Promise<void>): Promise<void>;
+}
+
+export interface MirrorSetup extends Partial<MirrorOptions> {
+  readonly who?: string;
+  readonly rights?: Rights;
+}
+
+export async function openMirror(server: MemoryServer, setup: MirrorSetup = {}): Promise<OpenMirror> {
+  const { who = 'mia', rights = {}, ...options } = setup;
+  const dir = await tempDir();
+  const root = options.root ?? join(dir.path, 'docs');
+  const kept = join(dir.path, 'kept');
+  const open = () =>
+    new Mirror({ root, kept, replica: server.replica(who, rights), grammar, log: silentLog, ...options });
+  const start = async () => {
+    const mirror = open();
+    const stop = server.subscribe((change: RemoteChange) => mirror.changed(change), rights);
+    await mirror.start();
+    return { mirror, stop };
+  };
+  let running = await start();
+  const close = async () => {
+    running.stop();
+    await running.mirror.stop();
+  };
+  return {
+    root,
+    kept,
+    get mirror() {
+      return running.mirror;
+    },
+    async write(path, text) {
+      await mkdir(dirname(join(root, path)), { recursive: true });
+      await writeFile(join(root, path), text);
+    },
+    read: (path) => readFile(join(root, path), 'utf8').catch(() => undefined),
+    files: () => filesIn(root),
+    async restart(between = async () => {}) {
+      await close();
+      await between();
+      running = await start();
+    },
+    async [Symbol.asyncDispose]() {
+      await close();
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export async function filesIn(root: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name).slice(root.length + 1);
+    if (entry.isFile() && !path.startsWith('.aachat')) found.set(path, await readFile(join(root, path), 'utf8'));
+  }
+  return new Map([...found].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Waits until every mirror says that it is in sync and has what the server has; their own reports do not count. */
+export async function inStep(server: MemoryServer, ...mirrors: readonly OpenMirror[]): Promise<void> {
+  const isEqual = (one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>) =>
+    one.size === other.size && [...one].every(([path, text]) => other.get(path) === text);
+  let last: readonly MirrorStatus[] = [];
+  const check = async () => {
+    last = mirrors.map(({ mirror }) => mirror.status());
+    if (last.some(({ state }) => state !== 'in sync')) return false;
+    const wanted = server.all();
+    for (const { files } of mirrors) {
+      const found = [...(await files())].filter(([path]) => grammar.classify(path).kind === 'document');
+      if (!isEqual(wanted, new Map(found))) return false;
+    }
+    return mirrors.every(({ mirror }) => mirror.status().state === 'in sync');
+  };
+  await eventually('all mirrors are in step', check).catch((thrown) => {
+    throw new Error(`${(thrown as Error).message} ${JSON.stringify(last)}`);
+  });
+}
