@@ -1,0 +1,117 @@
+/**
+ * The server's documents as a mirror needs them (`sync/replica.ts`), with the rights of whoever `http` speaks for.
+ * Mirrors know paths, the server knows ids: this file is where they meet.
+ */
+import { isAachatError } from '#base/errors.ts';
+import type { HttpClient } from '#client/http.ts';
+import type { Document, DocumentConflict } from '#contract/documents.ts';
+import type { DocumentId, ProjectId } from '#contract/ids.ts';
+import { conflictWho, formatDocumentPath, parseDocumentPath } from '#contract/paths.ts';
+import { ROUTES } from '#contract/routes.ts';
+import type { RemoteConflict, RemoteDocument, Replica } from '#sync/replica.ts';
+
+export interface DocumentReplicaOptions {
+  readonly http: HttpClient;
+  /** Only the documents of this team; undefined: all that may be read. */
+  readonly team: string | undefined;
+}
+
+const PAGE = 2_000;
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export const remoteDocument = (document: Document): RemoteDocument => ({
+  path: pathOf(document),
+  version: document.version,
+  digest: document.digest,
+});
+
+export const remoteConflict = (conflict: DocumentConflict): RemoteConflict => ({
+  path: pathOf(conflict),
+  number: conflict.number,
+  who: conflictWho(conflict.author.name),
+  digest: conflict.digest,
+});
+
+const pathOf = ({ team, project, kind, name }: Document | DocumentConflict): string =>
+  formatDocumentPath({ team, project, kind, name });
+
+export function createDocumentReplica({ http, team }: DocumentReplicaOptions): Replica {
+  const documents = new Map<string, DocumentId>();
+  const projects = new Map<string, ProjectId>();
+  const only = team === undefined ? {} : { team };
+
+  async function listAll(): Promise<readonly Document[]> {
+    const found: Document[] = [];
+    for (let more = true; more; ) {
+      const last = found.at(-1)?.id;
+      const query = { ...only, state: 'all', limit: PAGE, ...(last === undefined ? {} : { after: last }) } as const;
+      const page = await http.call(ROUTES.listDocuments, { query });
+      found.push(...page.documents);
+      more = page.hasMore;
+    }
+    for (const document of found) documents.set(pathOf(document), document.id);
+    return found;
+  }
+
+  async function listConflicts(): Promise<readonly DocumentConflict[]> {
+    const found: DocumentConflict[] = [];
+    for (let more = true; more; ) {
+      const last = found.at(-1)?.id;
+      const query = { ...only, limit: 1_000, ...(last === undefined ? {} : { after: last }) };
+      const page = await http.call(ROUTES.listConflicts, { query });
+      found.push(...page.conflicts);
+      more = page.hasMore;
+    }
+    return found;
+  }
+
+  async function idOf(path: string): Promise<DocumentId> {
+    const known = documents.get(path);
+    if (known !== undefined) return known;
+    const { document } = await http.call(ROUTES.resolveDocument, { query: { name: path } });
+    documents.set(path, document.id);
+    return document.id;
+  }
+
+  async function projectOf(path: string): Promise<ProjectId> {
+    const place = parseDocumentPath(path);
+    const key = `${place.team}/${place.project}`;
+    const known = projects.get(key);
+    if (known !== undefined) return known;
+    const { project } = await http.call(ROUTES.resolveProject, { query: { name: place.project, team: place.team } });
+    projects.set(key, project.id);
+    return project.id;
+  }
+
+  return {
+    async list() {
+      const [all, conflicts] = await Promise.all([listAll(), listConflicts()]);
+      return { documents: all.map(remoteDocument), conflicts: conflicts.map(remoteConflict) };
+    },
+    async read(path, digest) {
+      const { text } = await http.call(ROUTES.readDocument, { params: { documentId: await idOf(path), digest } });
+      return new TextEncoder().encode(text);
+    },
+    async push({ path, opId, baseDigest, bytes }) {
+      const { kind, name } = parseDocumentPath(path);
+      const projectId = await projectOf(path);
+      const text = bytes === null ? null : utf8.decode(bytes);
+      const body = { clientId: opId, kind, name, baseDigest, text };
+      try {
+        const { document, outcome, conflict } = await http.call(ROUTES.pushDocument, { params: { projectId }, body });
+        documents.set(path, document.id);
+        const accepted = { document: remoteDocument(document), outcome };
+        return conflict === undefined ? accepted : { ...accepted, conflict: remoteConflict(conflict) };
+      } catch (thrown) {
+        // The project may have been made anew under its old name.
+        if (isAachatError(thrown, 'NOT_FOUND')) projects.clear();
+        throw thrown;
+      }
+    },
+    async settle({ path, number, opId, bytes }) {
+      const text = bytes === null ? null : utf8.decode(bytes);
+      const params = { documentId: await idOf(path), number };
+      await http.call(ROUTES.settleConflict, { params, body: { clientId: opId, text } });
+    },
+  };
+}
