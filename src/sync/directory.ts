@@ -302,7 +302,7 @@ export class Directory {
     folders: string[],
   ): void {
     for (const entry of readdirSync(this.#at(folder), { withFileTypes: true })) {
-      if (isForeign(entry.name) || (entry.isDirectory() && entry.name.startsWith('.'))) continue;
+      if (isForeign(entry.name)) continue;
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
       if (entry.isDirectory() && path.split('/').length <= FOLDERS) folders.push(path);
       else {

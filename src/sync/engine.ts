@@ -108,17 +108,21 @@ export class Mirror {
   async start(): Promise<void> {
     this.#asides.recover();
     for (const path of this.#reconciler.recover()) this.#queue.hint(path, 0);
+    await this.#watch();
+    await this.#walk();
+    await this.refresh();
+  }
+
+  async #watch(): Promise<void> {
+    await this.#watcher?.[Symbol.asyncDispose]();
     this.#watcher = await watchFolder(this.#directory.root, {
       onHint: (path) => this.#onHint(path),
-      onFolder: (folder) => void this.#scan(folder),
       onTrouble: (error) => {
         this.#options.log.warn('mirror.watch_failed', { error });
         this.#walkMs = POLL_MS;
         this.#walkLater();
       },
     });
-    await this.#walk();
-    await this.refresh();
   }
 
   /** Asks the server for everything, for example after a new connection. Refused texts are handed in once more. */
@@ -189,9 +193,9 @@ export class Mirror {
    */
   async resume(how: 'restore' | 'delete'): Promise<void> {
     if (this.#halted === undefined) return;
+    if (how === 'restore') this.#directory.mark();
     const missing = this.#missing();
     if (how === 'restore') {
-      this.#directory.mark();
       for (const path of missing) this.#journal.append({ path, entry: null });
       this.#journal.compact();
     } else if (this.#directory.hasMarker()) {
@@ -202,8 +206,9 @@ export class Mirror {
       });
     }
     this.#halted = undefined;
+    this.#queue.pause();
+    await this.#watch();
     await this.#walk();
-    for (const path of missing) this.#queue.hint(path, 0);
     await this.refresh();
   }
 
@@ -248,21 +253,20 @@ export class Mirror {
   }
 
   #onHint(path: string): void {
-    if (this.#isClosed || path.split('/').some(isForeign)) return;
-    if (path.split('/').length > FOLDERS) this.#queue.hint(path, QUIET_MS);
-    else if (this.#directory.isFolder(path)) void this.#scan(path);
-    else {
-      // A folder that is gone took its files along.
-      for (const entry of this.#journal.entries.keys())
-        if (entry.startsWith(`${path}/`)) this.#queue.hint(entry, QUIET_MS);
-      this.#queue.hint(path, QUIET_MS);
-    }
+    const names = path.split('/');
+    if (this.#isClosed || names.some(isForeign)) return;
+    // Whatever lies deeper than a document is the folder's fault.
+    if (names.length > FOLDERS) this.#queue.hint(names.slice(0, FOLDERS + 1).join('/'), QUIET_MS);
+    else void this.#scan(path);
   }
 
+  /** Looks at a folder, also at what should be in it; or at a path that should be one. */
   async #scan(folder: string): Promise<void> {
     const { files, odd } = await this.#directory.walk(folder);
-    if (this.#isClosed) return;
-    for (const path of [...files.keys(), ...odd.keys()]) this.#queue.hint(path, QUIET_MS);
+    const known = Array.from(this.#journal.entries.keys()).filter((path) => path.startsWith(`${folder}/`));
+    for (const path of new Set([folder, ...known, ...files.keys(), ...odd.keys()])) {
+      if (!this.#isClosed && !this.#directory.isFolder(path)) this.#queue.hint(path, QUIET_MS);
+    }
   }
 
   /** Looks at everything: hints are only hints. */
@@ -328,7 +332,7 @@ export class Mirror {
   #halt(reason: string): void {
     if (this.#halted !== undefined) return;
     this.#halted = reason;
-    this.#queue.pause();
+    void this.#queue.close();
     this.#options.log.warn('mirror.stopped', { reason });
   }
 

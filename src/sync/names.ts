@@ -15,11 +15,14 @@ export const FOLDERS = 3;
 export const OURS = '.aachat';
 const MOST_BYTES = 1024 * 1024;
 
-/** What other programs put beside a file while they save it, and what desktops leave behind. */
+/**
+ * What other programs put beside a file while they save it, and what desktops leave behind. Everything that begins with
+ * a dot is hidden, and somebody's own: swap files, locks, folders of editors.
+ */
 const FOREIGN =
-  /\.tmp\.\d+\.[0-9a-f]+$|\.tmp$|~$|^\.#|^#.*#$|^\..*\.sw[a-z]$|\.crswap$|___jb_(tmp|old)___$|^4913$|^\.goutputstream-|^\.DS_Store$|^Thumbs\.db$|^desktop\.ini$/;
+  /^\.|\.tmp(\.\d+\.[0-9a-f]+)?$|~$|^#.*#$|\.crswap$|___jb_(tmp|old)___$|^4913$|^Thumbs\.db$|^desktop\.ini$/;
 
-export const isForeign = (name: string): boolean => name === OURS || FOREIGN.test(name);
+export const isForeign = (name: string): boolean => FOREIGN.test(name);
 
 export const tooLarge = (bytes: number): string | undefined =>
   bytes > MOST_BYTES ? `It has ${(bytes / MOST_BYTES).toFixed(1)} MiB; a document has at most 1 MiB.` : undefined;

@@ -4,7 +4,7 @@ export interface QueueOptions {
   readonly concurrency: number;
   /** Looks at a path. Must not throw. */
   readonly work: (path: string) => Promise<void>;
-  /** Called when the last path was looked at, or the queue was paused. */
+  /** Called when the last path was looked at. */
   readonly onRest: () => void;
 }
 
@@ -22,7 +22,7 @@ export class Queue {
   readonly #waiting = new Map<string, Waiting>();
   readonly #ready = new Set<string>();
   readonly #busy = new Set<string>();
-  #isPaused: boolean = true;
+  #state: 'open' | 'paused' | 'closed' = 'paused';
   #resting: (() => void)[] = [];
 
   /** Paused until `resume`. */
@@ -32,6 +32,7 @@ export class Queue {
 
   /** Looks at the path once `delayMs` passed without another such call for it. */
   hint(path: string, delayMs: number): void {
+    if (this.#state === 'closed') return;
     const now = performance.now();
     const before = this.#waiting.get(path);
     clearTimeout(before?.timer);
@@ -56,7 +57,7 @@ export class Queue {
   }
 
   #pump(): void {
-    if (this.#isPaused) return;
+    if (this.#state !== 'open') return;
     for (const path of this.#ready) {
       if (this.#busy.size >= this.#options.concurrency) return;
       if (this.#busy.has(path)) continue;
@@ -92,21 +93,23 @@ export class Queue {
     this.#options.onRest();
   }
 
+  /** Looks at nothing, but remembers hints. */
   pause(): void {
-    this.#isPaused = true;
+    this.#state = 'paused';
   }
 
   resume(): void {
-    this.#isPaused = false;
+    this.#state = 'open';
     this.#pump();
   }
 
-  /** Forgets what waits. Who works goes on to the end. */
+  /** Forgets what waits, and hints until `pause` or `resume`. Resolves when nobody works any more. */
   async close(): Promise<void> {
-    this.#isPaused = true;
+    this.#state = 'closed';
     for (const { timer } of this.#waiting.values()) clearTimeout(timer);
     this.#waiting.clear();
     this.#ready.clear();
+    if (this.isAtRest()) this.#rest();
     await this.atRest();
   }
 }

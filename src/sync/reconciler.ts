@@ -88,8 +88,9 @@ export class Reconciler {
     const kind = grammar.classify(path);
     if (kind.kind === 'ours') return;
     if (kind.kind === 'problem') {
-      if (directory.isAbsent(path)) this.problems.delete(path);
-      else this.problems.set(path, kind.reason);
+      const seen = directory.look(path);
+      if (seen.kind === 'absent') this.problems.delete(path);
+      else this.problems.set(path, seen.kind === 'problem' ? seen.reason : kind.reason);
       return;
     }
     try {

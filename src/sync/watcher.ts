@@ -4,10 +4,8 @@ import { watch } from 'chokidar';
 import { OURS } from './names.ts';
 
 export interface WatcherOptions {
-  /** Something happened to this path, a file or a folder. */
+  /** Something happened to this path or, if it is a folder, below it. */
   readonly onHint: (path: string) => void;
-  /** A folder is new; what was made in it before it was watched gave no hint. */
-  readonly onFolder: (folder: string) => void;
   /** From now on hints may be missing, for example because the system has no watches left. */
   readonly onTrouble: (error: unknown) => void;
 }
@@ -28,8 +26,9 @@ export async function watchFolder(root: string, options: WatcherOptions): Promis
     const path = toPath(join(watchedPath, name));
     if (path !== OURS) options.onHint(path);
   });
+  // What was made in a new folder before that was watched gave no hint, so the folder is the hint.
   watcher.on('addDir', (folder) => {
-    if (isReady) options.onFolder(toPath(folder));
+    if (isReady) options.onHint(toPath(folder));
   });
   watcher.on('error', options.onTrouble);
   await new Promise<void>((resolve) => watcher.once('ready', resolve));

@@ -1,15 +1,332 @@
-/** Mirrors in step: the thinnest path. */
-import { expect, test } from 'vitest';
+/** Mirrors in step: two or more folders and one server, every way of saving. */
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, open, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import type { Replica } from '#sync/replica.ts';
+import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
-import { inStep, openMirror } from '../support/mirror.ts';
+import { inStep, type OpenMirror, openMirror } from '../support/mirror.ts';
+import { gitIn, tempDir } from '../support/temp.ts';
 
+const run = promisify(execFile);
 const note = 'acme/launch/notes/plan.md';
+const lines = (...texts: readonly string[]) => `${texts.join('\n')}\n`;
+const text = lines('one', 'two', 'three', 'four', 'five', 'six');
 
-test('S1: what is saved in one mirror is in the other', async () => {
+async function pair(first = text) {
   const server = new MemoryServer();
-  await using one = await openMirror(server);
-  await using other = await openMirror(server);
-  await one.write(note, 'hello\n');
+  const one = await openMirror(server, { who: 'mia' });
+  const other = await openMirror(server, { who: 'bo' });
+  await one.write(note, first);
   await inStep(server, one, other);
-  expect(await other.read(note)).toBe('hello\n');
+  const close = async () => {
+    await one[Symbol.asyncDispose]();
+    await other[Symbol.asyncDispose]();
+  };
+  return { server, one, other, file: join(one.root, note), [Symbol.asyncDispose]: close };
+}
+
+describe('S14: every way of saving is one version', () => {
+  const saved = text.replace('two', 'two and more');
+  const ways: Record<string, (file: string) => Promise<unknown>> = {
+    'in place': (file) => writeFile(file, saved),
+    'rename over': async (file) => {
+      await writeFile(`${file}.tmp.123.abcdef`, saved);
+      await rename(`${file}.tmp.123.abcdef`, file);
+    },
+    'backup, then create (vim)': async (file) => {
+      await rename(file, `${file}~`);
+      await writeFile(file, saved);
+      await unlink(`${file}~`);
+    },
+    'sed -i': (file) => run('sed', ['-i', 's/^two$/two and more/', file]),
+    cp: async (file) => {
+      await using dir = await tempDir();
+      await writeFile(join(dir.path, 'other'), saved);
+      await run('cp', [join(dir.path, 'other'), file]);
+    },
+    'delete and create': async (file) => {
+      await unlink(file);
+      await sleep(300);
+      await writeFile(file, saved);
+    },
+    'truncate, wait, write': async (file) => {
+      const handle = await open(file, 'w');
+      await sleep(150);
+      await handle.write(saved);
+      await handle.close();
+    },
+    'a third, wait, the rest': async (file) => {
+      const handle = await open(file, 'w');
+      await handle.write(saved.slice(0, 8));
+      await sleep(120);
+      await handle.write(saved.slice(8));
+      await handle.close();
+    },
+    'git checkout': async (file) => {
+      const root = join(file, '../../../..');
+      await gitIn(root, 'init', '--quiet');
+      await writeFile(join(root, '.git/info/exclude'), '.aachat/\n');
+      await gitIn(root, 'add', '.');
+      await gitIn(root, 'commit', '--quiet', '--message=first');
+      const { mtimeMs } = await stat(file);
+      // Made without touching the folder: a commit of the other text, then a checkout of it.
+      await using dir = await tempDir();
+      await writeFile(join(dir.path, 'other'), saved);
+      const blob = await gitIn(root, 'hash-object', '-w', join(dir.path, 'other'));
+      await gitIn(root, 'update-index', '--cacheinfo', `100644,${blob},${note}`);
+      await gitIn(root, 'checkout', '--', note);
+      expect((await stat(file)).mtimeMs).toBeGreaterThanOrEqual(mtimeMs);
+    },
+  };
+  test.for(Object.entries(ways))('%s', async ([, save]) => {
+    await using both = await pair();
+    const { server, one, other, file } = both;
+    await save(file);
+    await eventually('the other mirror has it', async () => (await other.read(note)) === saved);
+    await inStep(server, one, other);
+    expect(server.history(note)).toEqual([text, saved]);
+    expect(server.versions).toBe(2);
+  });
+});
+
+test('S1: documents are made, deleted and made again', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  await rm(join(one.root, note));
+  await eventually('the file is gone', async () => (await other.read(note)) === undefined);
+  await inStep(server, one, other);
+  expect(server.text(note)).toBeUndefined();
+  await other.write(note, 'again\n');
+  await eventually('it is back', async () => (await one.read(note)) === 'again\n');
+  await other.write('acme/launch/tasks/new folder.md', 'made with its folder\n');
+  await inStep(server, one, other);
+  expect(await one.read('acme/launch/tasks/new folder.md')).toBe('made with its folder\n');
+});
+
+test('S1: a renamed folder moves its documents', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  await rename(join(one.root, 'acme/launch/notes'), join(one.root, 'acme/launch/ideas'));
+  await eventually('it moved', async () => (await other.read('acme/launch/ideas/plan.md')) === text);
+  await eventually('the old one is gone', async () => (await other.read(note)) === undefined);
+  await inStep(server, one, other);
+});
+
+test('S3: two edits of different places merge, whoever is first', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  await Promise.all([
+    one.write(note, text.replace('one', 'one by mia')),
+    other.write(note, text.replace('six', 'six by bo')),
+  ]);
+  const merged = text.replace('one', 'one by mia').replace('six', 'six by bo');
+  await eventually('merged', () => server.text(note) === merged);
+  await inStep(server, one, other);
+  expect(server.openConflicts(note)).toEqual([]);
+});
+
+test('S12: an overlap is a file beside the document, and deleting that settles it everywhere', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  const accepted: string[] = [];
+  await using third = await openMirror(server, { who: 'cy', onAccepted: ({ outcome }) => accepted.push(outcome) });
+  await inStep(server, third);
+  await third.restart(async () => {
+    await third.write(note, text.replace('two', 'two of cy'));
+    await one.write(note, text.replace('two', 'two of mia'));
+    await eventually('the first edit', () => server.text(note)?.includes('two of mia'));
+  });
+  const conflict = 'acme/launch/notes/plan.conflict-1-cy.md';
+  await inStep(server, one, other, third);
+  for (const mirror of [one, other, third]) {
+    expect(await mirror.read(note)).toBe(text.replace('two', 'two of mia'));
+    expect(await mirror.read(conflict)).toBe(text.replace('two', 'two of cy'));
+    expect(mirror.mirror.status().conflicts).toEqual([conflict]);
+  }
+  expect(accepted).toEqual(['overlap']);
+  await rm(join(one.root, conflict));
+  await eventually('it is settled', () => server.openConflicts(note).length === 0);
+  await eventually('it is gone', async () => (await other.read(conflict)) === undefined);
+  await inStep(server, one, other, third);
+  expect(server.text(note)).toBe(text.replace('two', 'two of mia'));
+});
+
+test('S12: saving over a conflict takes it in', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  await other.restart(async () => {
+    await other.write(note, text.replace('two', 'two of bo'));
+    await one.write(note, text.replace('two', 'two of mia'));
+    await eventually('the first edit', () => server.text(note)?.includes('two of mia'));
+  });
+  const conflict = 'acme/launch/notes/plan.conflict-1-bo.md';
+  await eventually('it is shown', async () => (await one.read(conflict)) !== undefined);
+  await one.write(conflict, text.replace('two', 'two of both'));
+  await eventually('it is gone', async () => (await other.read(conflict)) === undefined);
+  await inStep(server, one, other);
+  expect(server.text(note)).toBe(text.replace('two', 'two of both'));
+});
+
+test('S9: an edit beats a deletion that had not seen it, and the file returns', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  await other.restart(async () => {
+    await rm(join(other.root, note));
+    await one.write(note, text.replace('two', 'two and more'));
+    await eventually('the edit', () => server.text(note)?.includes('two and more'));
+  });
+  await eventually('it is back', async () => (await other.read(note)) === text.replace('two', 'two and more'));
+  await inStep(server, one, other);
+});
+
+test('S9: a deletion that an edit had not seen loses against it', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  await other.restart(async () => {
+    await other.write(note, text.replace('two', 'two and more'));
+    await rm(join(one.root, note));
+    await eventually('it is deleted', () => server.text(note) === undefined);
+  });
+  await eventually('it is back', async () => (await one.read(note)) === text.replace('two', 'two and more'));
+  await inStep(server, one, other);
+});
+
+test('S5: nothing echoes', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  const before = await stat(join(other.root, note), { bigint: true });
+  await utimes(join(one.root, note), new Date(), new Date(0));
+  await copyFile(join(one.root, note), join(one.root, 'copy'));
+  await rename(join(one.root, 'copy'), join(one.root, note));
+  await one.mirror.flush(60_000);
+  await other.mirror.refresh();
+  await other.mirror.flush(60_000);
+  expect(server.versions).toBe(1);
+  const after = await stat(join(other.root, note), { bigint: true });
+  expect([after.ino, after.mtimeNs]).toEqual([before.ino, before.mtimeNs]);
+});
+
+test('S17, S18: bytes and mode are kept, and time moves forward', async () => {
+  await using both = await pair('\uFEFFone\r\ntwo');
+  const { server, one, other } = both;
+  const target = join(other.root, note);
+  await run('chmod', ['0640', target]);
+  const future = new Date(Date.now() + 86_400_000);
+  await utimes(target, future, future);
+  await one.write(note, '\uFEFFone\r\ntwo\r\nthree');
+  await eventually('it arrived', async () => (await other.read(note)) === '\uFEFFone\r\ntwo\r\nthree');
+  await inStep(server, one, other);
+  const after = await stat(target);
+  expect(after.mode & 0o777).toBe(0o640);
+  expect(after.mtimeMs).toBeGreaterThan(future.getTime());
+});
+
+test('S22: a server that was never asked before fills the folder, and equal files are adopted', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  await using late = await openMirror(server);
+  await inStep(server, one, other, late);
+  await late.restart(() => rm(join(late.root, '.aachat'), { recursive: true }));
+  await inStep(server, late);
+  expect(server.versions).toBe(1);
+});
+
+test('S25: edits of both sides while a mirror was stopped merge, and a start with nothing to do does nothing', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  await other.restart(async () => {
+    await other.write(note, text.replace('six', 'six of bo'));
+    await other.write('acme/launch/notes/new.md', 'made while away\n');
+    await one.write(note, text.replace('one', 'one of mia'));
+    await one.mirror.flush(60_000);
+  });
+  await inStep(server, one, other);
+  expect(server.text(note)).toBe(text.replace('one', 'one of mia').replace('six', 'six of bo'));
+
+  const versions = server.versions;
+  const stats = async (mirror: OpenMirror) => {
+    const { ino, mtimeNs, ctimeNs } = await stat(join(mirror.root, note), { bigint: true });
+    return [ino, mtimeNs, ctimeNs];
+  };
+  const before = await stats(other);
+  await other.restart();
+  await other.mirror.flush(60_000);
+  await inStep(server, one, other);
+  expect(await stats(other)).toEqual(before);
+  expect(server.versions).toBe(versions);
+});
+
+test('S29: flush hands in what was saved just before', async () => {
+  await using both = await pair();
+  const { server, one } = both;
+  for (let count = 0; count < 10; count += 1) {
+    await one.write(note, `${text}${count}\n`);
+    await one.write(`acme/launch/flush/${count}.md`, `${count}\n`);
+    expect(await one.mirror.flush(60_000)).toMatchObject({ state: 'in sync', pending: [] });
+    expect(server.text(note)).toBe(`${text}${count}\n`);
+    expect(server.text(`acme/launch/flush/${count}.md`)).toBe(`${count}\n`);
+  }
+});
+
+test('S7: an answer that got lost is asked for again, and what was handed in happens once', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  server.losesAnswers = true;
+  await one.write(note, text.replace('two', 'two and more'));
+  await eventually('it was handed in', () => server.text(note)?.includes('two and more'));
+  await eventually('the mirror noticed', () => one.mirror.status().state === 'offline');
+  expect(one.mirror.status().pending).toMatchObject([{ path: note }]);
+  server.losesAnswers = false;
+  await one.mirror.refresh();
+  await other.mirror.refresh();
+  await inStep(server, one, other);
+  expect(server.versions).toBe(2);
+  expect(one.mirror.status().state).toBe('in sync');
+});
+
+test('S8: a save during a save is merged on what was handed in before', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  const real = server.replica('cy');
+  const gate = Promise.withResolvers<void>();
+  let asked = 0;
+  const push: Replica['push'] = async (submission) => {
+    asked += 1;
+    await gate.promise;
+    return real.push(submission);
+  };
+  await using slow = await openMirror(server, { replica: { ...real, push } });
+  await inStep(server, slow);
+  await slow.write(note, text.replace('one', 'one\nnew of cy'));
+  await eventually('the first save is on its way', () => asked === 1);
+  await slow.write(note, text.replace('one', 'one\nnewer of cy'));
+  await other.write(note, text.replace('six', 'six of bo'));
+  await eventually('bo', () => server.text(note)?.includes('six of bo'));
+  gate.resolve();
+  await inStep(server, one, other, slow);
+  expect(server.text(note)).toBe(text.replace('one', 'one\nnewer of cy').replace('six', 'six of bo'));
+  expect(server.history(note)).toContain(text.replace('one', 'one\nnew of cy'));
+  expect(server.openConflicts(note)).toEqual([]);
+});
+
+test('S30: news that come late and twice change nothing', async () => {
+  await using both = await pair();
+  const { server, one, other } = both;
+  const replica = server.replica('mia');
+  const old = (await replica.list()).documents[0];
+  if (old === undefined) throw new Error('no document');
+  await one.write(note, text.replace('two', 'two and more'));
+  await inStep(server, one, other);
+  other.mirror.changed({ document: old });
+  const now = (await replica.list()).documents[0];
+  if (now !== undefined) other.mirror.changed({ document: now });
+  await other.mirror.flush(60_000);
+  expect(await other.read(note)).toContain('two and more');
+  await mkdir(join(one.root, 'acme/launch/empty'), { recursive: true });
+  await inStep(server, one, other);
+  expect(server.versions).toBe(2);
 });

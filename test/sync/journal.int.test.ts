@@ -1,0 +1,69 @@
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Journal } from '#sync/journal.ts';
+import { tempDir } from '../support/temp.ts';
+
+const entry = { base: 'a'.repeat(64), size: 3, stamp: '3:1:1:1' };
+const operation = { opId: 'op1', path: 'p', base: null, text: 'né\n"', isAside: false };
+
+test('S7: remembers what was begun until it ended, over any restart', async () => {
+  await using dir = await tempDir();
+  const file = join(dir.path, 'journal');
+  const first = new Journal(file);
+  first.append({ path: 'p', entry });
+  first.append({ begin: operation, aside: { name: 'n', path: 'p', digest: 'd' } });
+  await first.sync();
+  const second = new Journal(file);
+  expect([...second.entries]).toEqual([['p', entry]]);
+  expect([...second.operations.values()]).toEqual([operation]);
+  expect([...second.asides]).toEqual([['n', { path: 'p', digest: 'd' }]]);
+  second.append({ end: 'op1', path: 'p', entry: null, drop: 'n' });
+  const third = new Journal(file);
+  expect(third.entries.size + third.operations.size + third.asides.size).toBe(0);
+  for (const journal of [first, second, third]) await journal.close();
+});
+
+test('S26: ends before the first line that is not whole, wherever it was torn', async () => {
+  await using dir = await tempDir();
+  const file = join(dir.path, 'journal');
+  const journal = new Journal(file);
+  journal.append({ path: 'p', entry });
+  const whole = readFileSync(file).length;
+  journal.append({ path: 'q', entry });
+  await journal.close();
+  const bytes = readFileSync(file);
+  for (let end = whole; end < bytes.length; end += 1) {
+    writeFileSync(file, bytes.subarray(0, end));
+    const torn = new Journal(file);
+    expect([...torn.entries.keys()]).toEqual(['p']);
+    torn.append({ path: 'r', entry });
+    await torn.close();
+    const after = new Journal(file);
+    expect([...after.entries.keys()]).toEqual(['p', 'r']);
+    await after.close();
+  }
+  truncateSync(file, whole);
+  appendFileSync(file, `${'\0'.repeat(40)}\n{"path":"s","entry":null}\n`);
+  const dirty = new Journal(file);
+  expect([...dirty.entries.keys()]).toEqual(['p']);
+  await dirty.close();
+});
+
+test('S7: stays small however often it changes', async () => {
+  await using dir = await tempDir();
+  const file = join(dir.path, 'journal');
+  const journal = new Journal(file);
+  const text = 'x'.repeat(100_000);
+  for (let count = 0; count < 200; count += 1) {
+    journal.append({ begin: { ...operation, opId: `op${count}`, text } });
+    if (count % 50 === 0) await journal.sync();
+    journal.append({ end: `op${count}`, path: 'p', entry: { ...entry, size: count } });
+  }
+  expect(readFileSync(file).length).toBeLessThan(5_000_000);
+  await journal.close();
+  const after = new Journal(file);
+  expect(after.entries.get('p')?.size).toBe(199);
+  expect(after.operations.size).toBe(0);
+  await after.close();
+});
