@@ -190,17 +190,29 @@ export class Directory {
   /** Never over a file that came meanwhile. */
   #putNew(staged: string, target: string): boolean {
     try {
-      linkSync(staged, target);
-      unlinkSync(staged);
-      return true;
+      if (this.#link(staged, target)) {
+        unlinkSync(staged);
+        return true;
+      }
     } catch (thrown) {
       if (isSystemError(thrown, 'EEXIST')) return false;
-      if (!isSystemError(thrown, ...NO_LINKS)) throw thrown;
+      throw thrown;
     }
-    this.hasLinks = false;
     if (stat(target) !== undefined) return false;
     renameSync(staged, target);
     return true;
+  }
+
+  /** @returns false where there are no hard links */
+  #link(from: string, to: string): boolean {
+    if (!this.hasLinks) return false;
+    try {
+      linkSync(from, to);
+    } catch (thrown) {
+      if (!isSystemError(thrown, ...NO_LINKS)) throw thrown;
+      this.hasLinks = false;
+    }
+    return this.hasLinks;
   }
 
   /** Links the file aside and compares it through that link. The very next thing must be to replace or remove it. */
@@ -211,12 +223,10 @@ export class Directory {
     if (odd !== undefined) throw new CannotShare(odd);
     const aside = this.#aside(name);
     try {
-      linkSync(target, aside);
+      if (!this.#link(target, aside)) copyFileSync(target, aside);
     } catch (thrown) {
       if (isSystemError(thrown, 'ENOENT')) return false;
-      if (!isSystemError(thrown, ...NO_LINKS)) throw thrown;
-      this.hasLinks = false;
-      copyFileSync(target, aside);
+      throw thrown;
     }
     const held = read(aside, this.hasLinks ? 2n : 1n);
     const isExpected = held.kind === 'file' && held.digest === expected;

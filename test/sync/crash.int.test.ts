@@ -1,0 +1,203 @@
+/** A mirror that is killed at any moment, and saves that race our replacements. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { toAachatError } from '#base/errors.ts';
+import type { RemoteChange } from '#sync/replica.ts';
+import { eventually } from '../support/eventually.ts';
+import { MemoryServer } from '../support/memory-replica.ts';
+import { inStep, openMirror } from '../support/mirror.ts';
+import type { Ask, Said } from '../support/mirror-child.ts';
+import { tempDir } from '../support/temp.ts';
+
+/** Numbers that look random and are the same in every run. */
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % below;
+  };
+}
+
+function startChild(server: MemoryServer, root: string, kept: string): { child: ChildProcess; stop: () => void } {
+  const child = fork(join(import.meta.dirname, '../support/mirror-child.ts'), [root, kept], {
+    serialization: 'advanced',
+  });
+  const replica = server.replica('child');
+  const say = (said: Said) => child.connected && child.send(said, () => {});
+  const answer = async ({ id, method, args }: Ask) => {
+    try {
+      const call = replica[method] as (...given: readonly unknown[]) => Promise<unknown>;
+      say({ id, value: await call(...args) });
+    } catch (thrown) {
+      const { code, message } = toAachatError(thrown);
+      say({ id, code, message });
+    }
+  };
+  child.on('message', (asked: Ask) => void answer(asked));
+  const unsubscribe = server.subscribe((change: RemoteChange) => say({ change }));
+  return { child, stop: unsubscribe };
+}
+
+test('S25, S7: killed at random moments nothing is lost, and nothing happens twice', async () => {
+  const random = randomFrom(4_711);
+  const server = new MemoryServer();
+  await using dir = await tempDir();
+  await using other = await openMirror(server, { who: 'other' });
+  const [root, kept] = [join(dir.path, 'docs'), join(dir.path, 'kept')];
+  const paths = Array.from({ length: 6 }, (_, index) => `acme/launch/notes/n${index}.md`);
+  const words: (readonly [path: string, word: string])[] = [];
+
+  /** Adds a line with a word of its own to what the file has, by rename or in place. */
+  const save = async (folder: string, path: string) => {
+    const file = join(folder, path);
+    const before = await readFile(file, 'utf8').catch(() => '');
+    const word = `w${words.length}`;
+    const lines = before.split('\n');
+    lines.splice(random(lines.length), 0, word);
+    await mkdir(dirname(file), { recursive: true });
+    const isRename = random(2) === 0;
+    const target = isRename ? `${file}.tmp.1.ab` : file;
+    await writeFile(target, lines.join('\n'));
+    if (isRename) await rename(target, file);
+    words.push([path, word]);
+  };
+  for (const path of paths) await save(other.root, path);
+
+  for (let round = 0; round < 25; round += 1) {
+    const { child, stop } = startChild(server, root, kept);
+    const exited = once(child, 'exit');
+    // A start takes a while, and the moments after it are the interesting ones.
+    const isUp = once(child, 'message');
+    await isUp;
+    const saves = random(6);
+    for (let count = 0; count < saves; count += 1) {
+      await save(random(2) === 0 ? root : other.root, paths[random(paths.length)] ?? '');
+      await sleep(random(40));
+    }
+    await sleep(random(60));
+    child.kill('SIGKILL');
+    await exited;
+    stop();
+    if (random(2) === 0) await save(root, paths[random(paths.length)] ?? '');
+  }
+
+  await using last = await openMirror(server, { who: 'child', root });
+  await inStep(server, other, last);
+  for (const [path, word] of words) {
+    const known = [...server.history(path), ...server.openConflicts(path)].join('\n').split('\n');
+    expect(known, `${word} of ${path}`).toContain(word);
+  }
+  expect(server.versions).toBeLessThanOrEqual(words.length);
+  expect(last.mirror.status().problems).toEqual([]);
+});
+
+test('S25: stopped between any two steps of a replacement, the next start ends it', async () => {
+  const path = 'acme/launch/notes/plan.md';
+  // Each of them stands for a process that ended right after that step.
+  for (const steps of [1, 2, 3]) {
+    const server = new MemoryServer();
+    await using other = await openMirror(server, { who: 'other' });
+    await using one = await openMirror(server);
+    await other.write(path, 'first\n');
+    await inStep(server, one, other);
+    await one.restart(async () => {
+      await other.write(path, 'second\n');
+      await other.mirror.flush(60_000);
+      const { Directory } = await import('#sync/directory.ts');
+      const { Journal } = await import('#sync/journal.ts');
+      const directory = new Directory(one.root);
+      const journal = new Journal(directory.journalFile);
+      const entry = journal.entries.get(path);
+      const [document] = (await server.replica('one').list()).documents;
+      if (entry?.base == null || document?.digest == null) throw new Error('not there yet');
+      const name = directory.stage(path, Buffer.from('second\n'));
+      if (steps > 1) {
+        const aside = { name, path, digest: entry.base };
+        journal.append({ path, entry: { ...entry, writing: { name, digest: document.digest } }, aside });
+      }
+      if (steps > 2) expect(directory.swap(path, name, entry.base).isDone).toBe(true);
+      await journal.close();
+      // Meanwhile the document went on, and says again what it said before.
+      await other.write(path, 'third\n');
+      await other.mirror.flush(60_000);
+    });
+    await inStep(server, one, other);
+    expect(server.versions).toBe(3);
+    expect(await one.read(path)).toBe('third\n');
+  }
+});
+
+test('S19: a save in place that races a replacement is not lost', async () => {
+  const server = new MemoryServer();
+  await using one = await openMirror(server, { who: 'mia' });
+  const path = 'acme/launch/notes/plan.md';
+  const file = join(one.root, path);
+  await one.write(path, 'start\n');
+  await inStep(server, one);
+  const replica = server.replica('bo');
+  const words: string[] = [];
+  const kept = () => [...server.history(path), ...server.openConflicts(path)].join('\n').split('\n');
+  for (let round = 0; round < 150; round += 1) {
+    const [document] = (await replica.list()).documents;
+    const base = document?.digest ?? null;
+    const bytes = Buffer.from(`${server.text(path)}bo${round}\n`);
+    const word = `mia${round}`;
+    const pushed = replica.push({ path, opId: `race${round}`, baseDigest: base, bytes });
+    // Around the moment at which the mirror replaces the file.
+    await sleep(round % 4);
+    await writeFile(file, `${await readFile(file, 'utf8')}${word}\n`);
+    words.push(word);
+    await pushed;
+  }
+  await one.mirror.flush(60_000);
+  await inStep(server, one);
+  const known = new Set(kept());
+  expect(words.filter((word) => !known.has(word))).toEqual([]);
+});
+
+test('S19: a program that goes on writing to the file it opened before', async () => {
+  const server = new MemoryServer();
+  await using one = await openMirror(server, { who: 'mia' });
+  await using other = await openMirror(server, { who: 'bo' });
+  const path = 'acme/launch/notes/plan.md';
+  await one.write(path, 'one\ntwo\nthree\n');
+  await inStep(server, one, other);
+  const { open } = await import('node:fs/promises');
+  const handle = await open(join(one.root, path), 'r+');
+  await other.write(path, 'one\ntwo\nthree of bo\n');
+  await eventually('it was replaced', async () => (await one.read(path))?.includes('bo'));
+  await handle.write('ONE\ntwo\nthree\n', 0);
+  await handle.close();
+  await one.mirror.flush(60_000);
+  await inStep(server, one, other);
+  expect(server.text(path)).toBe('ONE\ntwo\nthree of bo\n');
+});
+
+test('S7: what was handed in before an end is handed in again with the same id, whatever was saved since', async () => {
+  const server = new MemoryServer();
+  await using one = await openMirror(server);
+  const path = 'acme/launch/notes/plan.md';
+  await one.write(path, 'one\n');
+  await inStep(server, one);
+  server.losesAnswers = true;
+  await one.write(path, 'one\ntwo\n');
+  await eventually('its answer was lost', () => one.mirror.status().state === 'offline' && server.versions === 2);
+  await one.restart(async () => {
+    server.losesAnswers = false;
+    await server.replica('bo').push({
+      path,
+      opId: 'bo',
+      baseDigest: (await server.replica('bo').list()).documents[0]?.digest ?? null,
+      bytes: Buffer.from('zero\none\n'),
+    });
+    await one.write(path, 'one\ntwo\nthree\n');
+  });
+  await inStep(server, one);
+  // Bo took `two` out. Handed in anew with the base of then, it would have come back.
+  expect(server.history(path)).toHaveLength(5);
+  expect(server.text(path)).toBe('zero\none\nthree\n');
+});

@@ -1,0 +1,160 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Directory, digestOf } from '#sync/directory.ts';
+import { tempDir } from '../support/temp.ts';
+
+const path = 'team/project/notes/plan.md';
+const bytes = (text: string) => Buffer.from(text);
+const digest = (text: string) => digestOf(bytes(text));
+
+async function open() {
+  const dir = await tempDir();
+  const directory = new Directory(join(dir.path, 'docs'));
+  const put = (text: string, expected: string | null) =>
+    directory.swap(path, directory.stage(path, bytes(text)), expected);
+  return {
+    dir: dir.path,
+    directory,
+    put,
+    file: join(directory.root, path),
+    [Symbol.asyncDispose]: dir[Symbol.asyncDispose],
+  };
+}
+
+test('S19: takes the place of what was expected only', async () => {
+  await using scope = await open();
+  const { directory, put, file } = scope;
+  expect(put('one', digest('other')).isDone).toBe(false);
+  expect(put('one', null).isDone).toBe(true);
+  expect(put('two', null).isDone).toBe(false);
+  expect(put('two', digest('other')).isDone).toBe(false);
+  expect(readFileSync(file, 'utf8')).toBe('one');
+  expect(put('two', digest('one')).isDone).toBe(true);
+  expect(readFileSync(file, 'utf8')).toBe('two');
+  expect(directory.remove(path, 'gone', digest('one'))).toBe(false);
+  expect(directory.remove(path, 'gone', digest('two'))).toBe(true);
+  expect(directory.look(path)).toEqual({ kind: 'absent' });
+  expect(directory.lookAside('gone')).toMatchObject({ kind: 'file', digest: digest('two') });
+});
+
+test('S17: a reader of a file that is replaced again and again sees whole texts only', async () => {
+  await using scope = await open();
+  const { put, file } = scope;
+  const text = (count: number) => `${count}\n`.repeat(20_000);
+  put(text(0), null);
+  const reader = `
+    const { readFileSync } = require('node:fs');
+    let torn = 0, reads = 0;
+    process.on('SIGTERM', () => { console.log(JSON.stringify({ torn, reads })); process.exit(); });
+    setInterval(() => {
+      for (let count = 0; count < 20; count += 1) {
+        const lines = readFileSync(process.argv[1], 'utf8').split('\\n');
+        reads += 1;
+        if (lines.length !== 20001 || new Set(lines).size !== 2) torn += 1;
+      }
+    });
+    console.log('ready');`;
+  const child = spawn(process.execPath, ['-e', reader, file]);
+  await once(child.stdout, 'data');
+  for (let count = 1; count < 300; count += 1) {
+    put(text(count), digest(text(count - 1)));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  child.kill('SIGTERM');
+  const [said] = await once(child.stdout, 'data');
+  const { torn, reads } = JSON.parse(String(said));
+  expect(reads).toBeGreaterThan(0);
+  expect(torn).toBe(0);
+});
+
+test('S19: what another process writes while the file is replaced is in the file or in what lies aside', async () => {
+  await using scope = await open();
+  const { directory, put, file } = scope;
+  put('start\n', null);
+  const writer = `
+    const { closeSync, openSync, writeSync } = require('node:fs');
+    let count = 0;
+    process.on('SIGTERM', () => { console.log(count); process.exit(); });
+    setInterval(() => {
+      for (let turn = 0; turn < 50; turn += 1) {
+        const fd = openSync(process.argv[1], 'a');
+        writeSync(fd, 'word' + count + '\\n');
+        closeSync(fd);
+        count += 1;
+      }
+    });
+    console.log('ready');`;
+  const child = spawn(process.execPath, ['-e', writer, file]);
+  await once(child.stdout, 'data');
+  const found: string[] = [];
+  let replaced = 0;
+  for (let count = 0; count < 2_000; count += 1) {
+    const seen = directory.look(path);
+    if (seen.kind === 'file' && put(`fresh ${count}\n`, seen.digest).isDone) replaced += 1;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  child.kill('SIGTERM');
+  const [said] = await once(child.stdout, 'data');
+  const asides = join(directory.root, '.aachat/aside');
+  for (const name of readdirSync(asides)) found.push(...readFileSync(join(asides, name), 'utf8').split('\n'));
+  const known = new Set([...found, ...readFileSync(file, 'utf8').split('\n')]);
+  const words = Array.from({ length: Number(String(said)) }, (_, count) => `word${count}`);
+  expect(replaced).toBeGreaterThan(0);
+  expect(words.filter((word) => !known.has(word))).toEqual([]);
+});
+
+test('S18: keeps the mode, and time moves forward even from the future', async () => {
+  await using scope = await open();
+  const { put, file } = scope;
+  put('one', null);
+  chmodSync(file, 0o604);
+  for (const [before, after] of [
+    ['one', 'two'],
+    ['two', 'three'],
+  ] as const) {
+    const { mtimeNs } = statSync(file, { bigint: true });
+    put(after, digest(before));
+    expect(statSync(file, { bigint: true }).mtimeNs).toBeGreaterThan(mtimeNs);
+  }
+  expect(statSync(file).mode & 0o777).toBe(0o604);
+});
+
+test('S20: a folder that turns into a link between two steps is not followed', async () => {
+  await using scope = await open();
+  const { dir, directory, put, file } = scope;
+  put('one', null);
+  mkdirSync(join(dir, 'outside'));
+  writeFileSync(join(dir, 'outside/plan.md'), 'one');
+  const name = directory.stage(path, bytes('two'));
+  renameSync(join(file, '..'), join(dir, 'away'));
+  symlinkSync(join(dir, 'outside'), join(file, '..'));
+  expect(() => directory.swap(path, name, digest('one'))).toThrow('is a link');
+  expect(() => directory.stage(path, bytes('three'))).toThrow('is a link');
+  expect(() => directory.remove(path, 'aside', digest('one'))).toThrow('is a link');
+  expect(directory.look(path)).toMatchObject({ kind: 'problem', reason: '`team/project/notes` is a link.' });
+  expect(readFileSync(join(dir, 'outside/plan.md'), 'utf8')).toBe('one');
+});
+
+test('S19: without hard links it copies, compares and says so', async () => {
+  await using scope = await open();
+  const { directory, put, file } = scope;
+  // What this file system would do is played by the switch that such a system turns.
+  directory.hasLinks = false;
+  expect(put('one', null).isDone).toBe(true);
+  expect(put('two', digest('other')).isDone).toBe(false);
+  expect(put('two', digest('one')).isDone).toBe(true);
+  expect(readFileSync(file, 'utf8')).toBe('two');
+  expect(readdirSync(join(directory.root, '.aachat/aside'))).toEqual([]);
+});
