@@ -253,6 +253,8 @@ function ownEnvironment(
     AA_WS_DIR: workspace.path,
     AA_TOKEN_FILE: tokenFile,
     AA_SERVER: launcher.serverUrl.href,
+    // The agent's own `aachat` looks for clones there.
+    AACHAT_HOME: launcher.home.root,
     // Without these every commit of the agent fails.
     GIT_AUTHOR_NAME: author.name,
     GIT_AUTHOR_EMAIL: author.email,

@@ -23,6 +23,7 @@ import { createPermissionDesk, type PermissionDesk } from './permissions.ts';
 import type { SessionReport } from './report.ts';
 import { LiveAgentSession } from './session.ts';
 import { writeShims } from './shim.ts';
+import { recoverWorktrees } from './worktree.ts';
 
 /** What stands in `up.json` beside pid and start time. */
 export const UpFile = z.object({ since: z.iso.datetime(), server: z.string() });
@@ -79,6 +80,8 @@ export async function startUp(options: UpOptions): Promise<Up> {
     const reaped = await reapLeases(home.leases);
     for (const { leaseId, killed } of reaped) log.info('lease.reaped', { leaseId, killed: killed.length });
     await Promise.all([home.sessions, home.workspaces, home.cache].map((dir) => ensureDir(dir)));
+    const recovered = await recoverWorktrees(home.cache, home.workspaces);
+    if (recovered.length > 0) log.info('worktrees.recovered', { count: recovered.length });
     await writeShims(home.bin, options.launcher.selfCommand);
     const up = new RunningUp(options, since, () => claim.file.release());
     try {

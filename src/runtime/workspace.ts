@@ -85,7 +85,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   let skills: readonly Skill[] = [];
   try {
     onStep('worktree');
-    await addWorktree(team, path);
+    await addWorktree(team, path, { signal });
     onStep('agent repo');
     if (await hasLink(path, dirname(agentFolder(session.agent)))) {
       throw new AachatError(
@@ -96,7 +96,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
         },
       );
     }
-    await addWorktree(agent, agentDir);
+    await addWorktree(agent, agentDir, { signal });
     const repo = await readAgentRepo(agentDir, agentRemote);
     onStep('skills');
     const tracked = await trackedSkills(path);

@@ -83,7 +83,11 @@ describe('git', () => {
     await using repo = await tempRepo({ 'a.txt': 'a', 'b.txt': 'b', '.gitignore': 'out/\n' });
     await writeFiles(repo.path, { 'a.txt': 'changed', 'new/c.txt': 'c', 'out/d.txt': 'd' });
     await gitIn(repo.path, 'rm', '--quiet', 'b.txt');
-    const { files } = await readStatus(repo.path);
+    const { files } = await readStatus({
+      path: repo.path,
+      gitDir: join(repo.path, '.git'),
+      commonDir: join(repo.path, '.git'),
+    });
     expect(new Set(files.map(({ path }) => path))).toEqual(new Set(['a.txt', 'b.txt', 'new/c.txt']));
   });
 });

@@ -98,7 +98,8 @@ export async function save(
       hint: 'Run it as the session was started.',
     });
   }
-  const saved = await saveRepo(dir, { message: args.message, author: { name, email: 'noreply@aachat' }, signal });
+  const author = { name, email: 'noreply@aachat' };
+  const saved = await saveRepo(dir, { cacheDir: home.cache, message: args.message, author, signal });
   const files = saved.files.length === 1 ? saved.files[0] : `${saved.files.length} files`;
   const text = saved.committed
     ? `Saved ${files} as ${saved.commit}.`
