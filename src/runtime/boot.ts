@@ -4,7 +4,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ensureDir, writePrivate } from '#base/fs.ts';
+import { ensureDir, realPlace, writePrivate } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import type { Log } from '#base/log.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
@@ -33,6 +33,8 @@ export interface Launcher {
   readonly http: HttpClient;
   readonly owner: { readonly id: string; readonly login: string };
   readonly log: Log;
+  /** Values that the log must never show; each boot adds its own. */
+  readonly secrets: Set<string>;
   readonly parentEnv: NodeJS.ProcessEnv;
   /** How to start this program again, as `aachat`. */
   readonly selfCommand: readonly [string, ...string[]];
@@ -86,6 +88,9 @@ export interface Booted {
   close(): Promise<readonly string[]>;
 }
 
+/** Environment names whose values no log should show. */
+const SECRET_NAME = /(KEY|TOKEN|SECRET|PASSWORD)$/;
+
 /** Rewritten while this much of the token's life is left. */
 const TOKEN_MARGIN_MS = 5 * 60_000;
 
@@ -138,10 +143,11 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       await refuseForeignSettings(workspace.path, session.agent);
     }
     const policy = launcher.policyOf(session.agent);
+    const root = await realPlace(workspace.path);
     const scope: PermissionScope = {
-      workspace: workspace.path,
-      own: [join(workspace.path, 'aachat', 'docs'), workspace.agentDir],
-      denied: await foreignPlaces(home, session),
+      workspace: root,
+      own: [join(root, 'aachat', 'docs'), await realPlace(workspace.agentDir)],
+      ...(await boundaries(home, session)),
     };
     const texts = {
       managedText: managedText({
@@ -158,19 +164,23 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
     await Promise.all([ensureDir(files.temp), ensureDir(files.claude)]);
     await writePrivate(files.envFile, claudeEnvFile({ shimDir: home.bin, own }));
     const isClaude = program.kind === 'claude';
+    const env = {
+      ...agentEnvironment({
+        parent: launcher.parentEnv,
+        declared: declared.values,
+        own,
+        shimDir: home.bin,
+        temp: files.temp,
+        kind: program.kind,
+      }),
+      ...(isClaude ? claudeEnvironment({ policy, envFile: files.envFile, uid: process.getuid?.() ?? 0 }) : {}),
+    };
+    for (const [name, value] of Object.entries(env)) {
+      if (name in declared.values || SECRET_NAME.test(name)) launcher.secrets.add(value);
+    }
     const agent = await openAgent({
       program,
-      env: {
-        ...agentEnvironment({
-          parent: launcher.parentEnv,
-          declared: declared.values,
-          own,
-          shimDir: home.bin,
-          temp: files.temp,
-          kind: program.kind,
-        }),
-        ...(isClaude ? claudeEnvironment({ policy, envFile: files.envFile, uid: process.getuid?.() ?? 0 }) : {}),
-      },
+      env,
       leasesDir: home.leases,
       sessionId: session.id,
       open: {
@@ -186,7 +196,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
                 workspace: workspace.path,
                 agentDir: workspace.agentDir,
                 ...texts,
-                denied: scope.denied,
+                denied: await foreignPlaces(home, session),
               }),
               mode: claudeMode(policy),
             }
@@ -228,13 +238,24 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
   }
 }
 
-/** Everything under our home that is no business of this session: secrets, state, what other sessions have. */
+/** Everything under our home that is no business of this session, now or later. */
+async function boundaries(home: Home, session: Session): Promise<Pick<PermissionScope, 'denied' | 'exempt'>> {
+  const { dir, token, log } = home.session(session.id);
+  const denied = [home.tokens, home.state, home.server, home.leases, home.sessions, home.workspaces, token, log];
+  const exempt = [dir, home.workspace(session.agent, session.id)];
+  return { denied: await Promise.all(denied.map(realPlace)), exempt: await Promise.all(exempt.map(realPlace)) };
+}
+
+/**
+ * The same for Claude Code, whose rules know no exemptions: what holds secrets in any session, and all that other
+ * sessions have so far. It asks about the rest, because that lies outside its workspace.
+ */
 async function foreignPlaces(home: Home, session: Session): Promise<readonly string[]> {
   const own = [home.session(session.id).dir, home.workspace(session.agent, session.id)];
   const others = await Promise.all(
     [home.sessions, home.workspaces].map(async (dir) => (await readdir(dir)).map((name) => join(dir, name))),
   );
-  const { token, log } = home.session(session.id);
+  const { token, log } = home.session('*');
   const secret = [home.tokens, home.state, home.server, home.leases, token, log];
   return [...secret, ...others.flat().filter((path) => !own.includes(path))];
 }
@@ -265,7 +286,7 @@ function ownEnvironment(
 
 /** Keeps a token of the session in a file that the agent's commands read, renewed before it expires. */
 async function openSessionToken(
-  { http, log }: Launcher,
+  { http, log, secrets }: Launcher,
   run: Run,
   path: string,
   signal: AbortSignal,
@@ -276,7 +297,9 @@ async function openSessionToken(
   const mint = async (): Promise<void> => {
     const minted = await http.call(ROUTES.mintSessionToken, { params: { runId: run.id } }, signal);
     if (stopped) return;
+    secrets.delete(value);
     value = minted.token;
+    secrets.add(value);
     await writePrivate(path, `${value}\n`);
     schedule(Date.parse(minted.expiresAt) - Date.now() - TOKEN_MARGIN_MS);
   };

@@ -13,7 +13,7 @@ import type { AgentUpdate, PermissionAnswer, PermissionRequest } from './agent.t
 import type { Booted, Launcher } from './boot.ts';
 import type { Policy } from './claude.ts';
 import type { EventLog } from './event-log.ts';
-import { answerFor, decide, type PermissionDesk, type PermissionScope } from './permissions.ts';
+import { answerFor, decide, type PermissionDesk, type PermissionScope, resolvePaths } from './permissions.ts';
 import type { OwedTurn } from './recovery.ts';
 import type { SessionEvent } from './session-state.ts';
 import { type Failure, runTurn, type TurnResult, type TurnTask } from './turn.ts';
@@ -225,7 +225,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     },
     async onPermission(request, scope, policy) {
       const turnId = current?.turnId ?? null;
-      const verdict = decide(policy, request, scope);
+      const verdict = decide(policy, await resolvePaths(request, scope.workspace), scope);
       if (verdict !== 'ask') return answerFor(request, verdict === 'allow' ? 'allowed' : 'denied');
       asking += 1;
       onChange();

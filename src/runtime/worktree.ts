@@ -9,7 +9,7 @@
 import { lstat, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { AachatError, isAachatError, isSystemError } from '#base/errors.ts';
-import { ensureDir, exists, readIfExists, removeAll } from '#base/fs.ts';
+import { ensureDir, exists, readIfExists, realPlace, removeAll } from '#base/fs.ts';
 import { type Clone, listClones, readDefaultBranch, readRemote, whileAlone, withClone } from './clone.ts';
 import { git, readStatus, type Worktree } from './git.ts';
 import { endMarked, LEASE_MARKER } from './lease.ts';
@@ -271,7 +271,7 @@ async function discard({ path, gitDir }: Worktree): Promise<void> {
 }
 
 /** Carried by the git that makes the worktree at this place. */
-const markerOf = async (path: string) => ({ [LEASE_MARKER]: `worktree:${await realPlace(path)}` });
+const markerOf = async (path: string) => ({ [LEASE_MARKER]: `worktree:${await placeInGit(path)}` });
 
 /** Git locks a worktree while it makes it, and takes the lock off at the end. */
 async function isHalfMade({ gitDir }: Worktree): Promise<boolean> {
@@ -279,14 +279,13 @@ async function isHalfMade({ gitDir }: Worktree): Promise<boolean> {
 }
 
 async function pointerTo(gitDir: string, path: string): Promise<Worktree | undefined> {
-  const place = await realPlace(path);
+  const place = await placeInGit(path);
   return (await readPointers(gitDir)).find((worktree) => worktree.path === place);
 }
 
 /** Git remembers real paths. The last part may not exist, and is never a link of ours. */
-async function realPlace(path: string): Promise<string> {
-  const parent = dirname(path);
-  return join((await exists(parent)) ? await realpath(parent) : parent, basename(path));
+async function placeInGit(path: string): Promise<string> {
+  return join(await realPlace(dirname(path)), basename(path));
 }
 
 /** The worktrees that a clone knows. */

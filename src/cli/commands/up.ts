@@ -89,6 +89,7 @@ export async function openUp(
 ): Promise<Up> {
   const { home, config, env, selfCommand, scriptedCommand, skillsDir, signal } = context;
   const { http, url, token } = connection;
+  const secrets = new Set<string>();
   return await startUp({
     launcher: {
       home,
@@ -96,7 +97,8 @@ export async function openUp(
       serverUrl: url,
       http,
       owner: await whoAmI(connection, signal),
-      log: createLog({ write: fileWriter(home.upLog) }),
+      log: createLog({ write: fileWriter(home.upLog), secrets: () => secrets }),
+      secrets,
       parentEnv: env,
       selfCommand,
       scriptedCommand,
