@@ -298,14 +298,19 @@ export class LiveAgentSession {
       session: () => this.session,
       log,
       owed: past.owed,
+      introduced: past.introduced,
       reread: async () => recover(await readEventLog(path)).owed,
       isReady: () => this.#state.kind === 'ready',
       isStopping: () => this.#state.kind === 'stopping',
       send: (event) => this.#send(event),
-      onStopAsked: () => void this.stop(false),
+      onStopAsked: () => {
+        this.#endReason = 'asked';
+        void this.stop(false);
+      },
       onStale: () => this.superseded(),
       onFailure: (failure) => {
         this.#problem = failure;
+        void log.append({ type: 'problem', ...failure });
         this.#log.warn('session.turn_failed', { reason: failure.message });
       },
       onChange: () => {

@@ -217,13 +217,13 @@ class RunningUp implements Up {
     });
   }
 
-  /** Starts a session for each pair that has none here, and the ones that `session run` asked for. */
+  /** Starts a session for each pair that has none here, and those of `session run` that nobody has stopped. */
   async #bring(pairs: readonly Pair[]): Promise<void> {
     const { http } = this.#launcher;
     for (const { agent, team } of pairs) {
       const query = { agentId: agent.id, teamId: team.id, limit: 200 };
       const { sessions } = await http.call(ROUTES.listSessions, { query });
-      const asked = sessions.filter(({ coverageMode, run }) => coverageMode === 'explicit' && run === null);
+      const asked = sessions.filter(({ coverageMode, run }) => coverageMode === 'explicit' && run?.reason !== 'asked');
       const main = sessions.find(({ coverageMode }) => coverageMode === 'auto') ?? (await this.#plan(agent, team));
       for (const session of [main, ...asked]) this.#start(session, agent, team);
     }

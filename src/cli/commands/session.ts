@@ -115,7 +115,7 @@ export async function run(
     agentId: agent.id,
     teamId,
     text,
-    ...(projects.length === 0 ? {} : { projects: projects.map(({ id }) => id) }),
+    projects: projects.map(({ id }) => id),
     ...(args.name === undefined ? {} : { name: args.name }),
   };
   const { session } = await http.call(ROUTES.createSession, { body }, signal);
