@@ -84,8 +84,12 @@ export interface Agent extends AsyncDisposable {
   readonly closed: AbortSignal;
   /** Runs one turn. A second prompt while one is open is a bug and throws. */
   prompt(text: string): Promise<TurnOutcome>;
-  /** Asks the agent to end the turn, which then resolves `cancelled`, and answers its open permission requests. */
-  cancel(): Promise<void>;
+  /**
+   * Asks the agent to end the turn, which then resolves `cancelled`, and answers its open permission requests.
+   *
+   * @returns whether a turn was open
+   */
+  cancel(): Promise<boolean>;
 }
 
 const INITIALIZE_MS = 30_000;
@@ -311,11 +315,13 @@ async function converse(options: AgentOptions, child: LeasedProcess): Promise<Ag
     closed: connection.signal,
     prompt,
     async cancel() {
-      const over = turn?.over;
-      if (turn !== undefined) turn.isCancelled = true;
+      if (turn === undefined) return false;
+      const { over } = turn;
+      turn.isCancelled = true;
       // The word first: an agent that sees only its request refused would go on.
       if (!connection.signal.aborted) await agent.notify(acp.methods.agent.session.cancel, { sessionId: conversation });
-      over?.abort();
+      over.abort();
+      return true;
     },
     [Symbol.asyncDispose]: async () => {
       await child.stop();

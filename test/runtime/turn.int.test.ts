@@ -85,7 +85,7 @@ function countingAgent(outcome?: TurnOutcome) {
         }
       );
     },
-    cancel: async () => {},
+    cancel: async () => true,
     [Symbol.asyncDispose]: async () => {},
   };
   return { agent, prompts };
@@ -107,7 +107,7 @@ async function scene() {
   const path = join(dir.path, 'events.jsonl');
 
   /** One life of the launcher: a new run that does what the log says it owes, else the next thing that waits. */
-  async function live(mortal: Reaper, agent: Agent): Promise<TurnResult | undefined> {
+  async function live(mortal: Reaper, agent: Agent, isCancelled = () => false): Promise<TurnResult | undefined> {
     const run = await openRun(mia, session, machine);
     await ownerHttp.call(ROUTES.setActivity, { params: { runId: run.id }, body: { activity: 'input_ready' } });
     const { token } = await ownerHttp.call(ROUTES.mintSessionToken, { params: { runId: run.id } });
@@ -133,7 +133,8 @@ async function scene() {
         projectName: async () => 'launch',
         signal: new AbortController().signal,
         isStopping: () => false,
-        takePreamble: () => '',
+        isCancelled,
+        preamble: '',
         clock: Date.now,
       },
       task,
@@ -148,7 +149,7 @@ async function scene() {
     return messages.filter(({ author }) => author.kind === 'agent').map(({ body }) => body);
   };
   const turns = async () => (await ownerHttp.call(ROUTES.getSession, { params: { sessionId: session.id } })).turns;
-  return { mia, project, live, said, turns, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { mia, project, ownerHttp, live, said, turns, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 const never = () => reaper(0);
@@ -229,6 +230,42 @@ describe('a turn', () => {
     expect(results).toEqual(['owed', 'owed', 'owed', 'closed', undefined]);
     expect(deadly.prompts).toHaveLength(3);
     expect((await s.turns()).map(({ state }) => state)).toEqual(['failed']);
+  });
+
+  test('a cancelled turn is over: also when its agent had to be ended, or was not prompted yet', async () => {
+    await using s = await scene();
+    const gone: TurnOutcome = { kind: 'failed', reason: 'agent_exited', message: 'gone', hint: null, resetsAt: null };
+    const killed = countingAgent(gone);
+    await send(s.mia, s.project, '@ada one');
+    expect(await s.live(never(), killed.agent, () => killed.prompts.length > 0)).toMatchObject({ kind: 'closed' });
+    const early = countingAgent();
+    await send(s.mia, s.project, '@ada two');
+    expect(await s.live(never(), early.agent, () => true)).toMatchObject({ kind: 'closed' });
+    expect(await s.live(never(), early.agent)).toBe(undefined);
+    expect([killed.prompts.length, early.prompts.length, await s.said()]).toEqual([1, 0, []]);
+    expect((await s.turns()).map(({ state }) => state)).toEqual(['cancelled', 'cancelled']);
+  });
+
+  test('an answer that the server refuses ends the turn, and a turn that it refuses does not come back', async () => {
+    await using s = await scene();
+    const leave = () =>
+      s.ownerHttp.call(ROUTES.removeMember, {
+        params: { projectId: s.project.id },
+        body: { clientId: newId(), name: 'ada.mia' },
+      });
+    await send(s.mia, s.project, '@ada one');
+    const { agent, prompts } = countingAgent();
+    const leaving: Agent = { ...agent, prompt: async (text) => leave().then(() => agent.prompt(text)) };
+    expect(await s.live(never(), leaving)).toMatchObject({
+      kind: 'closed',
+      failure: { message: expect.stringContaining('given up') },
+    });
+    await joinProject(s.mia, s.project, 'ada.mia');
+    await send(s.mia, s.project, '@ada two');
+    await leave();
+    await s.live(never(), agent);
+    expect(await s.live(never(), agent)).toBe(undefined);
+    expect([prompts.length, await s.said()]).toEqual([1, []]);
   });
 
   test('a longer answer than a message may have is cut, and says so', async () => {
