@@ -137,8 +137,8 @@ async function checkUp(home: Home) {
 async function checkLeases(home: Home) {
   const leases = await listLeases(home.leases);
   const orphans = leases.filter(({ ownerRuns }) => !ownerRuns);
-  if (orphans.length === 0) return ok(`${leases.length} agent processes, each with a living owner`);
-  const message = `${orphans.length} agent processes or their leases outlived their launcher.`;
+  if (orphans.length === 0) return ok(`${leases.length} leases, each with a living owner`);
+  const message = `${orphans.length} leases, or what runs under them, outlived their launcher.`;
   return { state: 'wrong', message, hint: 'aachat doctor --fix' } as const;
 }
 

@@ -9,6 +9,7 @@
 import { execa } from 'execa';
 import { type StatusResult, simpleGit } from 'simple-git';
 import { AachatError } from '#base/errors.ts';
+import { LEASE_MARKER } from './lease.ts';
 
 export interface GitOptions {
   /** Folder to run in; a worktree finds its clone by itself. */
@@ -60,12 +61,16 @@ const SAFE_SETTINGS = [
   // Relative ones would need an extension in the settings that are written anew each time.
   'worktree.useRelativePaths=false',
   'maintenance.auto=false',
+  // A remote that says nothing for a minute is gone.
+  'http.lowSpeedLimit=1',
+  'http.lowSpeedTime=60',
   'advice.detachedHead=false',
   'commit.gpgSign=false',
 ];
 
-/** What git needs to run as this user. */
+/** What git needs to run as this user, and to be found if we are killed. */
 const ENVIRONMENT = [
+  LEASE_MARKER,
   'PATH',
   'HOME',
   'USER',

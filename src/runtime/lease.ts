@@ -127,6 +127,22 @@ export async function spawnLeased(options: SpawnOptions): Promise<LeasedProcess>
   };
 }
 
+/**
+ * Marks whatever this process starts from now on, so that the next launcher finds it if this one is killed.
+ *
+ * @returns gives the lease back; nothing that was started may run then
+ */
+export async function leaseChildren(leasesDir: string): Promise<() => Promise<void>> {
+  const leaseId = newId();
+  const path = join(await ensureDir(leasesDir), `${leaseId}.json`);
+  await writePrivate(path, JSON.stringify({ leaseId, sessionId: 'up', owner: ownIdentity() } satisfies LeaseFile));
+  process.env[LEASE_MARKER] = leaseId;
+  return async () => {
+    delete process.env[LEASE_MARKER];
+    await rm(path, { force: true });
+  };
+}
+
 export interface LeaseView {
   readonly leaseId: string;
   readonly sessionId: string;
@@ -210,7 +226,8 @@ export async function endMarked(leaseId: string): Promise<boolean> {
     if (left.length === 0) return true;
     for (const pid of left) {
       try {
-        process.kill(pid, 'SIGKILL');
+        // A git that may tidy up takes its locks along.
+        process.kill(pid, round === 0 ? 'SIGTERM' : 'SIGKILL');
       } catch (thrown) {
         if (!isSystemError(thrown, 'ESRCH', 'EPERM')) throw thrown;
       }

@@ -18,7 +18,7 @@ import { type SessionId, type StreamId, UserId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Launcher } from './boot.ts';
 import { openControlServer } from './control.ts';
-import { reapLeases } from './lease.ts';
+import { leaseChildren, reapLeases } from './lease.ts';
 import { createPermissionDesk, type PermissionDesk } from './permissions.ts';
 import type { SessionReport } from './report.ts';
 import { LiveAgentSession } from './session.ts';
@@ -76,14 +76,19 @@ export async function startUp(options: UpOptions): Promise<Up> {
       hint: 'Run `aachat status` to see it, or `aachat down` to stop it.',
     });
   }
+  let giveBack = async () => {};
   try {
     const reaped = await reapLeases(home.leases);
     for (const { leaseId, killed } of reaped) log.info('lease.reaped', { leaseId, killed: killed.length });
+    giveBack = await leaseChildren(home.leases);
     await Promise.all([home.sessions, home.workspaces, home.cache].map((dir) => ensureDir(dir)));
     const recovered = await recoverWorktrees(home.cache, home.workspaces);
     if (recovered.length > 0) log.info('worktrees.recovered', { count: recovered.length });
     await writeShims(home.bin, options.launcher.selfCommand);
-    const up = new RunningUp(options, since, () => claim.file.release());
+    const up = new RunningUp(options, since, async () => {
+      await giveBack();
+      claim.file.release();
+    });
     try {
       await up.open();
     } catch (thrown) {
@@ -92,6 +97,7 @@ export async function startUp(options: UpOptions): Promise<Up> {
     }
     return up;
   } catch (thrown) {
+    await giveBack();
     claim.file.release();
     throw thrown;
   }
@@ -101,7 +107,7 @@ class RunningUp implements Up {
   readonly #options: UpOptions;
   readonly #launcher: Launcher;
   readonly #since: string;
-  readonly #release: () => void;
+  readonly #release: () => Promise<void>;
   readonly #desk: PermissionDesk;
   readonly #sessions = new Map<SessionId, LiveAgentSession>();
   readonly #slots = pLimit(availableParallelism());
@@ -117,7 +123,7 @@ class RunningUp implements Up {
   #isReady = false;
   ready: Promise<void> = Promise.resolve();
 
-  constructor(options: UpOptions, since: string, release: () => void) {
+  constructor(options: UpOptions, since: string, release: () => Promise<void>) {
     this.#options = options;
     this.#since = since;
     this.#release = release;
@@ -195,7 +201,7 @@ class RunningUp implements Up {
     log.info('up.stopped', { report: this.report() });
     await this.#socket?.[Symbol.asyncDispose]();
     await this.#control?.[Symbol.asyncDispose]();
-    this.#release();
+    await this.#release();
     this.#closed.resolve();
   }
 
