@@ -13,6 +13,7 @@ import { ROUTES } from '#contract/routes.ts';
 import { type Agent, type AgentUpdate, openAgent, type PermissionAnswer, type PermissionRequest } from './agent.ts';
 import { type AgentProgram, findAgentProgram } from './agent-program.ts';
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, type Policy } from './claude.ts';
+import type { ClonePool } from './clone-pool.ts';
 import { resolveDeclared } from './declared-environment.ts';
 import { agentEnvironment } from './environment.ts';
 import { refuseForeignSettings } from './foreign-settings.ts';
@@ -27,6 +28,7 @@ export type BootStep = WorkspaceStep | 'register' | 'environment' | 'agent' | 'c
 /** What all sessions of one `up` share. */
 export interface Launcher {
   readonly home: Home;
+  readonly clones: ClonePool;
   readonly machine: ThisMachine;
   readonly serverUrl: URL;
   /** Acts as the owner. */
@@ -112,8 +114,19 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
     return kept;
   };
   try {
+    // It needs nothing of the workspace, so it is made beside it.
+    const minting = openSessionToken(launcher, run, files.token, signal);
+    const stopToken = minting.then(
+      (token) => token.stop,
+      () => () => {},
+    );
+    undo.push(async () => {
+      (await stopToken)();
+      return [];
+    });
     const workspace = await openWorkspace({
       home,
+      clones: launcher.clones,
       session,
       teamRepo: team.repo,
       agentRepo: entity.repo,
@@ -125,11 +138,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
 
     onStep('environment');
     const declared = await resolveDeclared(home.envValues, session.agent, workspace.repo.environment);
-    const token = await openSessionToken(launcher, run, files.token, signal);
-    undo.push(async () => {
-      token.stop();
-      return [];
-    });
+    const token = await minting;
 
     onStep('agent');
     const program = await findAgentProgram({

@@ -23,6 +23,9 @@ export interface Clone {
   readonly defaultBranch: string;
 }
 
+/** A clone and whether it has what is new; `problem` says why not. */
+export type OpenClone = Clone & { readonly fetched: boolean; readonly problem?: AachatError };
+
 export interface CloneOptions {
   readonly signal?: AbortSignal;
   readonly credential?: Credential;
@@ -109,29 +112,26 @@ export async function whileAlone<T>(folder: string, critical: () => Promise<T>, 
  *
  * @throws AachatError `GIT_FAILED` when there is no clone and none can be made, `VALIDATION_ERROR` when the repo is empty
  */
-export async function openClone(
-  cacheDir: string,
-  remote: string,
-  options: CloneOptions,
-): Promise<Clone & { readonly fetched: boolean; readonly problem?: AachatError }> {
+export async function openClone(cacheDir: string, remote: string, options: CloneOptions): Promise<OpenClone> {
   const folder = join(cacheDir, cloneName(remote));
   const gitDir = join(folder, '.git');
   await ensureDir(folder);
   const open = async () => {
     let problem: AachatError | undefined;
+    let head: string | undefined;
     if (await exists(join(gitDir, 'HEAD'))) {
       await resetSettings({ gitDir, remote });
       try {
-        await fetchAfterCrash(gitDir, remote, options);
+        head = await fetchAfterCrash(gitDir, remote, options);
       } catch (thrown) {
         problem = toAachatError(thrown);
         if (problem.code !== 'GIT_FAILED') throw problem;
       }
     } else {
-      await makeClone(gitDir, remote, options);
+      head = await makeClone(gitDir, remote, options);
     }
     await appendExcludes(gitDir, options.exclude);
-    const defaultBranch = await readDefaultBranch(gitDir, remote);
+    const defaultBranch = head ?? (await readDefaultBranch(gitDir, remote));
     const clone = { gitDir, remote, defaultBranch };
     return problem === undefined ? { ...clone, fetched: true } : { ...clone, fetched: false, problem };
   };
@@ -188,36 +188,50 @@ export async function createRemote(
   }
 }
 
-async function makeClone(gitDir: string, remote: string, options: CloneOptions): Promise<void> {
+async function makeClone(gitDir: string, remote: string, options: CloneOptions): Promise<string | undefined> {
   // Made beside its place and moved there whole, so that a clone is either there or not.
   const draft = `${gitDir}.new-${newId()}`;
   try {
     await git(['init', '--quiet', '--bare', draft], {});
     await resetSettings({ gitDir: draft, remote });
-    await fetchInto(draft, remote, options);
+    const head = await fetchInto(draft, remote, options);
     await removeAll(gitDir);
     await rename(draft, gitDir);
+    return head;
   } finally {
     await removeAll(draft);
   }
 }
 
-async function fetchInto(gitDir: string, remote: string, { signal, credential }: CloneOptions): Promise<void> {
+/** @returns the remote's default branch if it is plain to see; else `readDefaultBranch` looks closer */
+async function fetchInto(
+  gitDir: string,
+  remote: string,
+  { signal, credential }: CloneOptions,
+): Promise<string | undefined> {
   const options = { gitDir, remote, signal, credential };
-  await git(['fetch', '--quiet', '--prune', '--no-tags', '--no-write-fetch-head', 'origin'], options);
-  const head = await git(['ls-remote', '--symref', 'origin', 'HEAD'], options);
+  // Side by side: a remote takes its time to answer. Neither may go on once the lock is given back.
+  const both = [
+    git(['fetch', '--quiet', '--prune', '--no-tags', '--no-write-fetch-head', 'origin'], options),
+    git(['ls-remote', '--symref', 'origin', 'HEAD'], options),
+  ] as const;
+  await Promise.allSettled(both);
+  const [, head] = await Promise.all(both);
   const branch = /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(head)?.[1];
-  if (branch === undefined) return;
-  await git(['symbolic-ref', 'refs/remotes/origin/HEAD', `refs/remotes/origin/${branch}`], { gitDir });
+  if (branch === undefined) return undefined;
+  const target = `refs/remotes/origin/${branch}`;
+  const known = (await readIfExists(join(gitDir, 'refs', 'remotes', 'origin', 'HEAD')))?.trim();
+  if (known !== `ref: ${target}`) await git(['symbolic-ref', 'refs/remotes/origin/HEAD', target], { gitDir });
+  return (await exists(join(gitDir, target))) ? branch : undefined;
 }
 
 /** A machine that lost power in mid-fetch leaves locks on refs that nobody takes off. */
-async function fetchAfterCrash(gitDir: string, remote: string, options: CloneOptions): Promise<void> {
+async function fetchAfterCrash(gitDir: string, remote: string, options: CloneOptions): Promise<string | undefined> {
   try {
-    await fetchInto(gitDir, remote, options);
+    return await fetchInto(gitDir, remote, options);
   } catch (thrown) {
     if (!isAachatError(thrown, 'GIT_FAILED') || !(await removeStaleLocks(gitDir))) throw thrown;
-    await fetchInto(gitDir, remote, options);
+    return await fetchInto(gitDir, remote, options);
   }
 }
 
@@ -256,7 +270,9 @@ export async function readDefaultBranch(gitDir: string, remote: string): Promise
 
 /** Agents can write into the clone: settings, attributes and hooks of theirs must never run in our commands. */
 async function resetSettings({ gitDir, remote }: Pick<Clone, 'gitDir' | 'remote'>): Promise<void> {
-  const sha256 = (await readIfExists(join(gitDir, 'config')))?.includes('objectformat = sha256') === true;
+  const path = join(gitDir, 'config');
+  const present = await readIfExists(path);
+  const sha256 = present?.includes('objectformat = sha256') === true;
   const lines = [
     '[core]',
     `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
@@ -270,7 +286,8 @@ async function resetSettings({ gitDir, remote }: Pick<Clone, 'gitDir' | 'remote'
     '\tauto = 0',
     '',
   ];
-  await writePrivate(join(gitDir, 'config'), lines.join('\n'));
+  const ours = lines.join('\n');
+  if (present !== ours) await writePrivate(path, ours);
   await rm(join(gitDir, 'info', 'attributes'), { force: true });
   await rm(join(gitDir, 'config.worktree'), { force: true });
   await removeAll(join(gitDir, 'hooks'));

@@ -17,19 +17,21 @@ import type { StreamEvent } from '#contract/frames.ts';
 import { type SessionId, type StreamId, UserId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Launcher } from './boot.ts';
+import { createClonePool } from './clone-pool.ts';
 import { openControlServer } from './control.ts';
 import { leaseChildren, reapLeases } from './lease.ts';
 import { createPermissionDesk, type PermissionDesk } from './permissions.ts';
 import type { SessionReport } from './report.ts';
 import { LiveAgentSession } from './session.ts';
 import { writeShims } from './shim.ts';
+import { EXCLUDED } from './workspace.ts';
 import { recoverWorktrees } from './worktree.ts';
 
 /** What stands in `up.json` beside pid and start time. */
 export const UpFile = z.object({ since: z.iso.datetime(), server: z.string() });
 
 export interface UpOptions {
-  readonly launcher: Omit<Launcher, 'connected'>;
+  readonly launcher: Omit<Launcher, 'connected' | 'clones'>;
   /** Access token for the event socket, fresh at each call. */
   readonly token: () => Promise<string>;
   /** Names to bring up, full or bare; empty: all. */
@@ -111,6 +113,7 @@ class RunningUp implements Up {
   readonly #desk: PermissionDesk;
   readonly #sessions = new Map<SessionId, LiveAgentSession>();
   readonly #slots = pLimit(availableParallelism());
+  readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #userStream: UserId;
   #socket: EventSocket | undefined;
@@ -130,6 +133,7 @@ class RunningUp implements Up {
     this.#userStream = UserId.parse(options.launcher.owner.id);
     this.#launcher = {
       ...options.launcher,
+      clones: createClonePool(options.launcher.home.cache, { exclude: EXCLUDED, signal: this.#over.signal }),
       connected: async (signal) => {
         signal.throwIfAborted();
         await Promise.race([
@@ -149,8 +153,10 @@ class RunningUp implements Up {
 
   async open(): Promise<void> {
     const { home, http, machine, serverUrl, log } = this.#launcher;
-    await http.call(ROUTES.putMachine, { params: { machineId: machine.id }, body: { name: machine.name } });
-    const pairs = await this.#pairs(this.#options.agents, this.#options.team);
+    const [pairs] = await Promise.all([
+      this.#pairs(this.#options.agents, this.#options.team),
+      http.call(ROUTES.putMachine, { params: { machineId: machine.id }, body: { name: machine.name } }),
+    ]);
     this.#control = await openControlServer(home.controlSocket, this.#handlers(), log);
     this.#socket = openEventSocket({
       url: serverUrl,
@@ -198,6 +204,7 @@ class RunningUp implements Up {
     clearInterval(this.#heartbeat);
     await this.#planning;
     await Promise.all([...this.#sessions.values()].map((session) => session.stop(force)));
+    this.#over.abort();
     log.info('up.stopped', { report: this.report() });
     await this.#socket?.[Symbol.asyncDispose]();
     await this.#control?.[Symbol.asyncDispose]();
@@ -208,8 +215,10 @@ class RunningUp implements Up {
   /** Which agent works in which team. An agent that is in no project yet lives in the owner's personal team. */
   async #pairs(names: readonly string[], team: string | undefined): Promise<readonly Pair[]> {
     const { http, owner } = this.#launcher;
-    const { agents } = await http.call(ROUTES.listAgents, { query: { scope: 'mine' } });
-    const { teams } = await http.call(ROUTES.listTeams, {});
+    const [{ agents }, { teams }] = await Promise.all([
+      http.call(ROUTES.listAgents, { query: { scope: 'mine' } }),
+      http.call(ROUTES.listTeams, {}),
+    ]);
     const home = teams.find(({ slug }) => slug === `~${owner.login}`);
     const chosen = names.length === 0 ? agents : names.map((name) => byName(agents, name, owner.login));
     if (team !== undefined && !teams.some(({ slug }) => slug === team)) {

@@ -26,26 +26,35 @@ const CHECKOUT_MS = 15 * 60_000;
  * is, with its work; what a killed launcher half made is made again; one whose folder was deleted comes back at its
  * unpublished commit, if it had one.
  *
+ * @returns the commit that is checked out, in short, or the branch that somebody switched to
  * @throws AachatError `CONFLICT` if something else is at `path`, `CANCELLED` when `signal` aborts
  */
 export async function addWorktree(
   clone: Clone,
   path: string,
   options: { readonly at?: string; readonly signal?: AbortSignal } = {},
-): Promise<void> {
+): Promise<string> {
   const { at = `refs/remotes/origin/${clone.defaultBranch}`, signal } = options;
   const add = async () => {
     const found = await inspect(clone, path);
     if (found.kind === 'good') {
       // Whoever held this lock is gone: sessions are started only after the one before has ended.
       await rm(join(found.worktree.gitDir, 'index.lock'), { force: true });
-      return;
+      return await headOf(found.worktree);
     }
     const last = await makeRoom(clone, path, found);
     const args = ['worktree', 'add', '--quiet', '--detach', path, last ?? at];
     await git(args, { gitDir: clone.gitDir, env: await markerOf(path), signal, timeoutMs: CHECKOUT_MS });
+    const made = await pointerTo(clone.gitDir, path);
+    return made === undefined ? '' : await headOf(made);
   };
-  await withClone(clone, add, signal);
+  return await withClone(clone, add, signal);
+}
+
+/** Read, not asked: one git less for every boot. */
+async function headOf({ gitDir }: Worktree): Promise<string> {
+  const head = (await readFile(join(gitDir, 'HEAD'), 'utf8')).trim();
+  return head.startsWith('ref: ') ? head.replace(/^ref: (refs\/heads\/)?/, '') : head.slice(0, 7);
 }
 
 /**
@@ -77,7 +86,7 @@ export async function checkoutVisible(
     const head = (await readFile(join(worktree.gitDir, 'HEAD'), 'utf8')).trim();
     if (await exists(join(worktree.gitDir, 'index.lock'))) return 'dirty';
     if (!(await readStatus(worktree)).isClean()) return 'dirty';
-    const [own, tip] = await Promise.all(['HEAD', upstream].map((ref) => git(['rev-parse', ref], { worktree })));
+    const [own, tip] = (await git(['rev-parse', 'HEAD', upstream], { worktree })).split('\n');
     if (head !== `ref: refs/heads/${branch}`) return 'diverged';
     if (own === tip) return 'current';
     const ahead = await git(['rev-list', '--count', `${upstream}..HEAD`], { worktree });
