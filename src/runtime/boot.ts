@@ -17,6 +17,7 @@ import type { ClonePool } from './clone-pool.ts';
 import { resolveDeclared } from './declared-environment.ts';
 import { agentEnvironment } from './environment.ts';
 import { refuseForeignSettings } from './foreign-settings.ts';
+import { authorEnvironment } from './git.ts';
 import type { Home } from './home.ts';
 import { identityText, managedText } from './instructions.ts';
 import type { ThisMachine } from './machine.ts';
@@ -275,7 +276,6 @@ function ownEnvironment(
   workspace: Workspace,
   tokenFile: string,
 ): Readonly<Record<string, string>> {
-  const author = { name: session.agent, email: 'noreply@aachat' };
   return {
     AA_SESSION_ID: session.id,
     AA_AGENT: session.agent,
@@ -286,10 +286,7 @@ function ownEnvironment(
     // The agent's own `aachat` looks for clones there.
     AACHAT_HOME: launcher.home.root,
     // Without these every commit of the agent fails.
-    GIT_AUTHOR_NAME: author.name,
-    GIT_AUTHOR_EMAIL: author.email,
-    GIT_COMMITTER_NAME: author.name,
-    GIT_COMMITTER_EMAIL: author.email,
+    ...authorEnvironment({ name: session.agent, email: 'noreply@aachat' }),
   };
 }
 

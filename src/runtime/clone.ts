@@ -13,7 +13,7 @@ import { AachatError, isAachatError, isSystemError, toAachatError } from '#base/
 import { ensureDir, exists, readIfExists, removeAll, writePrivate } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { withFileLock } from '#base/pid-file.ts';
-import { type Credential, git, isLocalRemote, NETWORK_MS } from './git.ts';
+import { type Author, authorEnvironment, type Credential, git, isLocalRemote, NETWORK_MS } from './git.ts';
 
 export interface Clone {
   /** Absolute; ends in `/.git`. */
@@ -159,21 +159,15 @@ export async function excludePaths(clone: Clone, lines: readonly string[]): Prom
 export async function createRemote(
   path: string,
   files: Readonly<Record<string, string>>,
-  author: { readonly name: string; readonly email: string },
+  author: Author,
 ): Promise<void> {
   const draft = `${path}.new-${newId()}`;
   const tree = `${draft}.files`;
-  const env = {
-    GIT_AUTHOR_NAME: author.name,
-    GIT_AUTHOR_EMAIL: author.email,
-    GIT_COMMITTER_NAME: author.name,
-    GIT_COMMITTER_EMAIL: author.email,
-  };
   try {
     await ensureDir(tree);
     await git(['init', '--quiet', '--bare', '--initial-branch=main', draft], {});
     for (const [name, text] of Object.entries(files)) await writePrivate(join(tree, name), text);
-    const inTree = { gitDir: draft, cwd: tree, env: { ...env, GIT_WORK_TREE: tree } };
+    const inTree = { gitDir: draft, cwd: tree, env: { ...authorEnvironment(author), GIT_WORK_TREE: tree } };
     await git(['add', '--all', '--force', '.'], inTree);
     await git(['commit', '--quiet', '--allow-empty', '--message=First commit'], inTree);
     await rm(join(draft, 'index'), { force: true });

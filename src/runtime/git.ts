@@ -44,6 +44,19 @@ export interface Credential {
   readonly header: string;
 }
 
+export interface Author {
+  readonly name: string;
+  readonly email: string;
+}
+
+/** Makes commits theirs, whatever the settings of the machine say. */
+export const authorEnvironment = ({ name, email }: Author) => ({
+  GIT_AUTHOR_NAME: name,
+  GIT_AUTHOR_EMAIL: email,
+  GIT_COMMITTER_NAME: name,
+  GIT_COMMITTER_EMAIL: email,
+});
+
 const LOCAL_MS = 2 * 60_000;
 /** Limit of a command that talks to a remote. */
 export const NETWORK_MS = 15 * 60_000;

@@ -9,14 +9,14 @@ import { join } from 'node:path';
 import { AachatError, isAachatError } from '#base/errors.ts';
 import { exists } from '#base/fs.ts';
 import { withClone } from './clone.ts';
-import { type GitOptions, git, isRemoteAhead, readStatus } from './git.ts';
+import { type Author, authorEnvironment, type GitOptions, git, isRemoteAhead, readStatus } from './git.ts';
 import { findWorktree } from './worktree.ts';
 
 export interface SaveOptions {
   /** The folder of all clones. */
   readonly cacheDir: string;
   readonly message: string;
-  readonly author: { readonly name: string; readonly email: string };
+  readonly author: Author;
   readonly signal?: AbortSignal;
 }
 
@@ -39,13 +39,7 @@ const PUSHES = 3;
 export async function saveRepo(dir: string, options: SaveOptions): Promise<Saved> {
   const { cacheDir, message, author, signal } = options;
   const { clone, worktree } = await findWorktree(cacheDir, dir);
-  const env = {
-    GIT_AUTHOR_NAME: author.name,
-    GIT_AUTHOR_EMAIL: author.email,
-    GIT_COMMITTER_NAME: author.name,
-    GIT_COMMITTER_EMAIL: author.email,
-  };
-  const here = { worktree, env, signal };
+  const here = { worktree, env: authorEnvironment(author), signal };
   const save = async (): Promise<Saved> => {
     if (await exists(join(worktree.gitDir, 'rebase-merge'))) {
       throw new AachatError('CONFLICT', `A rebase has been begun in ${dir}.`, {
