@@ -15,6 +15,7 @@ import { within } from '#base/async.ts';
 import { AachatError, isSystemError } from '#base/errors.ts';
 import { ensureDir, exists, readIfExists, writePrivate } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
+import { parseJson } from '#base/json.ts';
 import { identityOf, isRunning, ownIdentity, ProcessIdentity } from '#base/process.ts';
 import { sleep } from '#base/time.ts';
 
@@ -267,12 +268,4 @@ async function markedByPs(marker: string): Promise<readonly number[]> {
     .split('\n')
     .filter((line) => line.split(' ').includes(marker))
     .map((line) => Number.parseInt(line, 10));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
