@@ -2,6 +2,7 @@
  * Settings: flags over environment over file over defaults; each value knows where it came from. The file is
  * `.state/config.json` in the home.
  */
+import { AachatError } from '#base/errors.ts';
 import { readIfExists } from '#base/fs.ts';
 
 /** Settings of the program; besides these there is `agents.<agent>.policy`. */
@@ -18,6 +19,8 @@ export interface Setting {
 
 export interface Config {
   get(key: string): Setting | undefined;
+  /** Those in the file. */
+  keys(): readonly string[];
   /** @param value undefined: forget it */
   set(key: string, value: string | undefined): Promise<void>;
 }
@@ -28,13 +31,21 @@ export async function openConfig(path: string, env: NodeJS.ProcessEnv): Promise<
   const open = async () => {
     const { default: Conf } = await import('conf');
     const slash = path.lastIndexOf('/');
-    return new Conf<Record<string, string>>({
-      cwd: path.slice(0, slash),
-      configName: path.slice(slash + 1).replace(/\.json$/, ''),
-      accessPropertiesByDotNotation: false,
-      configFileMode: 0o600,
-      clearInvalidConfig: false,
-    });
+    try {
+      return new Conf<Record<string, string>>({
+        cwd: path.slice(0, slash),
+        configName: path.slice(slash + 1).replace(/\.json$/, ''),
+        accessPropertiesByDotNotation: false,
+        configFileMode: 0o600,
+        clearInvalidConfig: false,
+      });
+    } catch (cause) {
+      if (!(cause instanceof SyntaxError)) throw cause;
+      throw new AachatError('VALIDATION_ERROR', `${path} is no valid JSON.`, {
+        hint: 'Mend it, or remove it and set again what you need with `aachat config set`.',
+        cause,
+      });
+    }
   };
   const store = text === undefined ? undefined : await open();
   return {
@@ -45,6 +56,7 @@ export async function openConfig(path: string, env: NodeJS.ProcessEnv): Promise<
       const value = store?.get(key);
       return value === undefined ? undefined : { value, origin: 'file' };
     },
+    keys: () => (store === undefined ? [] : Object.keys(store.store)),
     async set(key, value) {
       const target = store ?? (await open());
       if (value === undefined) target.delete(key);

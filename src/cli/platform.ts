@@ -11,6 +11,7 @@ import { ensureDir, PRIVATE_FILE, readIfExists } from '#base/fs.ts';
 import { readPidFile, withFileLock } from '#base/pid-file.ts';
 import { isRunning, type ProcessIdentity } from '#base/process.ts';
 import { sleep } from '#base/time.ts';
+import { serverAddress } from '#client/address.ts';
 import { type Auth, createAuth } from '#client/auth.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -135,15 +136,6 @@ export async function connectPlatform(context: PlatformFacts): Promise<Connectio
     if (started) await stopIfUnused(server, signal);
   };
   return connection(url, auth, release);
-}
-
-/** @throws AachatError `USAGE` for anything but the address of a web server */
-export function serverAddress(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '') return new URL(url.origin);
-  throw new AachatError('USAGE', `"${text}" is no address of a server.`, {
-    hint: 'It looks like https://chat.example.org, in --server, AACHAT_SERVER or `aachat config set server`.',
-  });
 }
 
 function connection(url: URL, auth: Auth, release: () => Promise<void>): Connection {

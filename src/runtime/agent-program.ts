@@ -62,7 +62,11 @@ async function fromSetting(setting: string, origin: string, options: FindOptions
   const [file, ...args] = setting.split(/\s+/).filter((word) => word !== '');
   if (file === undefined) throw missing('The setting for the agent program is empty.');
   const found = await onPath(file, options.path);
-  if (found === undefined) throw missing(`The agent program "${file}" of ${origin} is not there, or may not be run.`);
+  if (found === undefined) {
+    throw new AachatError('AGENT_FAILED', `The agent program "${file}" of ${origin} is not there, or may not be run.`, {
+      hint: `Correct the path there (the setting: \`aachat config set agent <claude | scripted | command>\`), or install the program.`,
+    });
+  }
   return { kind: 'acp', command: [found, ...args], origin: `${found} (${origin})` };
 }
 

@@ -10,6 +10,7 @@ import { isSystemError, toAachatError } from '#base/errors.ts';
 import { ensureDir } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { readPidFile } from '#base/pid-file.ts';
+import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { ServerFile } from '#contract/server-file.ts';
@@ -26,6 +27,9 @@ export interface Finding {
   /** The command or step that mends it. */
   readonly hint?: string;
 }
+
+/** The command that mends what a program can mend. */
+export const FIX = 'aachat doctor --fix';
 
 export interface DoctorOptions {
   readonly home: Home;
@@ -116,7 +120,7 @@ async function checkServer({ home, server }: DoctorOptions) {
   const url = server ?? (await readPidFile(home.serverFile, ServerFile))?.url;
   if (url === undefined)
     return { state: 'note', message: 'The embedded server does not run; it starts when needed.' } as const;
-  const http = createHttpClient({ baseUrl: new URL(url), token: async () => undefined, timeoutMs: 5_000 });
+  const http = createHttpClient({ baseUrl: serverAddress(url), token: async () => undefined, timeoutMs: 5_000 });
   const { version, protocol } = await http.call(ROUTES.getInfo, {});
   return ok(`${url} (version ${version}, protocol ${protocol})`);
 }
@@ -131,7 +135,7 @@ async function checkUp(home: Home) {
   const up = await readPidFile(home.upFile, UpFile);
   if (up !== undefined) return ok(`running: pid ${up.pid}, since ${up.since}`);
   if (!(await present(home.upFile))) return ok('not running');
-  return { state: 'wrong', message: 'aachat up ended without cleaning up.', hint: 'aachat doctor --fix' } as const;
+  return { state: 'wrong', message: 'aachat up ended without cleaning up.', hint: FIX } as const;
 }
 
 async function checkLeases(home: Home) {
@@ -139,7 +143,7 @@ async function checkLeases(home: Home) {
   const orphans = leases.filter(({ ownerRuns }) => !ownerRuns);
   if (orphans.length === 0) return ok(`${leases.length} leases, each with a living owner`);
   const message = `${orphans.length} leases, or what runs under them, outlived their launcher.`;
-  return { state: 'wrong', message, hint: 'aachat doctor --fix' } as const;
+  return { state: 'wrong', message, hint: FIX } as const;
 }
 
 async function present(path: string): Promise<boolean> {

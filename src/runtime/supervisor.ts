@@ -28,7 +28,13 @@ import { EXCLUDED } from './workspace.ts';
 import { recoverWorktrees } from './worktree.ts';
 
 /** What stands in `up.json` beside pid and start time. */
-export const UpFile = z.object({ since: z.iso.datetime(), server: z.string() });
+export const UpFile = z.object({
+  since: z.iso.datetime(),
+  server: z.string(),
+  /** What it was started for; empty, null: everything. */
+  agents: z.array(z.string()).default([]),
+  team: z.string().nullable().default(null),
+});
 
 export interface UpOptions {
   readonly launcher: Omit<Launcher, 'connected' | 'clones'>;
@@ -71,7 +77,12 @@ const HEARTBEAT_MS = 30_000;
 export async function startUp(options: UpOptions): Promise<Up> {
   const { home, serverUrl, log } = options.launcher;
   const since = isoTime(Date.now());
-  const claim = await claimPidFile(home.upFile, UpFile, { since, server: serverUrl.href });
+  const claim = await claimPidFile(home.upFile, UpFile, {
+    since,
+    server: serverUrl.href,
+    agents: [...options.agents],
+    team: options.team ?? null,
+  });
   if (!claim.claimed) {
     const { pid, since: from } = claim.holder;
     throw new AachatError('CONFLICT', `aachat up already runs here: pid ${pid}, since ${from}.`, {

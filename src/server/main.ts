@@ -82,7 +82,7 @@ async function open(options: ServerOptions, owned: (() => void | PromiseLike<voi
   const file = await claim(serverFile, { url, protocol: PROTOCOL_VERSION, version, operatorToken, endsWhenIdle });
   owned.push(() => file.release());
 
-  const postgres = options.databaseUrl === undefined ? undefined : openPostgres(options.databaseUrl, log);
+  const postgres = options.databaseUrl === undefined ? undefined : await openPostgres(options.databaseUrl, log);
   const database = postgres ?? openSqlite(join(dataDir, 'aachat.db'));
   owned.push(() => database[Symbol.asyncDispose]());
   await migrate(database.db, database.engine);

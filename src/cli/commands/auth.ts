@@ -2,7 +2,8 @@
 import { createInterface } from 'node:readline/promises';
 import { AachatError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { findLocalServer, personAuth, serverAddress } from '#cli/platform.ts';
+import { findLocalServer, personAuth } from '#cli/platform.ts';
+import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
 import { Login } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { aborted } from '#base/async.ts';
 import { AachatError, isAachatError } from '#base/errors.ts';
-import { readIfExists, writePrivate } from '#base/fs.ts';
+import { exists, readIfExists, writePrivate } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { endLocalServer, findLocalServer, type LocalServer, startLocalServer } from '#cli/platform.ts';
@@ -42,7 +42,18 @@ export async function start(context: CommandContext, args: Listen & { readonly f
 export async function run(context: CommandContext, args: Listen & { readonly idle?: number }): Promise<void> {
   const { home, env, version, signal, output } = context;
   const { startServer } = await import('#server/main.ts');
-  const databaseUrl = env['DATABASE_URL'];
+  // A shell often has one for another project: only who starts the server on purpose means this one.
+  const databaseUrl = args.idle === undefined ? env['DATABASE_URL'] || undefined : undefined;
+  const marker = join(home.server, 'postgres');
+  if (databaseUrl === undefined && (await exists(marker))) {
+    throw new AachatError(
+      'SERVER_UNREACHABLE',
+      'The data of this platform is in PostgreSQL, and its server does not run.',
+      {
+        hint: `Start it with \`DATABASE_URL=… aachat server start\`. To begin anew with an embedded database, remove ${marker}.`,
+      },
+    );
+  }
   const log = createLog({ write: fileWriter(join(home.server, 'server.log')) });
   const startAt = (port: number) =>
     startServer({
@@ -61,6 +72,7 @@ export async function run(context: CommandContext, args: Listen & { readonly idl
     if (args.port !== undefined || former === 0 || !isAachatError(thrown, 'CONFLICT')) throw thrown;
     return startAt(0);
   });
+  if (databaseUrl !== undefined) await writePrivate(marker, 'The data of this platform is in PostgreSQL.\n');
   await writePrivate(portFile, `${new URL(server.url).port}\n`);
   output.note(`The platform runs at ${server.url}. Ctrl+C ends it.`);
   await Promise.race([server.closed, aborted(signal)]);

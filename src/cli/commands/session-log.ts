@@ -1,9 +1,11 @@
 /** `aachat session log`: what a session did on this machine. Read from its files; nothing of it is at the server. */
+
 import { readdir } from 'node:fs/promises';
-import { AachatError, isSystemError } from '#base/errors.ts';
+import { isSystemError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { clockTime, plain } from '#cli/output.ts';
-import { matchId, SessionId, shortId } from '#contract/ids.ts';
+import { pickById } from '#cli/pick.ts';
+import { SessionId, shortId } from '#contract/ids.ts';
 import { type LogLine, readEventLog } from '#runtime/event-log.ts';
 import type { Home } from '#runtime/home.ts';
 
@@ -20,17 +22,13 @@ export async function log(
 
 async function findLocal(home: Home, text: string): Promise<string> {
   const ids = (await localSessions(home)).map((id) => ({ id }));
-  const [found, ...others] = matchId(text, ids);
-  if (found === undefined) {
-    throw new AachatError('NOT_FOUND', `No session ${text} has run on this machine.`, {
+  return pickById(text, ids, {
+    many: 'sessions',
+    none: {
+      message: `No session ${text} has run on this machine.`,
       hint: 'Run `aachat session list` to see the ids.',
-    });
-  }
-  if (others.length === 0) return found.id;
-  throw new AachatError(
-    'AMBIGUOUS_NAME',
-    `Several sessions match ${text}: ${[found, ...others].map(({ id }) => shortId(id)).join(', ')}.`,
-  );
+    },
+  }).id;
 }
 
 async function localSessions(home: Home): Promise<readonly string[]> {

@@ -1,4 +1,5 @@
 /** `aachat session …`: sessions as the server knows them. */
+
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { readPidFile } from '#base/pid-file.ts';
@@ -6,9 +7,10 @@ import type { CommandContext } from '#cli/context.ts';
 import { compact } from '#cli/live-view.ts';
 import { messageText, resolve } from '#cli/messages.ts';
 import { clockTime, plain, table } from '#cli/output.ts';
+import { pickById } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
 import { type Session, SessionState, type Turn } from '#contract/entities.ts';
-import { matchId, SessionId, shortId } from '#contract/ids.ts';
+import { SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { UpFile } from '#runtime/supervisor.ts';
 import { findAgent } from './agent.ts';
@@ -119,9 +121,17 @@ export async function run(
     ...(args.name === undefined ? {} : { name: args.name }),
   };
   const { session } = await http.call(ROUTES.createSession, { body }, signal);
-  const runs = (await readPidFile(home.upFile, UpFile)) !== undefined;
-  const when = runs ? 'It is starting.' : 'It starts with the next `aachat up`.';
-  output.result({ session, starts: runs }, `Session ${shortId(session.id)} of ${session.agent}. ${when}`);
+  const up = await readPidFile(home.upFile, UpFile);
+  const serves =
+    up !== undefined &&
+    (up.agents.length === 0 || up.agents.some((name) => name === agent.name || name === agent.name.split('.')[0])) &&
+    (up.team === null || up.team === session.team);
+  const when = serves
+    ? 'It is starting.'
+    : up === undefined
+      ? 'It starts with the next `aachat up`.'
+      : 'The `aachat up` that runs was started for others: it starts with the next one.';
+  output.result({ session, starts: serves }, `Session ${shortId(session.id)} of ${session.agent}. ${when}`);
 }
 
 async function personalTeam(context: CommandContext, http: HttpClient): Promise<Session['teamId']> {
@@ -179,10 +189,9 @@ export async function findSession(context: CommandContext, http: HttpClient, tex
   if (full.success)
     return (await http.call(ROUTES.getSession, { params: { sessionId: full.data } }, context.signal)).session;
   const { sessions } = await http.call(ROUTES.listSessions, { query: { limit: 200 } }, context.signal);
-  const [found, ...others] = matchId(text, sessions);
-  if (found === undefined)
-    throw new AachatError('NOT_FOUND', `No session ${text}.`, { hint: 'Run `aachat session list` to see the ids.' });
-  if (others.length === 0) return found;
-  const all = [found, ...others].map((session) => `${shortId(session.id)} (${session.agent})`).join(', ');
-  throw new AachatError('AMBIGUOUS_NAME', `Several sessions match ${text}: ${all}.`, { hint: 'Give more digits.' });
+  return pickById(text, sessions, {
+    many: 'sessions',
+    none: { message: `No session ${text}.`, hint: 'Run `aachat session list` to see the ids.' },
+    label: ({ agent }) => agent,
+  });
 }

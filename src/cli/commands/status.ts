@@ -4,6 +4,7 @@ import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { liveBlock } from '#cli/live-view.ts';
 import { findLocalServer } from '#cli/platform.ts';
+import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
 import { CONTROL_ROUTES } from '#contract/control.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -32,7 +33,7 @@ export async function status(context: CommandContext): Promise<void> {
 async function serverState({ home, config, signal }: CommandContext) {
   const url = config.get('server')?.value ?? (await findLocalServer(home))?.url ?? null;
   if (url === null) return { url, answers: false, version: null };
-  const http = createHttpClient({ baseUrl: new URL(url), token: async () => undefined, timeoutMs: 5_000 });
+  const http = createHttpClient({ baseUrl: serverAddress(url), token: async () => undefined, timeoutMs: 5_000 });
   try {
     const { version } = await http.call(ROUTES.getInfo, {}, signal);
     return { url, answers: true, version };

@@ -8,6 +8,7 @@ import {
   type PostgresQueryResult,
 } from 'kysely';
 import pg from 'pg';
+import { AachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { type Database, postgresEngine } from './engine.ts';
 import type { Schema } from './schema.ts';
@@ -16,12 +17,24 @@ import type { Schema } from './schema.ts';
 const BIGINT = 20;
 
 const POOL_SIZE = 10;
+const CONNECT_MS = 30_000;
 
 export interface PostgresDatabase extends Database {
   readonly pool: pg.Pool;
 }
 
-export function openPostgres(databaseUrl: string, log: Log): PostgresDatabase {
+/**
+ * @param databaseUrl `postgres://user:password@host:port/database`
+ * @throws AachatError `VALIDATION_ERROR` if it is none, `SERVER_UNREACHABLE` if nothing there can be used
+ */
+export async function openPostgres(databaseUrl: string, log: Log): Promise<PostgresDatabase> {
+  const address = URL.canParse(databaseUrl) ? new URL(databaseUrl) : undefined;
+  if (address === undefined || !/^postgres(ql)?:$/.test(address.protocol)) {
+    // Its text may hold a password.
+    throw new AachatError('VALIDATION_ERROR', 'DATABASE_URL is no address of a PostgreSQL database.', {
+      hint: 'It looks like postgres://user:password@host:5432/database.',
+    });
+  }
   const types = {
     getTypeParser: (oid: number, format?: 'text' | 'binary') =>
       oid === BIGINT ? Number : pg.types.getTypeParser(oid, format),
@@ -29,6 +42,7 @@ export function openPostgres(databaseUrl: string, log: Log): PostgresDatabase {
   const config: pg.PoolConfig & { pipeline: boolean } = {
     connectionString: databaseUrl,
     max: POOL_SIZE,
+    connectionTimeoutMillis: CONNECT_MS,
     types,
     // Statements that are issued together travel together, instead of waiting for each other's answer.
     pipeline: true,
@@ -36,6 +50,16 @@ export function openPostgres(databaseUrl: string, log: Log): PostgresDatabase {
   const pool = new pg.Pool(config);
   // A connection that breaks while idle is replaced; without a listener it would end the process.
   pool.on('error', (error) => log.warn('database.connection_lost', { message: error.message }));
+  try {
+    (await pool.connect()).release();
+  } catch (cause) {
+    await pool.end();
+    const why = cause instanceof AggregateError ? cause.errors.map(String).join('; ') : (cause as Error).message;
+    throw new AachatError('SERVER_UNREACHABLE', `PostgreSQL at ${address.host} cannot be used: ${why}.`, {
+      hint: 'Check DATABASE_URL, and that the database runs and lets this user in.',
+      cause,
+    });
+  }
   const connect = async (): Promise<PostgresPoolClient> => prepared(await pool.connect());
   const dialect = new PostgresDialect({ pool: { connect, end: () => pool.end(), options: pool.options } });
   const db = new Kysely<Schema>({ dialect });
