@@ -49,16 +49,16 @@ describe('the agent program', () => {
   });
 
   test.for([
-    ['a program that is not there', { setting: 'nowhere' }],
-    ['a file that may not be run', { setting: 'not-executable' }],
-    ['a relative path, which the workspace could choose', { setting: './bin/other' }],
-    ['an empty setting', { setting: ' ' }],
-    ['a package that would have to be fetched', { runtimeYaml: 'runtime: {type: npx, package: evil}' }],
-  ] as const)('refuses %s, with the command that mends it', async ([, options]) => {
+    ['a program that is not there', { setting: 'nowhere' }, 'config set agent'],
+    ['a file that may not be run', { setting: 'not-executable' }, 'config set agent'],
+    ['a relative path, which the workspace could choose', { setting: './bin/other' }, 'config set agent'],
+    ['an empty setting', { setting: ' ' }, 'config set agent'],
+    ['a package that would have to be fetched', { runtimeYaml: 'runtime: {type: npx, package: evil}' }, 'npm install'],
+  ] as const)('refuses %s, with the command that mends it', async ([, options, hint]) => {
     await using dir = await withProgram('other');
     await expect(find(dir, options)).rejects.toMatchObject({
       code: 'AGENT_FAILED',
-      hint: expect.stringContaining('npm install'),
+      hint: expect.stringContaining(hint),
     });
   });
 
