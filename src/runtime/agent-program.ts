@@ -17,6 +17,8 @@ export interface AgentProgram {
   readonly command: readonly [file: string, ...args: string[]];
   /** Where it was found, for people. */
   readonly origin: string;
+  /** The line of `runtime.yaml` that names it: the word of the repo, not of its owner. */
+  readonly declared?: string;
 }
 
 export interface FindOptions {
@@ -88,15 +90,37 @@ async function fromRuntimeYaml(options: FindOptions): Promise<AgentProgram | und
   }
   const { runtime: chosen } = runtime.data;
   if (typeof chosen === 'string') {
-    return /^claude(-acp)?$/.test(chosen) ? undefined : await fromSetting(chosen, 'runtime.yaml', options);
+    if (/^claude(-acp)?$/.test(chosen)) return undefined;
+    const program = await fromSetting(chosen, 'runtime.yaml', options);
+    return program.kind === 'scripted' ? program : { ...program, declared: commandLine(chosen.trim().split(/\s+/)) };
   }
   if (chosen.type === 'npx') {
     if (chosen.package.replace(/(?<=.)@[^@/]*$/, '') === ADAPTER) return undefined;
     throw missing(`runtime.yaml asks for the package ${chosen.package}, which is not fetched by itself.`);
   }
+  const line = commandLine([chosen.command, ...chosen.args]);
   const found = await onPath(chosen.command, options.path);
   if (found === undefined) throw missing(`The agent program "${chosen.command}" of runtime.yaml is not there.`);
-  return { kind: 'acp', command: [found, ...chosen.args], origin: `${found} (runtime.yaml)` };
+  return { kind: 'acp', command: [found, ...chosen.args], origin: `${found} (runtime.yaml)`, declared: line };
+}
+
+/** One line that tells words with spaces from several words. */
+const commandLine = (words: readonly string[]): string =>
+  words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word))).join(' ');
+
+/**
+ * A repo can name any program, and whoever can write to the repo can: it starts only after its owner has seen the
+ * exact line.
+ *
+ * @param trusted the line that the owner has agreed to
+ * @throws AachatError `FORBIDDEN` with the command that agrees
+ */
+export function refuseUnknownProgram({ declared }: AgentProgram, agent: string, trusted: string | undefined): void {
+  if (declared === undefined || declared === trusted) return;
+  const quoted = `'${declared.replaceAll("'", `'\\''`)}'`;
+  throw new AachatError('FORBIDDEN', `runtime.yaml of ${agent} wants to start a program: ${declared}`, {
+    hint: `If that is what you want: aachat agent trust ${agent} --program ${quoted}`,
+  });
 }
 
 /** Always its entry file under our own Node: no shell and no wrapper stands between us and the process to be ended. */

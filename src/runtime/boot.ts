@@ -11,7 +11,7 @@ import { createHttpClient, type HttpClient } from '#client/http.ts';
 import type { Agent as AgentEntity, Run, Session, Team } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { type Agent, type AgentUpdate, openAgent, type PermissionAnswer, type PermissionRequest } from './agent.ts';
-import { type AgentProgram, findAgentProgram } from './agent-program.ts';
+import { type AgentProgram, findAgentProgram, refuseUnknownProgram } from './agent-program.ts';
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, type Policy } from './claude.ts';
 import type { ClonePool } from './clone-pool.ts';
 import { resolveDeclared } from './declared-environment.ts';
@@ -48,6 +48,8 @@ export interface Launcher {
   readonly policyOf: (agent: string) => Policy;
   /** Whether its owner lets the agent's program obey settings of the team's repo. */
   readonly isTrusted: (agent: string) => boolean;
+  /** The program of the agent's `runtime.yaml` that its owner has agreed to. */
+  readonly trustedProgramOf: (agent: string) => string | undefined;
   /** Resolves when the event socket is connected. */
   readonly connected: (signal: AbortSignal) => Promise<void>;
 }
@@ -149,6 +151,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       managedDir: home.run,
       scriptedCommand: launcher.scriptedCommand,
     });
+    refuseUnknownProgram(program, session.agent, launcher.trustedProgramOf(session.agent));
     if (program.kind === 'acp' && !launcher.isTrusted(session.agent)) {
       await refuseForeignSettings(workspace.path, session.agent);
     }

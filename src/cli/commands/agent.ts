@@ -130,16 +130,23 @@ export async function policy(
   output.result({ agent: name, policy: chosen }, `${name}: ${chosen}, from its next start on.`);
 }
 
-/** `aachat agent trust <agent> [--off]` */
+/** `aachat agent trust <agent> [--program <command line>] [--off]` */
 export async function trust(
   context: CommandContext,
-  args: { readonly agent: string; readonly trusted: boolean },
+  args: { readonly agent: string; readonly trusted: boolean; readonly program?: string },
 ): Promise<void> {
+  const { config, output } = context;
   const { http } = await context.connect();
   const { name } = await findAgent(context, http, args.agent);
-  await context.config.set(`agents.${name}.trust`, args.trusted ? 'yes' : undefined);
-  const text = args.trusted ? 'may obey settings of the repos that it works in' : 'is not trusted any more';
-  context.output.result({ agent: name, trusted: args.trusted }, `${name} ${text}, from its next start on.`);
+  const { trusted, program } = args;
+  if (program === undefined) await config.set(`agents.${name}.trust`, trusted ? 'yes' : undefined);
+  if (program !== undefined || !trusted) await config.set(`agents.${name}.program`, trusted ? program : undefined);
+  const text = !trusted
+    ? 'is not trusted any more'
+    : program === undefined
+      ? 'may obey settings of the repos that it works in'
+      : `may be run by ${program}`;
+  output.result({ agent: name, trusted, program: program ?? null }, `${name} ${text}, from its next start on.`);
 }
 
 /** One of the caller's agents (in a session: one that it can see), by full or bare name. */
