@@ -50,6 +50,8 @@ export async function openPostgres(databaseUrl: string, log: Log): Promise<Postg
   const pool = new pg.Pool(config);
   // A connection that breaks while idle is replaced; without a listener it would end the process.
   pool.on('error', (error) => log.warn('database.connection_lost', { message: error.message }));
+  // One that breaks while it is in use fails the query that it carries; the same goes for its own event.
+  pool.on('connect', (client) => client.on('error', () => {}));
   try {
     (await pool.connect()).release();
   } catch (cause) {
@@ -60,10 +62,30 @@ export async function openPostgres(databaseUrl: string, log: Log): Promise<Postg
       cause,
     });
   }
-  const connect = async (): Promise<PostgresPoolClient> => prepared(await pool.connect());
+  const connect = async (): Promise<PostgresPoolClient> => {
+    try {
+      return prepared(await pool.connect());
+    } catch (thrown) {
+      throw unreachable(thrown);
+    }
+  };
   const dialect = new PostgresDialect({ pool: { connect, end: () => pool.end(), options: pool.options } });
   const db = new Kysely<Schema>({ dialect });
   return { db, pool, engine: postgresEngine, [Symbol.asyncDispose]: () => db.destroy() };
+}
+
+/** How a connection that ends shows: at the socket, by the server's word, or only in the driver's sentence. */
+const LOST =
+  /^(ECONN\w+|EPIPE|ETIMEDOUT|57P0[1-3]|08\w{3}|53300)$|Connection terminated|is not queryable|timeout exceeded when trying to connect/;
+
+/** A database that goes away for a moment is no bug: who asked may ask again. */
+function unreachable(thrown: unknown): unknown {
+  const { code, message } = thrown as { readonly code?: unknown; readonly message?: unknown };
+  if (!LOST.test(String(code)) && !LOST.test(String(message))) return thrown;
+  return new AachatError('SERVER_UNREACHABLE', 'The database of the server cannot be reached at the moment.', {
+    hint: 'Try again in a moment.',
+    cause: thrown,
+  });
 }
 
 /** Texts of queries are few, but some depend on the length of a list: those past this many are not kept. */
@@ -94,7 +116,7 @@ function prepared(client: pg.PoolClient): PostgresPoolClient {
       return result;
     } catch (thrown) {
       if (statement !== undefined && !statement.ready) names.delete(text);
-      throw thrown;
+      throw unreachable(thrown);
     }
   };
   function query<R>(text: string, values: readonly unknown[]): Promise<PostgresQueryResult<R>>;
