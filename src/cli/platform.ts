@@ -8,12 +8,14 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { AachatError, isAachatError } from '#base/errors.ts';
 import { ensureDir, PRIVATE_FILE, readIfExists } from '#base/fs.ts';
+import { parseJson } from '#base/json.ts';
 import { readPidFile, withFileLock } from '#base/pid-file.ts';
 import { isRunning, type ProcessIdentity } from '#base/process.ts';
 import { sleep } from '#base/time.ts';
 import { serverAddress } from '#client/address.ts';
 import { type Auth, createAuth } from '#client/auth.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
+import { ErrorBody } from '#contract/errors.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { ServerFile } from '#contract/server-file.ts';
 import type { Home } from '#runtime/home.ts';
@@ -48,13 +50,15 @@ export const findLocalServer = (home: Home): Promise<LocalServer | undefined> =>
 
 /** Without a socket or request for this long a platform that a command started ends by itself. */
 const IDLE_SECONDS = 60;
-const START_MS = 30_000;
+/** Longer than a PostgreSQL may take to let the platform in. */
+const START_MS = 40_000;
 
 /**
  * Starts the embedded platform in the background and waits until it answers.
  *
  * @param flags of the hidden verb `server run`
  * @returns the running one; `started` is false if somebody else was quicker
+ * @throws AachatError why it did not start, as the platform says it
  */
 export async function startLocalServer(
   context: Pick<PlatformFacts, 'home' | 'selfCommand' | 'env' | 'signal'>,
@@ -65,13 +69,13 @@ export async function startLocalServer(
   return await withFileLock(join(home.server, 'start'), async () => {
     const running = await findLocalServer(home);
     if (running !== undefined) return { server: running, started: false };
-    const errors = join(home.server, 'start.log');
-    const log = openSync(errors, 'w', PRIVATE_FILE);
+    const said = join(home.server, 'start.log');
+    const log = openSync(said, 'w', PRIVATE_FILE);
     const [file, ...args] = selfCommand;
-    const child = spawn(file, [...args, 'server', 'run', ...flags], {
+    const child = spawn(file, [...args, 'server', 'run', '--json', ...flags], {
       env: { ...env, AACHAT_HOME: home.root },
       detached: true,
-      stdio: ['ignore', 'ignore', log],
+      stdio: ['ignore', log, log],
     });
     closeSync(log);
     child.unref();
@@ -84,22 +88,38 @@ export async function startLocalServer(
     });
     for (const end = Date.now() + START_MS; Date.now() < end; ) {
       const server = await findLocalServer(home);
-      if (server !== undefined) {
-        // It takes requests before it is ready, and answers them then.
-        const http = createHttpClient({ baseUrl: new URL(server.url), token: async () => undefined });
-        await http.call(ROUTES.getInfo, {}, signal);
-        return { server, started: true };
-      }
+      if (server !== undefined && (await isReady(server, signal))) return { server, started: true };
       if (ended) break;
       await sleep(20, signal);
     }
-    const words = ((await readIfExists(errors)) ?? '').trim();
-    const [message = '', ...hint] = words.split('\n');
-    throw new AachatError('SERVER_UNREACHABLE', message === '' ? 'The embedded platform did not start.' : message, {
-      hint:
-        hint.join(' ') || `Look into ${join(home.server, 'server.log')}, or run \`aachat server start --foreground\`.`,
+    const lastLine = (await readIfExists(said))?.trim().split('\n').at(-1) ?? '';
+    const refused = ErrorBody.safeParse(parseJson(lastLine)).data?.error;
+    if (refused !== undefined) throw new AachatError(refused.code, refused.message, { hint: refused.hint });
+    if (!ended) {
+      throw new AachatError(
+        'TIMEOUT',
+        `The embedded platform (pid ${child.pid}) is not ready after ${START_MS / 1000} s.`,
+        {
+          hint: `Look into ${join(home.server, 'server.log')}; \`aachat server stop\` ends it.`,
+        },
+      );
+    }
+    throw new AachatError('SERVER_UNREACHABLE', 'The embedded platform did not start.', {
+      hint: `Look into ${said} and ${join(home.server, 'server.log')}, or run \`aachat server start --foreground\`.`,
     });
   });
+}
+
+/** It takes requests before it is ready and answers them then; one that cannot be made ready ends without an answer. */
+async function isReady(server: LocalServer, signal: AbortSignal): Promise<boolean> {
+  const http = createHttpClient({ baseUrl: new URL(server.url), token: async () => undefined });
+  try {
+    await http.call(ROUTES.getInfo, {}, signal);
+    return true;
+  } catch (thrown) {
+    if (!isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) throw thrown;
+    return false;
+  }
 }
 
 /** Tokens of the embedded platform, which has another port after each start. */

@@ -1,5 +1,5 @@
 /** The built program in a home where nothing is yet. */
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { scratchHome } from '../support/aachat.ts';
@@ -53,6 +53,23 @@ describe('in a fresh home', () => {
     const { status, stdout, stderr } = await home.run('project', 'list');
     expect([status, stderr]).toEqual([0, expect.stringContaining(`Started the embedded platform at ${url} `)]);
     expect(stdout).toContain('launch');
+  });
+
+  test('DATABASE_URL counts for server start alone, which says what is wrong with it', async () => {
+    await using home = await scratchHome({ DATABASE_URL: 'garbage' });
+    const { status, stdout } = await home.run('server', 'start', '--json');
+    expect([status, JSON.parse(stdout)]).toMatchObject([2, { error: { code: 'VALIDATION_ERROR' } }]);
+    expect((await home.run('project', 'list')).status).toBe(0);
+    expect(await home.json('server', 'status')).toMatchObject({ running: true, engine: 'sqlite' });
+  });
+
+  test('a platform that has its data in PostgreSQL is not begun anew by another command', async () => {
+    await using home = await scratchHome({ DATABASE_URL: 'postgres://mia@127.0.0.1:1/x' });
+    await mkdir(join(home.path, 'server'), { recursive: true });
+    await writeFile(join(home.path, 'server', 'postgres'), '');
+    const { status, stderr } = await home.run('project', 'create', 'launch');
+    expect([status, stderr]).toEqual([6, expect.stringMatching(/in PostgreSQL.*\n.*aachat server start/)]);
+    expect(await readdir(join(home.path, 'server'))).not.toContain('aachat.db');
   });
 
   test('server start keeps the platform that a command started, at its address, and refuses a second', async () => {
