@@ -2,8 +2,10 @@
  * Settings: flags over environment over file over defaults; each value knows where it came from. The file is
  * `.state/config.json` in the home.
  */
+import { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
 import { readIfExists } from '#base/fs.ts';
+import { parseJson } from '#base/json.ts';
 
 /** Settings of the program; besides these there is `agents.<agent>.policy`. */
 export const SETTINGS = {
@@ -25,27 +27,27 @@ export interface Config {
   set(key: string, value: string | undefined): Promise<void>;
 }
 
+const SettingsFile = z.record(z.string(), z.string());
+
+/** @throws AachatError `VALIDATION_ERROR` if the file is damaged */
 export async function openConfig(path: string, env: NodeJS.ProcessEnv): Promise<Config> {
   // Most homes have no settings: the library, and what it loads, is only needed where there is a file.
   const text = await readIfExists(path);
+  if (text !== undefined && !SettingsFile.safeParse(parseJson(text)).success) {
+    throw new AachatError('VALIDATION_ERROR', `${path} is damaged: it is not a JSON object of texts.`, {
+      hint: 'Mend it, or remove it and set again what you need with `aachat config set`.',
+    });
+  }
   const open = async () => {
     const { default: Conf } = await import('conf');
     const slash = path.lastIndexOf('/');
-    try {
-      return new Conf<Record<string, string>>({
-        cwd: path.slice(0, slash),
-        configName: path.slice(slash + 1).replace(/\.json$/, ''),
-        accessPropertiesByDotNotation: false,
-        configFileMode: 0o600,
-        clearInvalidConfig: false,
-      });
-    } catch (cause) {
-      if (!(cause instanceof SyntaxError)) throw cause;
-      throw new AachatError('VALIDATION_ERROR', `${path} is no valid JSON.`, {
-        hint: 'Mend it, or remove it and set again what you need with `aachat config set`.',
-        cause,
-      });
-    }
+    return new Conf<Record<string, string>>({
+      cwd: path.slice(0, slash),
+      configName: path.slice(slash + 1).replace(/\.json$/, ''),
+      accessPropertiesByDotNotation: false,
+      configFileMode: 0o600,
+      clearInvalidConfig: false,
+    });
   };
   const store = text === undefined ? undefined : await open();
   return {

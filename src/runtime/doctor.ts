@@ -18,6 +18,7 @@ import { findAgentProgram } from './agent-program.ts';
 import { git } from './git.ts';
 import type { Home } from './home.ts';
 import { listLeases, reapLeases } from './lease.ts';
+import { thisMachine } from './machine.ts';
 import { UpFile } from './supervisor.ts';
 
 export interface Finding {
@@ -46,6 +47,7 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
     ['git', async () => ok(await git(['--version'], {}))],
     ['home', () => checkHome(options.home)],
     ['hard links', () => checkLinks(options.home)],
+    ['machine', () => checkMachine(options.home)],
     ['server', () => checkServer(options)],
     ['agent program', () => checkProgram(options)],
     ['up', () => checkUp(options.home)],
@@ -114,6 +116,12 @@ async function checkLinks(home: Home) {
   } finally {
     await Promise.all([rm(file, { force: true }), rm(`${file}.2`, { force: true })]);
   }
+}
+
+async function checkMachine({ machine }: Home) {
+  if (!(await present(machine))) return ok('(no id yet)');
+  const { id, name } = await thisMachine(machine);
+  return ok(`${name} (${id})`);
 }
 
 async function checkServer({ home, server }: DoctorOptions) {

@@ -35,10 +35,17 @@ test('a bad address is not set, and what is set for an agent is listed', async (
 
 test('damaged settings and a damaged machine id are named', async () => {
   await using dir = await tempDir();
-  await writeFiles(dir.path, { '.state/config.json': '{', 'machine.json': '{' });
-  const { status, stderr } = await run(['status'], { env: { AACHAT_HOME: dir.path }, isTerminal: true });
-  expect([status, stderr]).toEqual([2, expect.stringMatching(/config\.json is no valid JSON.*\n.*remove it/)]);
-  await expect(thisMachine(join(dir.path, 'machine.json'))).rejects.toMatchObject({ code: 'VALIDATION_ERROR' });
+  const env = { AACHAT_HOME: dir.path, NO_COLOR: '1' };
+  await writeFiles(dir.path, { '.state/machine.json': '{' });
+  await expect(thisMachine(join(dir.path, '.state/machine.json'))).rejects.toMatchObject({ code: 'VALIDATION_ERROR' });
+  expect((await run(['doctor'], { env, isTerminal: true })).stdout).toMatch(
+    /wrong +machine .*machine\.json does not say/,
+  );
+  for (const text of ['{', '', '[]', '{"server": 5}', '{"agent": {"program": "x"}}']) {
+    await writeFiles(dir.path, { '.state/config.json': text });
+    const { status, stderr } = await run(['status'], { env, isTerminal: true });
+    expect([text, status, stderr]).toEqual([text, 2, expect.stringMatching(/config\.json is damaged.*\n.*remove it/)]);
+  }
 });
 
 test.for([
