@@ -35,6 +35,7 @@ export const UpFile = z.object({
   agents: z.array(z.string()).default([]),
   team: z.string().nullable().default(null),
 });
+export type UpFile = z.infer<typeof UpFile>;
 
 export interface UpOptions {
   readonly launcher: Omit<Launcher, 'connected' | 'clones'>;

@@ -121,17 +121,23 @@ export async function run(
     ...(args.name === undefined ? {} : { name: args.name }),
   };
   const { session } = await http.call(ROUTES.createSession, { body }, signal);
-  const up = await readPidFile(home.upFile, UpFile);
-  const serves =
-    up !== undefined &&
-    (up.agents.length === 0 || up.agents.some((name) => name === agent.name || name === agent.name.split('.')[0])) &&
-    (up.team === null || up.team === session.team);
-  const when = serves
-    ? 'It is starting.'
-    : up === undefined
-      ? 'It starts with the next `aachat up`.'
-      : 'The `aachat up` that runs was started for others: it starts with the next one.';
-  output.result({ session, starts: serves }, `Session ${shortId(session.id)} of ${session.agent}. ${when}`);
+  const { starts, when } = whenItStarts(await readPidFile(home.upFile, UpFile), session);
+  output.result({ session, starts }, `Session ${shortId(session.id)} of ${session.agent}. ${when}`);
+}
+
+/** Whether the running `up` starts this session, and how to say so. */
+export function whenItStarts(
+  up: UpFile | undefined,
+  { agent, team }: Pick<Session, 'agent' | 'team'>,
+): { readonly starts: boolean; readonly when: string } {
+  if (up === undefined) return { starts: false, when: 'It starts with the next `aachat up`.' };
+  const isChosen = up.agents.length === 0 || up.agents.some((name) => name === agent || name === agent.split('.')[0]);
+  if (isChosen && (up.team === null || up.team === team)) return { starts: true, when: 'It is starting.' };
+  const only = [...up.agents.map((name) => `--agent ${name}`), ...(up.team === null ? [] : [`--team ${up.team}`])];
+  return {
+    starts: false,
+    when: `It waits: \`aachat up\` runs with ${only.join(' ')}. Run \`aachat down\`, then \`aachat up\` without that.`,
+  };
 }
 
 async function personalTeam(context: CommandContext, http: HttpClient): Promise<Session['teamId']> {
