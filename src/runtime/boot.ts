@@ -9,6 +9,7 @@ import { newId } from '#base/id.ts';
 import type { Log } from '#base/log.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
 import type { Agent as AgentEntity, Run, Session, Team } from '#contract/entities.ts';
+import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { type Agent, type AgentUpdate, openAgent, type PermissionAnswer, type PermissionRequest } from './agent.ts';
 import { type AgentProgram, findAgentProgram, refuseUnknownProgram } from './agent-program.ts';
@@ -61,6 +62,8 @@ export interface BootOptions {
   readonly team: Team;
   /** Earlier conversation of the agent program, to be resumed. */
   readonly conversation: string | null;
+  /** The turn that the session's log still owes. */
+  readonly owes: TurnId | null;
   /** What that conversation cost so far. */
   readonly costMicros: number;
   readonly onStep: (step: BootStep) => void;
@@ -105,7 +108,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
   const files = home.session(options.session.id);
 
   onStep('register');
-  const body = { clientId: newId(), machineId: launcher.machine.id };
+  const body = { clientId: newId(), machineId: launcher.machine.id, owes: options.owes };
   const opened = { params: { sessionId: options.session.id }, body };
   const { run, session } = await http.call(ROUTES.openRun, opened, signal);
   await options.onRun(run);

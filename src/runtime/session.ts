@@ -258,6 +258,7 @@ export class LiveAgentSession {
       team,
       conversation: past.conversation,
       costMicros: past.costMicros,
+      owes: past.owed?.turnId ?? null,
       onStep: (step) => {
         this.#step = step;
         onChange();

@@ -90,6 +90,11 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   const { turn } = await persist(signal, () =>
     ownerHttp.call(ROUTES.startTurn, { params: { runId }, body: { turnId, projectId, signals: [...signals] } }, signal),
   );
+  if (owed !== undefined && (turn.state === 'failed' || turn.state === 'cancelled')) {
+    // Over for everybody; another machine may have answered in its place.
+    await log.append({ type: 'turn.closed', turnId }, 'durable');
+    return { kind: 'closed', answered: false, tokens: 0, failure: null };
+  }
   if (owed?.step === 'finished' || owed?.step === 'posted') {
     return settle(context, turnId, projectId, owed.outcome ?? GIVEN_UP, owed.step);
   }

@@ -10,7 +10,7 @@ import type { Party } from '#contract/entities.ts';
 import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Agent, TurnOutcome } from '#runtime/agent.ts';
-import { type EventLog, openEventLog } from '#runtime/event-log.ts';
+import { type EventLog, openEventLog, readEventLog } from '#runtime/event-log.ts';
 import { recover } from '#runtime/recovery.ts';
 import { runTurn, type TurnResult, type TurnTask } from '#runtime/turn.ts';
 import {
@@ -108,7 +108,8 @@ async function scene() {
 
   /** One life of the launcher: a new run that does what the log says it owes, else the next thing that waits. */
   async function live(mortal: Reaper, agent: Agent, isCancelled = () => false): Promise<TurnResult | undefined> {
-    const run = await openRun(mia, session, machine);
+    const past = recover(await readEventLog(path));
+    const run = await openRun(mia, session, machine, past.owed?.turnId);
     await ownerHttp.call(ROUTES.setActivity, { params: { runId: run.id }, body: { activity: 'input_ready' } });
     const { token } = await ownerHttp.call(ROUTES.mintSessionToken, { params: { runId: run.id } });
     await using log = await openEventLog(path);

@@ -119,7 +119,12 @@ export const openRun = route({
   method: 'POST',
   path: '/v1/sessions/:sessionId/runs',
   params: ofSession,
-  body: z.object({ clientId: ClientId, machineId: MachineId }),
+  body: z.object({
+    clientId: ClientId,
+    machineId: MachineId,
+    /** The turn that this machine goes on with; what any other left unanswered waits again. */
+    owes: TurnId.nullable(),
+  }),
   reply: z.object({ run: Run, session: Session }),
 });
 
