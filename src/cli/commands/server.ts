@@ -55,6 +55,8 @@ export async function run(context: CommandContext, args: Listen & { readonly idl
     );
   }
   const log = createLog({ write: fileWriter(join(home.server, 'server.log')) });
+  // In the background nobody sees what it dies of.
+  process.on('uncaughtExceptionMonitor', (error) => log.error('server.crashed', { error }));
   const startAt = (port: number) =>
     startServer({
       dataDir: home.server,
