@@ -57,18 +57,13 @@ export async function findAgentProgram(options: FindOptions): Promise<AgentProgr
   return await findClaude(options);
 }
 
-async function fromSetting(setting: string, origin: string, options: FindOptions): Promise<AgentProgram> {
+async function fromSetting(setting: string, origin: Origin, options: FindOptions): Promise<AgentProgram> {
   if (setting === 'scripted') {
     return { kind: 'scripted', command: options.scriptedCommand, origin: 'built-in scripted agent' };
   }
   const [file, ...args] = setting.split(/\s+/).filter((word) => word !== '');
   if (file === undefined) throw missing('The setting for the agent program is empty.');
-  const found = await onPath(file, options.path);
-  if (found === undefined) {
-    throw new AachatError('AGENT_FAILED', `The agent program "${file}" of ${origin} is not there, or may not be run.`, {
-      hint: `Correct the path there (the setting: \`aachat config set agent <claude | scripted | command>\`), or install the program.`,
-    });
-  }
+  const found = await locate(file, origin, options.path);
   return { kind: 'acp', command: [found, ...args], origin: `${found} (${origin})` };
 }
 
@@ -99,8 +94,7 @@ async function fromRuntimeYaml(options: FindOptions): Promise<AgentProgram | und
     throw missing(`runtime.yaml asks for the package ${chosen.package}, which is not fetched by itself.`);
   }
   const line = commandLine([chosen.command, ...chosen.args]);
-  const found = await onPath(chosen.command, options.path);
-  if (found === undefined) throw missing(`The agent program "${chosen.command}" of runtime.yaml is not there.`);
+  const found = await locate(chosen.command, 'runtime.yaml', options.path);
   return { kind: 'acp', command: [found, ...chosen.args], origin: `${found} (runtime.yaml)`, declared: line };
 }
 
@@ -163,6 +157,22 @@ async function isReadable(path: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** Who names a program, and how its name is corrected there. */
+const CORRECTION = {
+  'the setting':
+    'Give its full path: `aachat config set agent <claude | scripted | command>`, or AACHAT_AGENT or --program if one is used.',
+  'runtime.yaml': 'Install it, or correct `runtime` in runtime.yaml of the agent repo, commit and push it.',
+} as const;
+type Origin = keyof typeof CORRECTION;
+
+async function locate(file: string, origin: Origin, path: string): Promise<string> {
+  const found = await onPath(file, path);
+  if (found !== undefined) return found;
+  throw new AachatError('AGENT_FAILED', `The agent program "${file}" of ${origin} is not there, or may not be run.`, {
+    hint: CORRECTION[origin],
+  });
 }
 
 /** Resolves like a shell, but to an absolute path: the agent's folder must not decide what runs. */

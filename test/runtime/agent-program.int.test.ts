@@ -53,6 +53,8 @@ describe('the agent program', () => {
     ['a file that may not be run', { setting: 'not-executable' }, 'config set agent'],
     ['a relative path, which the workspace could choose', { setting: './bin/other' }, 'config set agent'],
     ['an empty setting', { setting: ' ' }, 'config set agent'],
+    ['a program that a repo names wrongly', { runtimeYaml: 'runtime: nowhere --acp' }, 'agent repo'],
+    ['a binary that a repo names wrongly', { runtimeYaml: 'runtime: {type: binary, command: x}' }, 'agent repo'],
     ['a package that would have to be fetched', { runtimeYaml: 'runtime: {type: npx, package: evil}' }, 'npm install'],
   ] as const)('refuses %s, with the command that mends it', async ([, options, hint]) => {
     await using dir = await withProgram('other');
