@@ -57,10 +57,14 @@ export async function openPostgres(databaseUrl: string, log: Log): Promise<Postg
   } catch (cause) {
     await pool.end();
     const why = cause instanceof AggregateError ? cause.errors.map(String).join('; ') : (cause as Error).message;
-    throw new AachatError('SERVER_UNREACHABLE', `PostgreSQL at ${address.host} cannot be used: ${why}.`, {
-      hint: 'Check DATABASE_URL, and that the database runs and lets this user in.',
-      cause,
-    });
+    throw new AachatError(
+      'SERVER_UNREACHABLE',
+      `PostgreSQL at ${address.host || 'localhost'} cannot be used: ${why}.`,
+      {
+        hint: 'Check DATABASE_URL, and that the database runs and lets this user in.',
+        cause,
+      },
+    );
   }
   const connect = async (): Promise<PostgresPoolClient> => {
     try {
