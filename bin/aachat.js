@@ -3,6 +3,8 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import module from 'node:module';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 
@@ -23,7 +25,8 @@ if (older) {
   process.emitWarning = (warning, ...rest) => {
     if (!String(warning).includes('SQLite')) warn.call(process, warning, ...rest);
   };
-  module.enableCompileCache?.();
+  const run = join(process.env.AACHAT_HOME ? resolve(process.env.AACHAT_HOME) : join(homedir(), 'aachat'), '.run');
+  if (existsSync(run)) module.enableCompileCache?.(join(run, 'code'));
   await import('../dist/main.js');
 }
 

@@ -1,7 +1,7 @@
 /** How the program starts: with which Node, and what that leaves behind. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, copyFile, mkdir, symlink } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { PROGRAM, scratchHome } from '../support/aachat.ts';
@@ -71,4 +71,14 @@ describe('an old Node', () => {
       text: expect.stringMatching(/^aachat needs Node \d+\.\d+\.\d+ or newer; this is 20\.1\.0\. .*nodejs\.org/),
     });
   });
+});
+
+test('what starts the program quicker lies in the home, and only in one that is used', async () => {
+  await using home = await scratchHome();
+  await home.run('--help');
+  expect(await readdir(home.path).catch(() => [])).toEqual([]);
+  await mkdir(join(home.path, '.run'), { recursive: true });
+  expect((await home.run('--help')).status).toBe(0);
+  expect(await readdir(join(home.path, '.run'))).toEqual(['code']);
+  expect(await readdir(join(home.path, '..', 'tmp'))).toEqual([]);
 });
