@@ -241,7 +241,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       session: confirmed.session,
       agent,
       program,
-      agentHttp: createHttpClient({ baseUrl: launcher.serverUrl, token: async () => token.value() }),
+      agentHttp: createHttpClient({ baseUrl: launcher.serverUrl, token: token.value }),
       workspace,
       warnings: [...workspace.warnings, ...declared.warnings, ...agent.warnings],
       environment: { resolved: Object.keys(declared.values), missing: declared.missing },
@@ -302,7 +302,7 @@ async function openSessionToken(
   run: Run,
   path: string,
   signal: AbortSignal,
-): Promise<{ value(): string; stop(): void }> {
+): Promise<{ readonly value: (how?: 'renew') => Promise<string>; readonly stop: () => void }> {
   let value = '';
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -329,7 +329,13 @@ async function openSessionToken(
   };
   await mint();
   return {
-    value: () => value,
+    async value(how) {
+      if (how === 'renew') {
+        clearTimeout(timer);
+        await mint();
+      }
+      return value;
+    },
     stop() {
       stopped = true;
       clearTimeout(timer);

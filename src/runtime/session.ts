@@ -310,7 +310,10 @@ export class LiveAgentSession {
       },
       onStale: () => this.superseded(),
       onFailure: (failure) => {
+        if (failure?.message === this.#problem?.message) return;
         this.#problem = failure;
+        onChange();
+        if (failure === null) return;
         void log.append({ type: 'problem', ...failure });
         this.#log.warn('session.turn_failed', { reason: failure.message });
       },

@@ -4,7 +4,7 @@
  * leaves undone is in the session's log.
  */
 import { within } from '#base/async.ts';
-import { isAachatError } from '#base/errors.ts';
+import { isAachatError, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import type { Agent, Party, Session, Signal } from '#contract/entities.ts';
 import type { ProjectId, TurnId } from '#contract/ids.ts';
@@ -37,7 +37,8 @@ export interface TurnLoopOptions {
   readonly send: (event: SessionEvent) => void;
   readonly onStopAsked: () => void;
   readonly onStale: () => void;
-  readonly onFailure: (failure: Failure) => void;
+  /** What a person should know; null: all is well again. */
+  readonly onFailure: (failure: Failure | null) => void;
   readonly onChange: () => void;
 }
 
@@ -150,6 +151,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
         projectName,
         signal: ended.signal,
         isStopping: options.isStopping,
+        onTrouble: options.onFailure,
         isCancelled: () => turn.isCancelled,
         preamble: introduced ? '' : booted.preamble,
         clock: Date.now,
@@ -166,7 +168,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     if (result.kind === 'closed') {
       tokens += result.tokens;
       introduced ||= result.answered;
-      if (result.failure !== null) options.onFailure(result.failure);
+      options.onFailure(result.failure);
       send({ kind: 'turn-ended', turnId });
       return;
     }
@@ -189,7 +191,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       return;
     }
     launcher.log.error('session.turn_broke', { error: thrown });
-    options.onFailure({ message: 'A turn broke off.', hint: 'Run `aachat session log` to see why.' });
+    options.onFailure({ message: `A turn broke off: ${toAachatError(thrown).message}`, hint: null });
     owed = await options.reread();
     send({ kind: 'blocked' });
   }

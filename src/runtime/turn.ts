@@ -45,6 +45,8 @@ export interface TurnContext {
   readonly isCancelled: () => boolean;
   /** What stands before the prompts of a conversation until one was answered. */
   readonly preamble: string;
+  /** The turn goes on when what is wrong has passed. */
+  readonly onTrouble: (failure: Failure) => void;
   readonly clock: Clock;
 }
 
@@ -87,7 +89,7 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   if (task.kind === 'fresh') await log.append({ type: 'turn.started', turnId, projectId, signals }, 'durable');
 
   // Also for a turn whose answer is known: the new run takes it over, or its end would not count.
-  const { turn } = await persist(signal, () =>
+  const { turn } = await persist(context, () =>
     ownerHttp.call(ROUTES.startTurn, { params: { runId }, body: { turnId, projectId, signals: [...signals] } }, signal),
   );
   if (owed !== undefined && (turn.state === 'failed' || turn.state === 'cancelled')) {
@@ -136,7 +138,7 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
 async function compose(context: TurnContext, task: TurnTask, hop: number): Promise<string> {
   const { ownerHttp, signal, self, ownerId, team } = context;
   const { turnId, projectId } = task;
-  const read = await persist(signal, () => ownerHttp.call(ROUTES.getTurnMessages, { params: { turnId } }, signal));
+  const read = await persist(context, () => ownerHttp.call(ROUTES.getTurnMessages, { params: { turnId } }, signal));
   const instructions = read.signals.flatMap(({ kind, text }) => (isInstruction(kind) && text !== null ? [text] : []));
   const project = await context.projectName(projectId);
   const { messages, omitted } = read;
@@ -217,13 +219,13 @@ async function settle(
   const { text, state, stopReason, counters } = record;
   if (step === 'finished' && text !== '') {
     const body = { clientId: turnId, body: text };
-    const { message } = await persist(signal, () =>
+    const { message } = await persist(context, () =>
       agentHttp.call(ROUTES.sendMessage, { params: { projectId }, body }, signal),
     );
     await log.append({ type: 'turn.posted', turnId, messageId: message.id }, 'durable');
   }
   const report = { runId, state, stopReason, counters };
-  await persist(signal, () => ownerHttp.call(ROUTES.endTurn, { params: { turnId }, body: report }, signal));
+  await persist(context, () => ownerHttp.call(ROUTES.endTurn, { params: { turnId }, body: report }, signal));
   await log.append({ type: 'turn.closed', turnId }, 'durable');
   const failure = outcome?.kind === 'failed' ? { message: outcome.message, hint: outcome.hint } : null;
   const tokens = (counters?.inputTokens ?? 0) + (counters?.outputTokens ?? 0);
@@ -235,7 +237,7 @@ async function abandon(context: TurnContext, { turnId, signals }: TurnTask, why:
   const { log, ownerHttp, runId, signal } = context;
   const tell = async (call: () => Promise<unknown>): Promise<boolean> => {
     try {
-      await persist(signal, call);
+      await persist(context, call);
       return true;
     } catch (thrown) {
       if (isAachatError(thrown, ...REFUSALS)) return false;
@@ -257,13 +259,20 @@ async function abandon(context: TurnContext, { turnId, signals }: TurnTask, why:
 /** Waits between tries while the server cannot be reached, in milliseconds; the last one repeats. */
 const PERSIST_WAITS_MS = [500, 1_000, 2_000, 5_000, 10_000];
 
+/** Passes by itself, or when a person acts: the server restarts, somebody logs in again. */
+const PASSING = ['SERVER_UNREACHABLE', 'TIMEOUT', 'INTERNAL', 'RATE_LIMITED', 'UNAUTHORIZED'] as const;
+
 /** Tries until the server answers or the session stops: every call here is idempotent. */
-async function persist<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T> {
+async function persist<T>({ signal, onTrouble }: TurnContext, call: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await call();
     } catch (thrown) {
-      if (signal.aborted || !isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) throw thrown;
+      if (signal.aborted || !isAachatError(thrown, ...PASSING)) throw thrown;
+      // The connection shows by itself when the server is away.
+      if (thrown.code !== 'SERVER_UNREACHABLE' && thrown.code !== 'TIMEOUT') {
+        onTrouble({ message: `A turn waits for the server: ${thrown.message}`, hint: thrown.hint ?? null });
+      }
       await sleep(PERSIST_WAITS_MS[Math.min(attempt, PERSIST_WAITS_MS.length - 1)] ?? 0, signal);
     }
   }

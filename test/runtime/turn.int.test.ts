@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
 import type { Party } from '#contract/entities.ts';
@@ -91,6 +92,12 @@ function countingAgent(outcome?: TurnOutcome) {
   return { agent, prompts };
 }
 
+/** What else a life of the launcher can have. */
+interface Over {
+  readonly through?: (http: HttpClient) => HttpClient;
+  readonly onTrouble?: (failure: { readonly message: string }) => void;
+}
+
 async function scene() {
   const stack = new AsyncDisposableStack();
   const server = stack.use(await testServer());
@@ -107,7 +114,12 @@ async function scene() {
   const path = join(dir.path, 'events.jsonl');
 
   /** One life of the launcher: a new run that does what the log says it owes, else the next thing that waits. */
-  async function live(mortal: Reaper, agent: Agent, isCancelled = () => false): Promise<TurnResult | undefined> {
+  async function live(
+    mortal: Reaper,
+    agent: Agent,
+    isCancelled = () => false,
+    over: Over = {},
+  ): Promise<TurnResult | undefined> {
     const past = recover(await readEventLog(path));
     const run = await openRun(mia, session, machine, past.owed?.turnId);
     await ownerHttp.call(ROUTES.setActivity, { params: { runId: run.id }, body: { activity: 'input_ready' } });
@@ -130,11 +142,12 @@ async function scene() {
         runId: run.id,
         log: mortalLog(log, mortal),
         ownerHttp: mortalHttp(ownerHttp, mortal),
-        agentHttp: mortalHttp(agentHttp, mortal),
+        agentHttp: mortalHttp(over.through?.(agentHttp) ?? agentHttp, mortal),
         projectName: async () => 'launch',
         signal: new AbortController().signal,
         isStopping: () => false,
         isCancelled,
+        onTrouble: over.onTrouble ?? (() => {}),
         preamble: '',
         clock: Date.now,
       },
@@ -245,6 +258,26 @@ describe('a turn', () => {
     expect(await s.live(never(), early.agent)).toBe(undefined);
     expect([killed.prompts.length, early.prompts.length, await s.said()]).toEqual([1, 0, []]);
     expect((await s.turns()).map(({ state }) => state)).toEqual(['cancelled', 'cancelled']);
+  });
+
+  test('an answer waits for a server that fails or wants another login, and is posted once it takes it', async () => {
+    await using s = await scene();
+    await send(s.mia, s.project, '@ada one');
+    const trouble: string[] = [];
+    let refusals = 2;
+    const flaky = (http: HttpClient): HttpClient => ({
+      call: async (route, input, signal) => {
+        if (route.path === ROUTES.sendMessage.path && refusals > 0) {
+          refusals -= 1;
+          throw new AachatError(refusals === 1 ? 'UNAUTHORIZED' : 'INTERNAL', 'Not now.');
+        }
+        return await http.call(route, input, signal);
+      },
+    });
+    const note = ({ message }: { message: string }) => trouble.push(message);
+    const over = { through: flaky, onTrouble: note };
+    expect(await s.live(never(), countingAgent().agent, undefined, over)).toMatchObject({ kind: 'closed' });
+    expect([await s.said(), trouble]).toEqual([['answer 1'], Array(2).fill('A turn waits for the server: Not now.')]);
   });
 
   test('an answer that the server refuses ends the turn, and a turn that it refuses does not come back', async () => {
