@@ -2,23 +2,20 @@
  * Finds the platform, or starts the embedded one. On a fresh machine nothing else is needed: the first command starts
  * it in the background, makes the person, and says so in one line.
  */
-import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { AachatError, isAachatError } from '#base/errors.ts';
-import { ensureDir, PRIVATE_FILE, readIfExists } from '#base/fs.ts';
-import { parseJson } from '#base/json.ts';
+import { readIfExists } from '#base/fs.ts';
 import { readPidFile, withFileLock } from '#base/pid-file.ts';
 import { isRunning, type ProcessIdentity } from '#base/process.ts';
 import { sleep } from '#base/time.ts';
 import { serverAddress } from '#client/address.ts';
 import { type Auth, createAuth } from '#client/auth.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
-import { ErrorBody } from '#contract/errors.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { ServerFile } from '#contract/server-file.ts';
 import type { Home } from '#runtime/home.ts';
+import { startInBackground } from './background.ts';
 import type { Config } from './config.ts';
 import type { Output } from './output.ts';
 
@@ -65,60 +62,36 @@ export async function startLocalServer(
   flags: readonly string[],
 ): Promise<{ readonly server: LocalServer; readonly started: boolean }> {
   const { home, selfCommand, env, signal } = context;
-  await ensureDir(home.server);
   return await withFileLock(join(home.server, 'start'), async () => {
     const running = await findLocalServer(home);
     if (running !== undefined) return { server: running, started: false };
-    const said = join(home.server, 'start.log');
-    const log = openSync(said, 'w', PRIVATE_FILE);
-    const [file, ...args] = selfCommand;
-    const child = spawn(file, [...args, 'server', 'run', '--json', ...flags], {
-      env: { ...env, AACHAT_HOME: home.root },
-      detached: true,
-      stdio: ['ignore', log, log],
-    });
-    closeSync(log);
-    child.unref();
-    let ended = false;
-    child.once('exit', () => {
-      ended = true;
-    });
-    child.once('error', () => {
-      ended = true;
-    });
-    for (const end = Date.now() + START_MS; Date.now() < end; ) {
-      const server = await findLocalServer(home);
-      if (server !== undefined && (await isReady(server, signal))) return { server, started: true };
-      if (ended) break;
-      await sleep(20, signal);
-    }
-    const lastLine = (await readIfExists(said))?.trim().split('\n').at(-1) ?? '';
-    const refused = ErrorBody.safeParse(parseJson(lastLine)).data?.error;
-    if (refused !== undefined) throw new AachatError(refused.code, refused.message, { hint: refused.hint });
-    if (!ended) {
-      throw new AachatError(
-        'TIMEOUT',
-        `The embedded platform (pid ${child.pid}) is not ready after ${START_MS / 1000} s.`,
-        {
-          hint: `Look into ${join(home.server, 'server.log')}; \`aachat server stop\` ends it.`,
-        },
-      );
-    }
-    throw new AachatError('SERVER_UNREACHABLE', 'The embedded platform did not start.', {
-      hint: `Look into ${said} and ${join(home.server, 'server.log')}, or run \`aachat server start --foreground\`.`,
-    });
+    const server = await startInBackground(
+      {
+        name: 'The embedded platform',
+        command: [...selfCommand, 'server', 'run', ...flags],
+        env: { ...env, AACHAT_HOME: home.root },
+        printed: join(home.server, 'start.log'),
+        log: join(home.server, 'server.log'),
+        limitMs: START_MS,
+        ready: () => readyServer(home, signal),
+      },
+      signal,
+    );
+    return { server, started: true };
   });
 }
 
 /** It takes requests before it is ready and answers them then; one that cannot be made ready ends without an answer. */
-async function isReady(server: LocalServer, signal: AbortSignal): Promise<boolean> {
+async function readyServer(home: Home, signal: AbortSignal): Promise<LocalServer | undefined> {
+  const server = await findLocalServer(home);
+  if (server === undefined) return undefined;
   const http = createHttpClient({ baseUrl: new URL(server.url), token: async () => undefined });
   try {
     await http.call(ROUTES.getInfo, {}, signal);
-    return true;
+    return server;
   } catch (thrown) {
     if (!isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) throw thrown;
-    return false;
+    return undefined;
   }
 }
 
