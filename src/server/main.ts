@@ -111,7 +111,14 @@ async function open(options: ServerOptions, owned: (() => void | PromiseLike<voi
   // Nobody new comes in while those who are there are sent away.
   owned.push(async () => void (await Promise.all([closeHttp(http), socket.close()])));
   const app = createApp({
-    handlers: createHandlers({ tokens, loopback, version, clock, sockets: socket.count }),
+    handlers: createHandlers({
+      tokens,
+      loopback,
+      version,
+      clock,
+      sockets: socket.count,
+      onLoginEnd: socket.endLogin,
+    }),
     store,
     tokens,
     loopback,

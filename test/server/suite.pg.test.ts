@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isAachatError } from '#base/errors.ts';
 import { sleep } from '#base/time.ts';
+import { CLOSE } from '#contract/frames.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { createProject, createTeam, send } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
@@ -47,6 +48,19 @@ test('two servers on one database trust the same logins and carry each other’s
     query: { after: 0, limit: 200 },
   });
   expect(said().map(({ seq }) => seq)).toEqual(messages.map(({ seq }) => seq));
+});
+
+test('a logout at one server closes the sockets of that login at the other', async () => {
+  const databaseUrl = await database();
+  await using first = await testServer({ databaseUrl });
+  await using second = await testServer({ databaseUrl });
+  const alice = await first.login('alice');
+  const other = await first.login('alice');
+  await using ended = await testSocket(second.url, alice.token);
+  await using kept = await testSocket(second.url, other.token);
+  await first.anonymous.call(ROUTES.logout, { body: { refreshToken: alice.refreshToken } });
+  expect(await ended.closed).toMatchObject({ code: CLOSE.unauthorized });
+  await subscribe(kept, alice.id);
 });
 
 test('a second server does not offer a bootstrap code once somebody is there', async () => {

@@ -34,6 +34,8 @@ export interface Tx extends View {
    * @param numbered begins then; what it changes in `data` before it first waits is part of the event
    */
   emit(event: NewEvent, numbered?: (seq: number) => Promise<void> | void): void;
+  /** Calls `work` after the commit, before anybody hears of the events. */
+  afterCommit(work: () => void): void;
 }
 
 /** Consecutive events of one stream: everything after `from` up to `to`. */
@@ -72,19 +74,22 @@ export function createStore(
     async transact(body, seal) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          const { result, publications } = await run(async (q) => {
+          const { result, publications, committed } = await run(async (q) => {
             const pending: Pending[] = [];
+            const committed: (() => void)[] = [];
             const tx: Tx = {
               q,
               engine,
               now: isoTime(clock()),
               emit: (event, numbered) => void pending.push({ event, numbered }),
+              afterCommit: (work) => void committed.push(work),
             };
             const result = await body(tx);
             const { publications, written } = await number(tx, pending);
             await allOf([...written, seal?.(tx, result)], engine);
-            return { result, publications };
+            return { result, publications, committed };
           });
+          for (const work of committed) work();
           if (publications.length > 0) publish(publications);
           return result;
         } catch (thrown) {
