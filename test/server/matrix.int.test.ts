@@ -208,7 +208,7 @@ const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> 
   getSession: ({ session }) => ({ params: { sessionId: session.id } }),
   openRun: async ({ disposable, machine }) => ({
     params: { sessionId: (await disposable()).session.id },
-    body: { clientId: clientId(), machineId: machine },
+    body: { clientId: clientId(), machineId: machine, owes: null },
   }),
   setActivity: ({ run }) => ({ params: { runId: run.id }, body: { activity: 'working' } }),
   endRun: async ({ disposable }) => ({ params: { runId: (await disposable()).run.id }, body: { reason: 'stopped' } }),
