@@ -105,12 +105,12 @@ export function declareSessions(program: Command, act: Act): void {
   session
     .command('log')
     .description('show what a session did on this machine: turns, tools, answers')
-    .argument('<session>', SESSION)
+    .argument('[session]', `${SESSION}; by default the newest on this machine`)
     .option('--limit <count>', 'the newest lines', upTo(100_000), 200)
     .addHelpText('after', example('aachat session log 1a2b3c4d'))
     .action(
       act(
-        async (context, id: string, options: { limit: number }) => {
+        async (context, id: string | undefined, options: { limit: number }) => {
           const { log } = await import('#cli/commands/session-log.ts');
           await log(context, { session: id, ...options });
         },
