@@ -26,10 +26,7 @@ export const SESSION_COMMANDS: ReadonlySet<string> = new Set([
   'inbox',
   'mentions',
   'find',
-  'session list',
   'session show',
-  'agent list',
-  'agent show',
   'agent save',
 ]);
 
