@@ -23,11 +23,20 @@ export async function status(context: CommandContext): Promise<void> {
       : `Server: ${server.url} ${server.answers ? `(version ${server.version})` : red('does not answer')}`,
     up === null
       ? 'Sessions: aachat up does not run here.'
-      : `Sessions: aachat up runs, pid ${up.pid}, since ${up.startedAt}${up.connected ? '' : red(', not connected')}`,
-    ...(up === null ? [] : [liveBlock({ ...up, connected: true }, paint, stdout.columns || 200)]),
+      : `Sessions: aachat up runs, pid ${up.pid}, since ${up.startedAt}`,
+    ...(up === null ? [] : [liveBlock(up, paint, stdout.columns || 200)]),
+    ...(up === null || up.connected ? [] : [nextStep(server)]),
     ...(leftovers === 0 ? [] : [red(`${leftovers} agent processes outlived their launcher: aachat doctor --fix`)]),
   ];
   output.result({ server, up, leftovers }, lines.filter((line) => line !== '').join('\n'));
+}
+
+/** For an `up` that does not reach the server; it connects by itself when it can. */
+function nextStep({ url, answers }: { readonly url: string | null; readonly answers: boolean }): string {
+  if (answers) return 'It connects by itself in a moment; `aachat doctor` says what is wrong if it does not.';
+  return url === null
+    ? 'Run `aachat server start`; aachat up then connects by itself.'
+    : `Check the network, and that a server runs at ${url}; aachat up then connects by itself.`;
 }
 
 async function serverState({ home, config, signal }: CommandContext) {
