@@ -252,6 +252,11 @@ const CAUSES: readonly Cause[] = [
 /** The same words mean something else where no remote is involved. */
 const REMOTE_CAUSES: readonly Cause[] = [
   [
+    /transport '.*' not allowed|'remote-.*' is not a git command|unable to find remote helper/i,
+    'such an address is not allowed',
+    'Give one like https://host/team/repo.git, git@host:team/repo.git or /path/to/repo.git.',
+  ],
+  [
     /Authentication failed|could not read (Username|Password)|Permission denied|error: 40[13]|access denied/i,
     'the remote asks for a login',
     'Check with `git ls-remote <address>` that your git can reach it without a question.',

@@ -55,6 +55,18 @@ describe('git', () => {
     });
   });
 
+  test.for(['ext::sh', 'other::address', 'team/repo', 'gopher://127.0.0.1/x.git'])(
+    '%s is refused as an address, with some that are not',
+    async (remote) => {
+      await using dir = await tempDir();
+      await expect(openClone(join(dir.path, 'cache'), remote, { exclude: [] })).rejects.toMatchObject({
+        code: 'GIT_FAILED',
+        message: expect.stringContaining(`(${remote}) failed: such an address is not allowed.`),
+        hint: expect.stringContaining('https://'),
+      });
+    },
+  );
+
   test('outside of a repo it says so', async () => {
     await using dir = await tempDir();
     await expect(git(['status'], { cwd: dir.path })).rejects.toMatchObject({
