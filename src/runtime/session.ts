@@ -238,7 +238,9 @@ export class LiveAgentSession {
       }
       await this.#close('failed');
       this.#problem = { message: error.message, hint: error.hint ?? null };
-      this.#send({ kind: 'boot-failed', mayPass: isAachatError(error, 'SERVER_UNREACHABLE', 'TIMEOUT') });
+      const isPassing = isAachatError(error, 'SERVER_UNREACHABLE', 'TIMEOUT');
+      const isElsewhere = this.#step === 'register' && error.code === 'CONFLICT';
+      this.#send({ kind: 'boot-failed', cause: isPassing ? 'passing' : isElsewhere ? 'elsewhere' : 'lasting' });
     }
   }
 

@@ -9,7 +9,7 @@ import { AachatError, isAachatError } from '#base/errors.ts';
 import { ensureDir } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { claimPidFile } from '#base/pid-file.ts';
-import { isoTime } from '#base/time.ts';
+import { isoTime, sleep } from '#base/time.ts';
 import { type EventSocket, openEventSocket } from '#client/socket.ts';
 import type { LiveSession, PendingPermission } from '#contract/control.ts';
 import type { Agent, Project, Session, Signal, Team } from '#contract/entities.ts';
@@ -20,6 +20,7 @@ import type { Launcher } from './boot.ts';
 import { createClonePool } from './clone-pool.ts';
 import { openControlServer } from './control.ts';
 import { leaseChildren, reapLeases } from './lease.ts';
+import { type Pair, planPairs } from './pairs.ts';
 import { createPermissionDesk, type PermissionDesk } from './permissions.ts';
 import type { SessionReport } from './report.ts';
 import { LiveAgentSession } from './session.ts';
@@ -47,6 +48,8 @@ export interface UpOptions {
   readonly team: string | undefined;
   /** Calls `listener` at every change worth showing; coalescing is its business. */
   readonly onChange: (change: UpChange) => void;
+  /** Starts the platform again if it was this home's own and has died; asked now and then while nothing answers. */
+  readonly revive: () => Promise<void>;
 }
 
 export type UpChange =
@@ -69,6 +72,7 @@ export interface Up {
 }
 
 const HEARTBEAT_MS = 30_000;
+const REVIVE_MS = 3_000;
 
 /**
  * Starts everything.
@@ -166,7 +170,7 @@ class RunningUp implements Up {
   async open(): Promise<void> {
     const { home, http, machine, serverUrl, log } = this.#launcher;
     const [pairs] = await Promise.all([
-      this.#pairs(this.#options.agents, this.#options.team),
+      this.#pairs(),
       http.call(ROUTES.putMachine, { params: { machineId: machine.id }, body: { name: machine.name } }),
     ]);
     this.#control = await openControlServer(home.controlSocket, this.#handlers(), log);
@@ -224,24 +228,9 @@ class RunningUp implements Up {
     this.#closed.resolve();
   }
 
-  /** Which agent works in which team. An agent that is in no project yet lives in the owner's personal team. */
-  async #pairs(names: readonly string[], team: string | undefined): Promise<readonly Pair[]> {
+  #pairs(): Promise<readonly Pair[]> {
     const { http, owner } = this.#launcher;
-    const [{ agents }, { teams }] = await Promise.all([
-      http.call(ROUTES.listAgents, { query: { scope: 'mine' } }),
-      http.call(ROUTES.listTeams, {}),
-    ]);
-    const home = teams.find(({ slug }) => slug === `~${owner.login}`);
-    const chosen = names.length === 0 ? agents : names.map((name) => byName(agents, name, owner.login));
-    if (team !== undefined && !teams.some(({ slug }) => slug === team)) {
-      throw new AachatError('NOT_FOUND', `You are in no team called ${team}.`, {
-        hint: `Your teams: ${teams.map(({ slug }) => slug).join(', ')}.`,
-      });
-    }
-    return chosen.flatMap((agent) => {
-      const where = agent.teams.length > 0 ? agent.teams : home === undefined ? [] : [home];
-      return where.filter(({ slug }) => team === undefined || slug === team).map((place) => ({ agent, team: place }));
-    });
+    return planPairs(http, owner.login, this.#options);
   }
 
   /** Starts a session for each pair that has none here, and those of `session run` that nobody has stopped. */
@@ -289,8 +278,20 @@ class RunningUp implements Up {
       this.#catchUp();
     } else {
       this.#connection = Promise.withResolvers<void>();
+      void this.#revive();
     }
     this.#options.onChange({ kind: 'connection' });
+  }
+
+  async #revive(): Promise<void> {
+    while (!this.connected && this.#stopping === undefined) {
+      try {
+        await sleep(REVIVE_MS, this.#over.signal);
+        if (!this.connected) await this.#options.revive();
+      } catch (error) {
+        if (!this.#over.signal.aborted) this.#launcher.log.warn('up.revive_failed', { error });
+      }
+    }
   }
 
   /** What came while the socket was away is in the server's tables. */
@@ -307,11 +308,13 @@ class RunningUp implements Up {
       case 'session.updated': {
         const { session } = event.data;
         const live = this.#sessions.get(session.id);
-        if (live === undefined) break;
-        live.session = session;
-        this.#follow(session);
-        // Our own reports come back here: they must not boot a session that waits for its person.
-        live.look();
+        if (live !== undefined) {
+          live.session = session;
+          this.#follow(session);
+        }
+        // What a session at rest leaves may be for another one of the agent. Our own reports come back here too: they
+        // must not boot one that waits for its person.
+        for (const other of this.#sessions.values()) if (other.session.agentId === session.agentId) other.look();
         break;
       }
       case 'membership.changed':
@@ -340,8 +343,7 @@ class RunningUp implements Up {
   #replan(): void {
     this.#planning = this.#planning
       .then(async () => {
-        if (this.#stopping === undefined)
-          await this.#bring(await this.#pairs(this.#options.agents, this.#options.team));
+        if (this.#stopping === undefined) await this.#bring(await this.#pairs());
       })
       .catch((error: unknown) => this.#launcher.log.warn('up.replan_failed', { error }));
   }
@@ -380,18 +382,4 @@ class RunningUp implements Up {
       },
     };
   }
-}
-
-interface Pair {
-  readonly agent: Agent;
-  readonly team: Team;
-}
-
-function byName<T extends Agent>(agents: readonly T[], name: string, owner: string): T {
-  const found = agents.find((agent) => agent.name === name || agent.name === `${name}.${owner}`);
-  if (found !== undefined) return found;
-  const known = agents.length === 0 ? 'You have none yet.' : `Yours: ${agents.map((agent) => agent.name).join(', ')}.`;
-  throw new AachatError('NOT_FOUND', `You have no agent called ${name}. ${known}`, {
-    hint: 'Make one with `aachat agent create <name>`.',
-  });
 }

@@ -145,6 +145,28 @@ describe('the loop', () => {
   });
 });
 
+describe('the platform', () => {
+  test('one that died comes back while up runs, and one that was stopped does not', async () => {
+    await using t = await team(['ada']);
+    await t.up();
+    const server = () => t.home.json<{ running: boolean; pid: number }>('server', 'status');
+    const { pid } = await server();
+    process.kill(pid, 'SIGKILL');
+    const again = await eventually('another one runs', async () => {
+      const now = await server();
+      return now.running && now.pid !== pid ? now : undefined;
+    });
+    await t.send('@ada hello');
+    await t.heard('ada.mia', /^You said: "hello"/);
+    const out = await t.home.run('auth', 'logout');
+    expect([out.status, out.stderr]).toEqual([5, expect.stringContaining('aachat down')]);
+    await t.home.json('server', 'stop', '--yes');
+    await eventually('it is gone', () => existsSync(`/proc/${again.pid}`) === false);
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    expect(await server()).toMatchObject({ running: false });
+  });
+});
+
 describe('asking first', () => {
   test('a request shows in up and in permission list, and is answered once', async () => {
     await using t = await team(['ada']);

@@ -1,16 +1,18 @@
 /** `aachat up`: brings the agents of this person up, and shows them until it is stopped. */
 import { isAachatError } from '#base/errors.ts';
+import { exists } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import { startInBackground } from '#cli/background.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { sessionLine } from '#cli/live-view.ts';
 import { plain } from '#cli/output.ts';
-import type { Connection } from '#cli/platform.ts';
+import { type Connection, findLocalServer, startLocalServer } from '#cli/platform.ts';
 import { openScreen, type Screen } from '#cli/up-screen.ts';
 import { CONTROL_ROUTES, type LiveSession, type PendingPermission } from '#contract/control.ts';
 import { POLICIES, type Policy } from '#runtime/claude.ts';
 import { openControlClient } from '#runtime/control.ts';
+import { LEASE_MARKER } from '#runtime/lease.ts';
 import { thisMachine } from '#runtime/machine.ts';
 import { startUp, type Up, type UpChange, UpFile } from '#runtime/supervisor.ts';
 
@@ -109,6 +111,14 @@ export async function openUp(
     agents: args.agent,
     team: args.team,
     onChange,
+    revive: async () => {
+      // One that was stopped on purpose has taken its file along.
+      const died = config.get('server') === undefined && (await exists(home.serverFile));
+      if (!died || (await findLocalServer(home)) !== undefined) return;
+      // The platform outlives this `up`, and is no agent.
+      const { [LEASE_MARKER]: _, ...outside } = env;
+      await startLocalServer({ ...context, env: outside }, ['--idle', '60']);
+    },
   });
 }
 
