@@ -144,7 +144,9 @@ async function firstLogin({ home, env, output, signal }: PlatformFacts, auth: Au
     await createHttpClient({ baseUrl: url, token: async () => undefined }).call(ROUTES.getInfo, {}, signal);
     const code = (await readIfExists(join(home.server, 'bootstrap')))?.trim();
     if (code === undefined) {
-      throw new AachatError('UNAUTHORIZED', 'You are not logged in.', { hint: 'Run `aachat auth login`.' });
+      throw new AachatError('UNAUTHORIZED', 'You are not logged in.', {
+        hint: 'Run `aachat server invite <your login>` here, then `aachat auth login --code <code>`.',
+      });
     }
     const user = await auth.login(code, toLogin(env['AACHAT_LOGIN'] ?? userInfo().username));
     output.note(`You are ${user.login}, in your personal team ~${user.login}.`);

@@ -1,5 +1,6 @@
 /** The built program in a home where nothing is yet. */
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { scratchHome } from '../support/aachat.ts';
@@ -83,6 +84,23 @@ describe('in a fresh home', () => {
     const second = await home.run('server', 'start');
     expect([second.status, second.stderr]).toEqual([5, expect.stringMatching(/already runs.*\n.*server stop/)]);
     expect((await home.run('server', 'stop')).stdout).toBe('The server has ended.\n');
+  });
+
+  test('a server for other machines makes nobody by itself: what to do is said, and works', async () => {
+    await using home = await scratchHome();
+    const { url } = await home.json<{ url: string }>('server', 'start', '--host', '0.0.0.0');
+    for (const words of ['project create launch', 'auth login']) {
+      const { status, stderr } = await home.run(...words.split(' '));
+      expect([words, status, stderr]).toEqual([
+        words,
+        3,
+        expect.stringMatching(/not logged in.*\n.*aachat server invite <your login>.*aachat auth login --code/),
+      ]);
+    }
+    const { code, server } = await home.json<{ code: string; server: string }>('server', 'invite', 'mia');
+    expect(server).toBe(`http://${hostname().toLowerCase()}:${new URL(url).port}`);
+    expect((await home.run('auth', 'login', '--code', code)).stdout).toBe('You are mia.\n');
+    expect((await home.run('project', 'list')).status).toBe(0);
   });
 
   test('a login that the platform does not know is forgotten, and a code makes a new one', async () => {

@@ -1,4 +1,5 @@
 /** `aachat server …`: the platform itself. The only door from the commands into the server's house. */
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { aborted } from '#base/async.ts';
 import { AachatError, isAachatError } from '#base/errors.ts';
@@ -133,10 +134,18 @@ export async function invite(context: CommandContext, args: { readonly login: st
   }
   const body = args.login === undefined ? {} : { login: args.login };
   const { code, expiresAt } = await operator(server).call(ROUTES.createInvite, { body }, context.signal);
+  const address = addressElsewhere(server);
   context.output.result(
-    { code, expiresAt, server: server.url },
-    `Code: ${code} (until ${expiresAt}, for one login)\nThere: aachat auth login --server ${server.url} --code ${code}`,
+    { code, expiresAt, server: address },
+    `Code: ${code} (until ${expiresAt}, for one login)\nThere: aachat auth login --server ${address} --code ${code}`,
   );
+}
+
+/** As other machines find it: they cannot go to "all interfaces". */
+function addressElsewhere(server: LocalServer): string {
+  const url = new URL(server.url);
+  if (/^(0\.0\.0\.0|\[::\])$/.test(url.hostname)) url.hostname = hostname();
+  return url.origin;
 }
 
 function operator(server: LocalServer) {
