@@ -36,6 +36,15 @@ export function groupCommit(db: Kysely<Schema>): Transact {
 
 /** Never fails: every failure is somebody's answer. */
 async function runGroup(db: Kysely<Schema>, jobs: readonly Job[]): Promise<void> {
+  const [only] = jobs;
+  if (only !== undefined && jobs.length === 1) {
+    // Its transaction is its own: no savepoint is needed.
+    await db
+      .transaction()
+      .execute(only.work)
+      .then(only.resolve as (value: unknown) => void, only.reject);
+    return;
+  }
   const settle: (() => void)[] = [];
   try {
     await db.transaction().execute(async (q) => {

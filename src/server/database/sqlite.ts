@@ -31,10 +31,13 @@ class ImmediateDriver extends SqliteDriver {
 /** Texts of queries are few: their number does not depend on data. Past this many something is wrong, so start over. */
 const KEPT_STATEMENTS = 500;
 
+/** The log grows to 16 MB before it moves into the database: pages that changed often move once. */
+const LOG_PAGES = 4000;
+
 function open(path: string) {
   const database = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
   chmodSync(path, PRIVATE_FILE);
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
   const statements = new Map<string, ReturnType<typeof wrap>>();
   return {
     close: () => database.close(),
