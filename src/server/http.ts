@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import type { CompiledQuery } from 'kysely';
 import { z } from 'zod';
 import { AachatError, isAachatError, toAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
@@ -224,14 +225,14 @@ async function knownReply({ q }: Tx, author: PartyId | undefined, command: Comma
 const REPLAYED = Symbol('replayed');
 const isReplayed = (reply: unknown): boolean => typeof reply === 'object' && reply !== null && REPLAYED in reply;
 
-async function remember(
+function remember(
   { q, now }: Tx,
   author: PartyId | undefined,
   command: Command | undefined,
   reply: unknown,
-): Promise<void> {
-  if (command === undefined || author === undefined || isAachatError(reply) || isReplayed(reply)) return;
-  await q
+): readonly CompiledQuery[] {
+  if (command === undefined || author === undefined || isAachatError(reply) || isReplayed(reply)) return [];
+  const row = q
     .insertInto('commands')
     .values({
       author_id: author,
@@ -240,5 +241,6 @@ async function remember(
       reply: JSON.stringify(reply),
       at: now,
     })
-    .execute();
+    .compile();
+  return [row];
 }

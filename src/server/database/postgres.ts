@@ -11,6 +11,7 @@ import pg from 'pg';
 import { AachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { type Database, postgresEngine } from './engine.ts';
+import { PacketSocket, pipelined } from './pipeline.ts';
 import type { Schema } from './schema.ts';
 
 /** `bigint` arrives as text unless told otherwise; our numbers stay below 2^53. */
@@ -46,6 +47,7 @@ export async function openPostgres(databaseUrl: string, log: Log): Promise<Postg
     types,
     // Statements that are issued together travel together, instead of waiting for each other's answer.
     pipeline: true,
+    stream: () => new PacketSocket(),
   };
   const pool = new pg.Pool(config);
   // A connection that breaks while idle is replaced; without a listener it would end the process.
@@ -75,7 +77,7 @@ export async function openPostgres(databaseUrl: string, log: Log): Promise<Postg
   };
   const dialect = new PostgresDialect({ pool: { connect, end: () => pool.end(), options: pool.options } });
   const db = new Kysely<Schema>({ dialect });
-  return { db, pool, engine: postgresEngine, [Symbol.asyncDispose]: () => db.destroy() };
+  return { db, pool, engine: postgresEngine, transact: pipelined(connect), [Symbol.asyncDispose]: () => db.destroy() };
 }
 
 /** How a connection that ends shows: at the socket, by the server's word, or only in the driver's sentence. */
@@ -112,8 +114,7 @@ function prepared(client: pg.PoolClient): PostgresPoolClient {
     return fresh;
   };
   const run = async (text: string, values: readonly unknown[]): Promise<unknown> => {
-    // Statements without parameters are those that begin and end transactions.
-    const statement = values.length === 0 ? undefined : nameFor(text);
+    const statement = nameFor(text);
     try {
       const result = await client.query({ text, values: [...values], ...(statement && { name: statement.name }) });
       if (statement !== undefined) statement.ready = true;

@@ -7,6 +7,7 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import { CompiledQuery, type DatabaseConnection, Kysely, SqliteDialect, SqliteDriver } from 'kysely';
 import { PRIVATE_FILE } from '#base/fs.ts';
 import { type Database, sqliteEngine } from './engine.ts';
+import { groupCommit } from './group-commit.ts';
 import type { Schema } from './schema.ts';
 
 /** @param path of the database file, made if there is none; its folder exists */
@@ -18,7 +19,7 @@ export function openSqlite(path: string): Database {
     }
   })(config);
   const db = new Kysely<Schema>({ dialect });
-  return { db, engine: sqliteEngine, [Symbol.asyncDispose]: () => db.destroy() };
+  return { db, engine: sqliteEngine, transact: groupCommit(db), [Symbol.asyncDispose]: () => db.destroy() };
 }
 
 /** A transaction that begins as a reader and writes later fails when another one wrote in between. */
