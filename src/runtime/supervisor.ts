@@ -138,7 +138,7 @@ class RunningUp implements Up {
   #connection = Promise.withResolvers<void>();
   #planning: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
-  connected = false;
+  connected: boolean = false;
   #isReady = false;
   ready: Promise<void> = Promise.resolve();
 
