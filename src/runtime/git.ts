@@ -129,6 +129,7 @@ export async function git(args: readonly string[], options: GitOptions): Promise
   const timeoutMs = options.timeoutMs ?? (remote === undefined ? LOCAL_MS : NETWORK_MS);
   const settings = [
     ...SAFE_SETTINGS,
+    ...(worktree !== undefined || args[0] === 'worktree' ? await noFilters() : []),
     `protocol.file.allow=${remote !== undefined && isLocalRemote(remote) ? 'always' : 'never'}`,
   ];
   const argv = [
@@ -185,12 +186,18 @@ export async function git(args: readonly string[], options: GitOptions): Promise
 export async function readStatus(worktree: Worktree): Promise<StatusResult> {
   const env = { ...environment(false), ...placeOf(worktree) };
   try {
+    const filters = await noFilters();
     const reader = simpleGit({
       baseDir: worktree.path,
       timeout: { block: LOCAL_MS },
-      config: ['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'safe.bareRepository=explicit'],
+      config: ['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'safe.bareRepository=explicit', ...filters],
       allowEnvironment: Object.keys(env),
-      unsafe: { allowUnsafeHooksPath: true, allowUnsafeFsMonitor: true, allowUnsafeConfigPaths: true },
+      unsafe: {
+        allowUnsafeHooksPath: true,
+        allowUnsafeFsMonitor: true,
+        allowUnsafeConfigPaths: true,
+        allowUnsafeFilter: true,
+      },
     }).env(env);
     return await reader.status(['--untracked-files=all', '--ignore-submodules=all']);
   } catch (cause) {
@@ -201,6 +208,23 @@ export async function readStatus(worktree: Worktree): Promise<StatusResult> {
       remote: undefined,
     });
   }
+}
+
+let filters: Promise<readonly string[]> | undefined;
+
+/**
+ * Settings that switch off the filters of the user's own configuration, such as git-lfs: a repo's attributes would
+ * otherwise choose which of them runs, on which bytes. Files that such a filter keeps elsewhere stay pointers.
+ */
+function noFilters(): Promise<readonly string[]> {
+  filters ??= (async () => {
+    const pattern = '^filter\\..+\\.(clean|smudge|process|required)$';
+    const options = { cwd: '/', env: environment(false), extendEnv: false, reject: false, stdin: 'ignore' } as const;
+    const { stdout } = await execa('git', ['config', '--null', '--name-only', '--get-regexp', pattern], options);
+    const names = [...new Set(stdout.split('\0'))].filter((name) => name !== '' && !name.includes('='));
+    return names.map((name) => `${name}=${name.endsWith('.required') ? 'false' : ''}`);
+  })();
+  return filters;
 }
 
 const placeOf = ({ path, gitDir, commonDir }: Worktree): Record<string, string> => ({
