@@ -10,7 +10,6 @@ import { endLocalServer, findLocalServer, type LocalServer, startLocalServer } f
 import { createHttpClient } from '#client/http.ts';
 import { Login } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { ownedSessions } from './down.ts';
 
 interface Listen {
   readonly port?: number;
@@ -107,6 +106,8 @@ export async function stop(context: CommandContext, args: { readonly yes: boolea
     context.output.result({ stopped: false }, 'No server runs on the data of this home.');
     return;
   }
+  // The server itself has no use for what this loads.
+  const { ownedSessions } = await import('./down.ts');
   const sessions = await ownedSessions(context.home);
   if (sessions.length > 0 && !args.yes) {
     throw new AachatError('CONFLICT', `Sessions use this server: ${sessions.join(', ')}.`, {
