@@ -14,6 +14,16 @@ export default defineConfig({
   // Hundreds of small files of packages cost more than half of a short command's time.
   noExternal: [/.*/],
   external: ['pg-native', 'pg-cloudflare'],
+  esbuildPlugins: [
+    {
+      // zod brings its sentences in fifty languages; they would be loaded, and this program speaks one.
+      name: 'one-language',
+      setup(build) {
+        const contents = "export { default as en } from './en.js';";
+        build.onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({ contents }));
+      },
+    },
+  ],
   // Packages in the older module format ask for these names.
   banner: {
     js: [

@@ -1,6 +1,6 @@
 /** Files of ours: private by default, replaced as a whole, and an unreadable one never looks absent. */
-import { mkdir, readFile, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, readFile, readlink, realpath, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { isSystemError } from './errors.ts';
 
@@ -46,6 +46,19 @@ export async function exists(path: string): Promise<boolean> {
   } catch (thrown) {
     if (isSystemError(thrown, 'ENOENT', 'ENOTDIR')) return false;
     throw thrown;
+  }
+}
+
+/** @returns where a path leads when every link on its way is followed; what does not exist yet is kept as it is */
+export async function realPlace(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (thrown) {
+    if (!isSystemError(thrown, 'ENOENT', 'ENOTDIR')) throw thrown;
+    // A link that leads nowhere makes a file where it points to.
+    const target = await readlink(path).catch(() => undefined);
+    if (target !== undefined) return await realPlace(resolve(dirname(path), target));
+    return path === dirname(path) ? path : join(await realPlace(dirname(path)), basename(path));
   }
 }
 

@@ -10,6 +10,7 @@ import { lock } from 'proper-lockfile';
 import { z } from 'zod';
 import { AachatError, isSystemError } from './errors.ts';
 import { ensureDir, readIfExists, writePrivate } from './fs.ts';
+import { parseJson } from './json.ts';
 import { isRunning, ownIdentity, ProcessIdentity } from './process.ts';
 
 /** Wait for another one for about 45 s, longer than a platform may take to start; a dead one's lock lasts 5 s. */
@@ -102,12 +103,4 @@ export async function readPidFile<T extends object>(
   if (text === undefined) return undefined;
   const holder = z.intersection(ProcessIdentity, shape).safeParse(parseJson(text));
   return holder.success && isRunning(holder.data) ? (holder.data as ProcessIdentity & T) : undefined;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -2,7 +2,10 @@
  * Settings: flags over environment over the connected repository over file over defaults; each value knows where it
  * came from. The file is `.state/config.json` in the home.
  */
+import { z } from 'zod';
+import { AachatError } from '#base/errors.ts';
 import { readIfExists } from '#base/fs.ts';
+import { parseJson } from '#base/json.ts';
 import type { ConnectedRepo } from '#runtime/workspaces.ts';
 
 /** Settings of the program; besides these there is `agents.<agent>.policy`. */
@@ -19,11 +22,18 @@ export interface Setting {
 
 export interface Config {
   get(key: string): Setting | undefined;
+  /** Those in the file. */
+  keys(): readonly string[];
   /** @param value undefined: forget it */
   set(key: string, value: string | undefined): Promise<void>;
 }
 
-/** @param repo connected by `aachat init`: its server (null: the embedded platform) and team hold inside it */
+const SettingsFile = z.record(z.string(), z.string());
+
+/**
+ * @param repo connected by `aachat init`: its server (null: the embedded platform) and team hold inside it
+ * @throws AachatError `VALIDATION_ERROR` if the file is damaged
+ */
 export async function openConfig(
   path: string,
   env: NodeJS.ProcessEnv,
@@ -31,6 +41,11 @@ export async function openConfig(
 ): Promise<Config> {
   // Most homes have no settings: the library, and what it loads, is only needed where there is a file.
   const text = await readIfExists(path);
+  if (text !== undefined && !SettingsFile.safeParse(parseJson(text)).success) {
+    throw new AachatError('VALIDATION_ERROR', `${path} is damaged: it is not a JSON object of texts.`, {
+      hint: 'Mend it, or remove it and set again what you need with `aachat config set`.',
+    });
+  }
   const open = async () => {
     const { default: Conf } = await import('conf');
     const slash = path.lastIndexOf('/');
@@ -54,6 +69,7 @@ export async function openConfig(
       const value = store?.get(key);
       return value === undefined ? undefined : { value, origin: 'file' };
     },
+    keys: () => (store === undefined ? [] : Object.keys(store.store)),
     async set(key, value) {
       const target = store ?? (await open());
       if (value === undefined) target.delete(key);

@@ -2,7 +2,7 @@
 import { CommanderError } from 'commander';
 import { AachatError, toAachatError } from '#base/errors.ts';
 import { type CommandFacts, createContext, isInSession, type OutputChoice } from './context.ts';
-import { createOutput } from './output.ts';
+import { createOutput, type Output } from './output.ts';
 import { buildChat, buildProgram } from './program.ts';
 
 /** @returns the exit status; nothing is thrown, and no stack trace is ever shown */
@@ -11,10 +11,13 @@ export async function runCommand(facts: CommandFacts): Promise<number> {
   const isChat = name === 'chat';
   // Until a command is known, the words on the line say how an error is shown.
   let choice: OutputChoice = { json: isChat || argv.includes('--json') };
+  let output: Output | undefined;
   try {
-    const open = (chosen: OutputChoice) => {
+    const open = async (chosen: OutputChoice) => {
       choice = chosen;
-      return createContext(facts, chosen);
+      const context = await createContext(facts, chosen);
+      output = context.output;
+      return context;
     };
     const program = isChat ? buildChat(facts, open) : buildProgram(facts, open, isInSession(env));
     await program.parseAsync([...argv], { from: 'user' });
@@ -22,7 +25,7 @@ export async function runCommand(facts: CommandFacts): Promise<number> {
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
     const error = thrown instanceof CommanderError ? usageError(thrown) : toAachatError(thrown);
-    createOutput({ stdout, stderr, json: choice.json, env }).error(error);
+    (output ?? createOutput({ stdout, stderr, json: choice.json, env })).error(error);
     return error.exitStatus;
   }
 }

@@ -22,8 +22,9 @@ export interface Paint {
 
 export const NO_PAINT: Paint = { dim: String, good: String, busy: String, bad: String };
 
-/** The block of a terminal: a line per session, then what waits for an answer. */
-export function liveBlock(state: LiveState, paint: Paint, columns: number): string {
+/** The block of a terminal: a line per session, then what waits for an answer. Without the server nothing looks good. */
+export function liveBlock(state: LiveState, colours: Paint, columns: number): string {
+  const paint = state.connected ? colours : { ...colours, good: colours.dim };
   const width = Math.max(4, ...state.sessions.map(({ agent }) => agent.length));
   const lines = state.sessions.flatMap((session) => [
     clip(sessionLine(session, width), columns, (text) => paintLine(session, text, paint)),

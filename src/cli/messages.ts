@@ -1,12 +1,14 @@
 /** Messages on the command line: where their text comes from, how they are named and shown. */
+
 import { pipeline } from 'node:stream/promises';
 import { AachatError } from '#base/errors.ts';
 import type { HttpClient } from '#client/http.ts';
 import { MESSAGE_LIMIT, type Message, MessageBody, type Project } from '#contract/entities.ts';
-import { type MessageId, matchId, type ProjectId, shortId, TeamSlug } from '#contract/ids.ts';
+import { type MessageId, type ProjectId, shortId, TeamSlug } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { CommandContext } from './context.ts';
 import { clockTime, plain } from './output.ts';
+import { pickById } from './pick.ts';
 
 /** Finds a project by what a person types; several teams may use a name, then `team` (or the setting) decides. */
 export async function resolve(
@@ -112,16 +114,11 @@ export async function resolveMessageId(
     { params: { projectId }, query: { limit: RECENT } },
     signal,
   );
-  const [found, ...others] = matchId(text, messages);
-  if (found === undefined)
-    throw new AachatError('NOT_FOUND', `No recent message ${text} in this project.`, {
-      hint: 'Take an id from `aachat project read`.',
-    });
-  if (others.length === 0) return found.id;
-  throw new AachatError(
-    'AMBIGUOUS_NAME',
-    `Several messages match ${text}: ${[found, ...others].map(({ id }) => shortId(id)).join(', ')}.`,
-  );
+  return pickById(text, messages, {
+    many: 'messages',
+    none: { message: `No recent message ${text} in this project.`, hint: 'Take an id from `aachat project read`.' },
+    label: ({ author }) => author.name,
+  }).id;
 }
 
 /** Messages as people read them: who, when, and the text with a margin. */

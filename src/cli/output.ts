@@ -27,15 +27,20 @@ export function createOutput(options: {
   readonly env: NodeJS.ProcessEnv;
 }): Output {
   const { stdout, stderr, json, env } = options;
+  let printed = false;
   const paint = pc.createColors(stdout.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb');
   return {
     isJson: json,
     paint,
-    result: (data, text) => stdout.write(json ? jsonLine({ data }) : text === '' ? '' : `${text}\n`),
+    result(data, text) {
+      printed = true;
+      stdout.write(json ? jsonLine({ data }) : text === '' ? '' : `${text}\n`);
+    },
     line: (data, text) => stdout.write(json ? jsonLine(data) : `${text}\n`),
     note: (text) => stderr.write(`${text}\n`),
     error({ code, message, hint }) {
-      if (json) stdout.write(jsonLine({ error: { code, message, hint } }));
+      // A result that says what is wrong is the one object; its status says that something is.
+      if (json && !printed) stdout.write(jsonLine({ error: { code, message, hint } }));
       else stderr.write(`${plain(message)}\n${hint === undefined ? '' : `${plain(hint)}\n`}`);
     },
   };

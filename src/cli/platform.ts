@@ -2,20 +2,20 @@
  * Finds the platform, or starts the embedded one. On a fresh machine nothing else is needed: the first command starts
  * it in the background, makes the person, and says so in one line.
  */
-import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { AachatError, isAachatError } from '#base/errors.ts';
-import { ensureDir, PRIVATE_FILE, readIfExists } from '#base/fs.ts';
+import { readIfExists } from '#base/fs.ts';
 import { readPidFile, withFileLock } from '#base/pid-file.ts';
 import { isRunning, type ProcessIdentity } from '#base/process.ts';
 import { sleep } from '#base/time.ts';
+import { serverAddress } from '#client/address.ts';
 import { type Auth, createAuth } from '#client/auth.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { ServerFile } from '#contract/server-file.ts';
 import type { Home } from '#runtime/home.ts';
+import { startInBackground } from './background.ts';
 import type { Config } from './config.ts';
 import type { Output } from './output.ts';
 
@@ -47,58 +47,55 @@ export const findLocalServer = (home: Home): Promise<LocalServer | undefined> =>
 
 /** Without a socket or request for this long a platform that a command started ends by itself. */
 const IDLE_SECONDS = 60;
-const START_MS = 30_000;
+/** Longer than a PostgreSQL may take to let the platform in. */
+const START_MS = 40_000;
+/** Less room for young objects: a little slower under load, and megabytes less for a platform that mostly waits. */
+const SMALL = '--max-semi-space-size=1';
 
 /**
  * Starts the embedded platform in the background and waits until it answers.
  *
  * @param flags of the hidden verb `server run`
  * @returns the running one; `started` is false if somebody else was quicker
+ * @throws AachatError why it did not start, as the platform says it
  */
 export async function startLocalServer(
   context: Pick<PlatformFacts, 'home' | 'selfCommand' | 'env' | 'signal'>,
   flags: readonly string[],
 ): Promise<{ readonly server: LocalServer; readonly started: boolean }> {
-  const { home, selfCommand, env, signal } = context;
-  await ensureDir(home.server);
+  const { home, env, signal } = context;
+  const [node, ...self] = context.selfCommand;
   return await withFileLock(join(home.server, 'start'), async () => {
     const running = await findLocalServer(home);
     if (running !== undefined) return { server: running, started: false };
-    const errors = join(home.server, 'start.log');
-    const log = openSync(errors, 'w', PRIVATE_FILE);
-    const [file, ...args] = selfCommand;
-    const child = spawn(file, [...args, 'server', 'run', ...flags], {
-      env: { ...env, AACHAT_HOME: home.root },
-      detached: true,
-      stdio: ['ignore', 'ignore', log],
-    });
-    closeSync(log);
-    child.unref();
-    let ended = false;
-    child.once('exit', () => {
-      ended = true;
-    });
-    child.once('error', () => {
-      ended = true;
-    });
-    for (const end = Date.now() + START_MS; Date.now() < end; ) {
-      const server = await findLocalServer(home);
-      if (server !== undefined) {
-        // It takes requests before it is ready, and answers them then.
-        const http = createHttpClient({ baseUrl: new URL(server.url), token: async () => undefined });
-        await http.call(ROUTES.getInfo, {}, signal);
-        return { server, started: true };
-      }
-      if (ended) break;
-      await sleep(20, signal);
-    }
-    const words = ((await readIfExists(errors)) ?? '').trim();
-    const [message = '', ...hint] = words.split('\n');
-    throw new AachatError('SERVER_UNREACHABLE', message === '' ? 'The embedded platform did not start.' : message, {
-      hint:
-        hint.join(' ') || `Look into ${join(home.server, 'server.log')}, or run \`aachat server start --foreground\`.`,
-    });
+    const server = await startInBackground(
+      {
+        name: 'The embedded platform',
+        command: [node, SMALL, ...self, 'server', 'run', ...flags],
+        env: { ...env, AACHAT_HOME: home.root },
+        printed: join(home.server, 'start.log'),
+        log: join(home.server, 'server.log'),
+        limitMs: START_MS,
+        ready: () => readyServer(home, signal),
+      },
+      signal,
+    );
+    return { server, started: true };
   });
+}
+
+/** It takes requests before it is ready and answers them then; one that cannot be made ready ends without an answer. */
+async function readyServer(home: Home, signal: AbortSignal): Promise<LocalServer | undefined> {
+  const server = await findLocalServer(home);
+  if (server === undefined) return undefined;
+  const http = createHttpClient({ baseUrl: new URL(server.url), token: async () => undefined });
+  try {
+    await http.call(ROUTES.getInfo, {}, signal);
+    return server;
+  } catch (thrown) {
+    if (!isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) throw thrown;
+    return undefined;
+  }
 }
 
 /** Tokens of the embedded platform, which has another port after each start. */
@@ -137,15 +134,6 @@ export async function connectPlatform(context: PlatformFacts): Promise<Connectio
   return connection(url, auth, release);
 }
 
-/** @throws AachatError `USAGE` for anything but the address of a web server */
-export function serverAddress(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '') return new URL(url.origin);
-  throw new AachatError('USAGE', `"${text}" is no address of a server.`, {
-    hint: 'It looks like https://chat.example.org, in --server, AACHAT_SERVER or `aachat config set server`.',
-  });
-}
-
 function connection(url: URL, auth: Auth, release: () => Promise<void>): Connection {
   const token = (how?: 'renew') => auth.accessToken(how);
   return { url, http: createHttpClient({ baseUrl: url, token }), token, release };
@@ -159,7 +147,9 @@ async function firstLogin({ home, env, output, signal }: PlatformFacts, auth: Au
     await createHttpClient({ baseUrl: url, token: async () => undefined }).call(ROUTES.getInfo, {}, signal);
     const code = (await readIfExists(join(home.server, 'bootstrap')))?.trim();
     if (code === undefined) {
-      throw new AachatError('UNAUTHORIZED', 'You are not logged in.', { hint: 'Run `aachat auth login`.' });
+      throw new AachatError('UNAUTHORIZED', 'You are not logged in.', {
+        hint: 'Run `aachat server invite <your login>` here, then `aachat auth login --code <code>`.',
+      });
     }
     const user = await auth.login(code, toLogin(env['AACHAT_LOGIN'] ?? userInfo().username));
     output.note(`You are ${user.login}, in your personal team ~${user.login}.`);

@@ -33,10 +33,7 @@ export const SESSION_COMMANDS: ReadonlySet<string> = new Set([
   'doc history',
   'doc diff',
   'doc conflicts',
-  'session list',
   'session show',
-  'agent list',
-  'agent show',
   'agent save',
 ]);
 

@@ -8,7 +8,7 @@ import type { LiveSession, PendingPermission } from '#contract/control.ts';
 import { changedLines, type LiveState, liveBlock, type Paint } from './live-view.ts';
 
 export interface ScreenOptions {
-  readonly stdout: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>;
+  readonly stdout: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns' | 'rows'>>;
   readonly stdin: NodeJS.ReadableStream & Partial<Pick<ReadStream, 'isTTY' | 'setRawMode'>>;
   readonly json: boolean;
   readonly paint: Paint;
@@ -36,8 +36,20 @@ export async function openScreen(options: ScreenOptions): Promise<Screen> {
   if (options.stdout.isTTY !== true) return lineScreen(options);
   // Loaded here: pipes do without it.
   const { createLogUpdate } = await import('log-update');
-  return terminalScreen(options, createLogUpdate(options.stdout as WriteStream, { showCursor: true }));
+  return terminalScreen(options, createLogUpdate(sized(options.stdout) as WriteStream, { showCursor: true }));
 }
+
+/** Some terminals report a size of 0, which means unknown; taken at its word, nothing would be shown. */
+const sized = (stdout: ScreenOptions['stdout']) => ({
+  isTTY: stdout.isTTY,
+  write: (text: string) => stdout.write(text),
+  get columns() {
+    return stdout.columns || 80;
+  },
+  get rows() {
+    return stdout.rows || 24;
+  },
+});
 
 function terminalScreen(options: ScreenOptions, block: LogUpdate): Screen {
   const { stdout, stdin, paint, state, onAnswer, onInterrupt } = options;

@@ -1,5 +1,6 @@
 /** Typed calls to a server of ours, over the route table. */
 import { AachatError, isAachatError, toAachatError } from '#base/errors.ts';
+import { parseJson } from '#base/json.ts';
 import { backoffMs, sleep } from '#base/time.ts';
 import { errorFromBody, type Route, type RouteInput, type RouteReply, routePath } from '#contract/route.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '#contract/version.ts';
@@ -113,12 +114,4 @@ const isRepeatable = (body: unknown): boolean =>
 function textRecord(values: unknown): Record<string, string> {
   const entries = Object.entries((values ?? {}) as Record<string, unknown>);
   return Object.fromEntries(entries.flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

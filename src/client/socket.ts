@@ -1,6 +1,7 @@
 /** The event socket: stays connected, keeps its place in every stream, and hands over each event once and in order. */
 import WebSocket from 'ws';
 import { isAachatError } from '#base/errors.ts';
+import { parseJson } from '#base/json.ts';
 import type { Log } from '#base/log.ts';
 import { backoffMs, type Clock } from '#base/time.ts';
 import {
@@ -183,12 +184,4 @@ export function openEventSocket(options: EventSocketOptions): EventSocket {
       clearTimeout(limit);
     },
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -159,7 +159,8 @@ export type SessionState = z.infer<typeof SessionState>;
 export const Activity = z.enum(['input_ready', 'working', 'awaiting_permission', 'limited', 'stalled', 'hibernated']);
 export type Activity = z.infer<typeof Activity>;
 
-export const EndReason = z.enum(['stopped', 'failed', 'lost', 'superseded']);
+/** `asked`: a person stopped this session; `stopped`: its launcher ended. */
+export const EndReason = z.enum(['asked', 'stopped', 'failed', 'lost', 'superseded']);
 export type EndReason = z.infer<typeof EndReason>;
 
 /** One period of running; reports are accepted from the highest epoch only. */

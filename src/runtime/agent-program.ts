@@ -17,6 +17,8 @@ export interface AgentProgram {
   readonly command: readonly [file: string, ...args: string[]];
   /** Where it was found, for people. */
   readonly origin: string;
+  /** The line of `runtime.yaml` that names it: the word of the repo, not of its owner. */
+  readonly declared?: string;
 }
 
 export interface FindOptions {
@@ -55,14 +57,13 @@ export async function findAgentProgram(options: FindOptions): Promise<AgentProgr
   return await findClaude(options);
 }
 
-async function fromSetting(setting: string, origin: string, options: FindOptions): Promise<AgentProgram> {
+async function fromSetting(setting: string, origin: Origin, options: FindOptions): Promise<AgentProgram> {
   if (setting === 'scripted') {
     return { kind: 'scripted', command: options.scriptedCommand, origin: 'built-in scripted agent' };
   }
   const [file, ...args] = setting.split(/\s+/).filter((word) => word !== '');
   if (file === undefined) throw missing('The setting for the agent program is empty.');
-  const found = await onPath(file, options.path);
-  if (found === undefined) throw missing(`The agent program "${file}" of ${origin} is not there, or may not be run.`);
+  const found = await locate(file, origin, options.path);
   return { kind: 'acp', command: [found, ...args], origin: `${found} (${origin})` };
 }
 
@@ -84,15 +85,36 @@ async function fromRuntimeYaml(options: FindOptions): Promise<AgentProgram | und
   }
   const { runtime: chosen } = runtime.data;
   if (typeof chosen === 'string') {
-    return /^claude(-acp)?$/.test(chosen) ? undefined : await fromSetting(chosen, 'runtime.yaml', options);
+    if (/^claude(-acp)?$/.test(chosen)) return undefined;
+    const program = await fromSetting(chosen, 'runtime.yaml', options);
+    return program.kind === 'scripted' ? program : { ...program, declared: commandLine(chosen.trim().split(/\s+/)) };
   }
   if (chosen.type === 'npx') {
     if (chosen.package.replace(/(?<=.)@[^@/]*$/, '') === ADAPTER) return undefined;
     throw missing(`runtime.yaml asks for the package ${chosen.package}, which is not fetched by itself.`);
   }
-  const found = await onPath(chosen.command, options.path);
-  if (found === undefined) throw missing(`The agent program "${chosen.command}" of runtime.yaml is not there.`);
-  return { kind: 'acp', command: [found, ...chosen.args], origin: `${found} (runtime.yaml)` };
+  const line = commandLine([chosen.command, ...chosen.args]);
+  const found = await locate(chosen.command, 'runtime.yaml', options.path);
+  return { kind: 'acp', command: [found, ...chosen.args], origin: `${found} (runtime.yaml)`, declared: line };
+}
+
+/** One line that tells words with spaces from several words. */
+const commandLine = (words: readonly string[]): string =>
+  words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word))).join(' ');
+
+/**
+ * A repo can name any program, and whoever can write to the repo can: it starts only after its owner has seen the
+ * exact line.
+ *
+ * @param trusted the line that the owner has agreed to
+ * @throws AachatError `FORBIDDEN` with the command that agrees
+ */
+export function refuseUnknownProgram({ declared }: AgentProgram, agent: string, trusted: string | undefined): void {
+  if (declared === undefined || declared === trusted) return;
+  const quoted = `'${declared.replaceAll("'", `'\\''`)}'`;
+  throw new AachatError('FORBIDDEN', `runtime.yaml of ${agent} wants to start a program: ${declared}`, {
+    hint: `If that is what you want: aachat agent trust ${agent} --program ${quoted}`,
+  });
 }
 
 /** Always its entry file under our own Node: no shell and no wrapper stands between us and the process to be ended. */
@@ -135,6 +157,22 @@ async function isReadable(path: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** Who names a program, and how its name is corrected there. */
+const CORRECTION = {
+  'the setting':
+    'Give its full path: `aachat config set agent <claude | scripted | command>`, or AACHAT_AGENT or --program if one is used.',
+  'runtime.yaml': 'Install it, or correct `runtime` in runtime.yaml of the agent repo, commit and push it.',
+} as const;
+type Origin = keyof typeof CORRECTION;
+
+async function locate(file: string, origin: Origin, path: string): Promise<string> {
+  const found = await onPath(file, path);
+  if (found !== undefined) return found;
+  throw new AachatError('AGENT_FAILED', `The agent program "${file}" of ${origin} is not there, or may not be run.`, {
+    hint: CORRECTION[origin],
+  });
 }
 
 /** Resolves like a shell, but to an absolute path: the agent's folder must not decide what runs. */

@@ -5,7 +5,7 @@
  * of that is dealt with here. Callers see a conversation that takes one prompt at a time.
  */
 import { Readable, Writable } from 'node:stream';
-import * as acp from '@agentclientprotocol/sdk';
+import type * as acp from '@agentclientprotocol/sdk';
 import { aborted, within } from '#base/async.ts';
 import { AachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
@@ -25,6 +25,7 @@ import { createTurnReader, type TurnReader } from './turn-reader.ts';
 
 export type { TurnOutcome } from './turn-outcome.ts';
 
+type Sdk = typeof acp;
 export type AgentUpdate = acp.SessionUpdate;
 
 export interface PermissionRequest {
@@ -84,8 +85,12 @@ export interface Agent extends AsyncDisposable {
   readonly closed: AbortSignal;
   /** Runs one turn. A second prompt while one is open is a bug and throws. */
   prompt(text: string): Promise<TurnOutcome>;
-  /** Asks the agent to end the turn, which then resolves `cancelled`, and answers its open permission requests. */
-  cancel(): Promise<void>;
+  /**
+   * Asks the agent to end the turn, which then resolves `cancelled`, and answers its open permission requests.
+   *
+   * @returns whether a turn was open
+   */
+  cancel(): Promise<boolean>;
 }
 
 const INITIALIZE_MS = 30_000;
@@ -112,14 +117,16 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const { command } = program;
   const child = await spawnLeased({ leasesDir, sessionId, command, cwd: open.cwd, env });
   try {
-    return await converse(options, child);
+    // It is large: loaded while the program starts.
+    const sdk = await import('@agentclientprotocol/sdk');
+    return await converse(options, child, sdk);
   } catch (cause) {
     const last = await within(500, child.exited);
     await child.stop();
     if (signal?.aborted) throw new AachatError('CANCELLED', 'Starting the agent was cancelled.', { cause });
     if (cause instanceof AachatError) throw cause;
     log.warn('agent.open_failed', { program: program.origin, stderr: lastWords(child) });
-    const code = cause instanceof acp.RequestError ? cause.code : undefined;
+    const { code } = record(cause);
     if (code === AUTH_REQUIRED) throw new AachatError('AGENT_FAILED', NO_LOGIN.message, { hint: NO_LOGIN.hint, cause });
     const why = code === TIMED_OUT ? 'it did not answer in time' : explain(cause);
     const how = last === undefined ? why : `it ended with ${last.signal ?? `status ${last.code}`}`;
@@ -130,7 +137,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   }
 }
 
-async function converse(options: AgentOptions, child: LeasedProcess): Promise<Agent> {
+async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): Promise<Agent> {
   const { open, onUpdate, onPermission, onUnprompted, log, signal } = options;
   let turn: { readonly reader: TurnReader; readonly over: AbortController; isCancelled: boolean } | undefined;
   let conversation = '';
@@ -311,11 +318,13 @@ async function converse(options: AgentOptions, child: LeasedProcess): Promise<Ag
     closed: connection.signal,
     prompt,
     async cancel() {
-      const over = turn?.over;
-      if (turn !== undefined) turn.isCancelled = true;
+      if (turn === undefined) return false;
+      const { over } = turn;
+      turn.isCancelled = true;
       // The word first: an agent that sees only its request refused would go on.
       if (!connection.signal.aborted) await agent.notify(acp.methods.agent.session.cancel, { sessionId: conversation });
-      over?.abort();
+      over.abort();
+      return true;
     },
     [Symbol.asyncDispose]: async () => {
       await child.stop();

@@ -4,18 +4,21 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ensureDir, writePrivate } from '#base/fs.ts';
+import { ensureDir, realPlace, writePrivate } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import type { Log } from '#base/log.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
 import type { Agent as AgentEntity, Run, Session, Team } from '#contract/entities.ts';
+import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { type Agent, type AgentUpdate, openAgent, type PermissionAnswer, type PermissionRequest } from './agent.ts';
-import { type AgentProgram, findAgentProgram } from './agent-program.ts';
+import { type AgentProgram, findAgentProgram, refuseUnknownProgram } from './agent-program.ts';
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, type Policy } from './claude.ts';
+import type { ClonePool } from './clone-pool.ts';
 import { resolveDeclared } from './declared-environment.ts';
 import { agentEnvironment } from './environment.ts';
 import { refuseForeignSettings } from './foreign-settings.ts';
+import { authorEnvironment } from './git.ts';
 import type { Home } from './home.ts';
 import { identityText, managedText } from './instructions.ts';
 import type { ThisMachine } from './machine.ts';
@@ -27,12 +30,15 @@ export type BootStep = WorkspaceStep | 'register' | 'environment' | 'agent' | 'c
 /** What all sessions of one `up` share. */
 export interface Launcher {
   readonly home: Home;
+  readonly clones: ClonePool;
   readonly machine: ThisMachine;
   readonly serverUrl: URL;
   /** Acts as the owner. */
   readonly http: HttpClient;
   readonly owner: { readonly id: string; readonly login: string };
   readonly log: Log;
+  /** Values that the log must never show; each boot adds its own. */
+  readonly secrets: Set<string>;
   readonly parentEnv: NodeJS.ProcessEnv;
   /** How to start this program again, as `aachat`. */
   readonly selfCommand: readonly [string, ...string[]];
@@ -43,6 +49,8 @@ export interface Launcher {
   readonly policyOf: (agent: string) => Policy;
   /** Whether its owner lets the agent's program obey settings of the team's repo. */
   readonly isTrusted: (agent: string) => boolean;
+  /** The program of the agent's `runtime.yaml` that its owner has agreed to. */
+  readonly trustedProgramOf: (agent: string) => string | undefined;
   /** Resolves when the event socket is connected. */
   readonly connected: (signal: AbortSignal) => Promise<void>;
 }
@@ -54,6 +62,8 @@ export interface BootOptions {
   readonly team: Team;
   /** Earlier conversation of the agent program, to be resumed. */
   readonly conversation: string | null;
+  /** The turn that the session's log still owes. */
+  readonly owes: TurnId | null;
   /** What that conversation cost so far. */
   readonly costMicros: number;
   readonly onStep: (step: BootStep) => void;
@@ -86,6 +96,9 @@ export interface Booted {
   close(): Promise<readonly string[]>;
 }
 
+/** Environment names whose values no log should show. */
+const SECRET_NAME = /(KEY|TOKEN|SECRET|PASSWORD)$/;
+
 /** Rewritten while this much of the token's life is left. */
 const TOKEN_MARGIN_MS = 5 * 60_000;
 
@@ -95,7 +108,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
   const files = home.session(options.session.id);
 
   onStep('register');
-  const body = { clientId: newId(), machineId: launcher.machine.id };
+  const body = { clientId: newId(), machineId: launcher.machine.id, owes: options.owes };
   const opened = { params: { sessionId: options.session.id }, body };
   const { run, session } = await http.call(ROUTES.openRun, opened, signal);
   await options.onRun(run);
@@ -107,8 +120,19 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
     return kept;
   };
   try {
+    // It needs nothing of the workspace, so it is made beside it.
+    const minting = openSessionToken(launcher, run, files.token, signal);
+    const stopToken = minting.then(
+      (token) => token.stop,
+      () => () => {},
+    );
+    undo.push(async () => {
+      (await stopToken)();
+      return [];
+    });
     const workspace = await openWorkspace({
       home,
+      clones: launcher.clones,
       session,
       teamRepo: team.repo,
       agentRepo: entity.repo,
@@ -120,11 +144,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
 
     onStep('environment');
     const declared = await resolveDeclared(home.envValues, session.agent, workspace.repo.environment);
-    const token = await openSessionToken(launcher, run, files.token, signal);
-    undo.push(async () => {
-      token.stop();
-      return [];
-    });
+    const token = await minting;
 
     onStep('agent');
     const program = await findAgentProgram({
@@ -134,14 +154,16 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       managedDir: home.run,
       scriptedCommand: launcher.scriptedCommand,
     });
+    refuseUnknownProgram(program, session.agent, launcher.trustedProgramOf(session.agent));
     if (program.kind === 'acp' && !launcher.isTrusted(session.agent)) {
       await refuseForeignSettings(workspace.path, session.agent);
     }
     const policy = launcher.policyOf(session.agent);
+    const root = await realPlace(workspace.path);
     const scope: PermissionScope = {
-      workspace: workspace.path,
-      own: [join(workspace.path, 'aachat', 'docs'), workspace.agentDir],
-      denied: await foreignPlaces(home, session),
+      workspace: root,
+      own: [join(root, 'aachat', 'docs'), await realPlace(workspace.agentDir)],
+      ...(await boundaries(home, session)),
     };
     const texts = {
       managedText: managedText({
@@ -158,19 +180,23 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
     await Promise.all([ensureDir(files.temp), ensureDir(files.claude)]);
     await writePrivate(files.envFile, claudeEnvFile({ shimDir: home.bin, own }));
     const isClaude = program.kind === 'claude';
+    const env = {
+      ...agentEnvironment({
+        parent: launcher.parentEnv,
+        declared: declared.values,
+        own,
+        shimDir: home.bin,
+        temp: files.temp,
+        kind: program.kind,
+      }),
+      ...(isClaude ? claudeEnvironment({ policy, envFile: files.envFile, uid: process.getuid?.() ?? 0 }) : {}),
+    };
+    for (const [name, value] of Object.entries(env)) {
+      if (name in declared.values || SECRET_NAME.test(name)) launcher.secrets.add(value);
+    }
     const agent = await openAgent({
       program,
-      env: {
-        ...agentEnvironment({
-          parent: launcher.parentEnv,
-          declared: declared.values,
-          own,
-          shimDir: home.bin,
-          temp: files.temp,
-          kind: program.kind,
-        }),
-        ...(isClaude ? claudeEnvironment({ policy, envFile: files.envFile, uid: process.getuid?.() ?? 0 }) : {}),
-      },
+      env,
       leasesDir: home.leases,
       sessionId: session.id,
       open: {
@@ -186,7 +212,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
                 workspace: workspace.path,
                 agentDir: workspace.agentDir,
                 ...texts,
-                denied: scope.denied,
+                denied: await foreignPlaces(home, session),
               }),
               mode: claudeMode(policy),
             }
@@ -215,7 +241,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       session: confirmed.session,
       agent,
       program,
-      agentHttp: createHttpClient({ baseUrl: launcher.serverUrl, token: async () => token.value() }),
+      agentHttp: createHttpClient({ baseUrl: launcher.serverUrl, token: token.value }),
       workspace,
       warnings: [...workspace.warnings, ...declared.warnings, ...agent.warnings],
       environment: { resolved: Object.keys(declared.values), missing: declared.missing },
@@ -228,13 +254,24 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
   }
 }
 
-/** Everything under our home that is no business of this session: secrets, state, what other sessions have. */
+/** Everything under our home that is no business of this session, now or later. */
+async function boundaries(home: Home, session: Session): Promise<Pick<PermissionScope, 'denied' | 'exempt'>> {
+  const { dir, token, log } = home.session(session.id);
+  const denied = [home.tokens, home.state, home.server, home.leases, home.sessions, home.workspaces, token, log];
+  const exempt = [dir, home.workspace(session.agent, session.id)];
+  return { denied: await Promise.all(denied.map(realPlace)), exempt: await Promise.all(exempt.map(realPlace)) };
+}
+
+/**
+ * The same for Claude Code, whose rules know no exemptions: what holds secrets in any session, and all that other
+ * sessions have so far. It asks about the rest, because that lies outside its workspace.
+ */
 async function foreignPlaces(home: Home, session: Session): Promise<readonly string[]> {
   const own = [home.session(session.id).dir, home.workspace(session.agent, session.id)];
   const others = await Promise.all(
     [home.sessions, home.workspaces].map(async (dir) => (await readdir(dir)).map((name) => join(dir, name))),
   );
-  const { token, log } = home.session(session.id);
+  const { token, log } = home.session('*');
   const secret = [home.tokens, home.state, home.server, home.leases, token, log];
   return [...secret, ...others.flat().filter((path) => !own.includes(path))];
 }
@@ -245,7 +282,6 @@ function ownEnvironment(
   workspace: Workspace,
   tokenFile: string,
 ): Readonly<Record<string, string>> {
-  const author = { name: session.agent, email: 'noreply@aachat' };
   return {
     AA_SESSION_ID: session.id,
     AA_AGENT: session.agent,
@@ -253,28 +289,29 @@ function ownEnvironment(
     AA_WS_DIR: workspace.path,
     AA_TOKEN_FILE: tokenFile,
     AA_SERVER: launcher.serverUrl.href,
+    // The agent's own `aachat` looks for clones there.
+    AACHAT_HOME: launcher.home.root,
     // Without these every commit of the agent fails.
-    GIT_AUTHOR_NAME: author.name,
-    GIT_AUTHOR_EMAIL: author.email,
-    GIT_COMMITTER_NAME: author.name,
-    GIT_COMMITTER_EMAIL: author.email,
+    ...authorEnvironment({ name: session.agent, email: 'noreply@aachat' }),
   };
 }
 
 /** Keeps a token of the session in a file that the agent's commands read, renewed before it expires. */
 async function openSessionToken(
-  { http, log }: Launcher,
+  { http, log, secrets }: Launcher,
   run: Run,
   path: string,
   signal: AbortSignal,
-): Promise<{ value(): string; stop(): void }> {
+): Promise<{ readonly value: (how?: 'renew') => Promise<string>; readonly stop: () => void }> {
   let value = '';
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   const mint = async (): Promise<void> => {
     const minted = await http.call(ROUTES.mintSessionToken, { params: { runId: run.id } }, signal);
     if (stopped) return;
+    secrets.delete(value);
     value = minted.token;
+    secrets.add(value);
     await writePrivate(path, `${value}\n`);
     schedule(Date.parse(minted.expiresAt) - Date.now() - TOKEN_MARGIN_MS);
   };
@@ -292,7 +329,13 @@ async function openSessionToken(
   };
   await mint();
   return {
-    value: () => value,
+    async value(how) {
+      if (how === 'renew') {
+        clearTimeout(timer);
+        await mint();
+      }
+      return value;
+    },
     stop() {
       stopped = true;
       clearTimeout(timer);

@@ -6,13 +6,14 @@
  * checked out. The common folder is called `.git`, because agents ask at every `git status` otherwise.
  */
 import { createHash } from 'node:crypto';
-import { rename, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { AachatError, toAachatError } from '#base/errors.ts';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { aborted } from '#base/async.ts';
+import { AachatError, isAachatError, isSystemError, toAachatError } from '#base/errors.ts';
 import { ensureDir, exists, readIfExists, removeAll, writePrivate } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { withFileLock } from '#base/pid-file.ts';
-import { type Credential, git, isLocalRemote } from './git.ts';
+import { type Author, authorEnvironment, type Credential, git, isLocalRemote, NETWORK_MS } from './git.ts';
 
 export interface Clone {
   /** Absolute; ends in `/.git`. */
@@ -21,6 +22,9 @@ export interface Clone {
   /** Such as `main` or `master`. */
   readonly defaultBranch: string;
 }
+
+/** A clone and whether it has what is new; `problem` says why not. */
+export type OpenClone = Clone & { readonly fetched: boolean; readonly problem?: AachatError };
 
 export interface CloneOptions {
   readonly signal?: AbortSignal;
@@ -33,21 +37,73 @@ export interface CloneOptions {
 export function cloneName(remote: string): string {
   const address = remote.replace(/\/+$/, '').replace(/\.git$/, '');
   if (isLocalRemote(remote)) return `local--${plain(basename(address))}-${digest8(address)}.git`;
-  const parsed = /^(?:[a-z+]+:\/\/)?(?:[^@/]*@)?(?<host>[^/:]+)(?::\d+)?[/:](?<path>.+)$/.exec(address)?.groups;
-  const path = (parsed?.['path'] ?? address).split('/').map(plain).join('--');
-  const host = parsed?.['host'] ?? 'unknown';
-  return host === 'github.com' ? `${path}.git` : `${plain(host)}--${path}.git`;
+  const pattern = /^(?:(?<scheme>[a-z+]+):\/\/)?(?:(?<user>[^@/]*)@)?(?<host>[^/:]+)(?<port>:\d+)?[/:](?<path>.+)$/;
+  const {
+    scheme = 'ssh',
+    user = '',
+    host = 'unknown',
+    port = '',
+    path = address,
+  } = pattern.exec(address)?.groups ?? {};
+  const parts = [host, ...path.split('/')];
+  const name = (host === 'github.com' ? parts.slice(1) : parts).map(plain).join('--');
+  // Over SSH the user decides whose folder a path is in; over HTTP it is a login, and may be a token.
+  const account = scheme.startsWith('http') || user === 'git' ? '' : user;
+  const saysAll = host.includes('.') && parts.every((part) => plain(part) === part && !part.includes('--'));
+  if (saysAll && account === '' && port === '') return `${name}.git`;
+  return `${name}-${digest8(`${account}@${host}${port}/${path}`)}.git`;
 }
+
+/** Git holds a lock on a ref for milliseconds. */
+const STALE_REF_LOCK_MS = 60_000;
 
 const plain = (text: string): string => text.replace(/[^A-Za-z0-9._-]/g, '_').replace(/^\.+/, '_');
 const digest8 = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);
 
 /** Runs `critical` while nobody else writes into the clone, after its settings were made ours again. */
-export async function withClone<T>(clone: Pick<Clone, 'gitDir' | 'remote'>, critical: () => Promise<T>): Promise<T> {
-  return await withFileLock(join(clone.gitDir, '..', 'aachat'), async () => {
+export async function withClone<T>(
+  clone: Pick<Clone, 'gitDir' | 'remote'>,
+  critical: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const run = async () => {
     await resetSettings(clone);
     return await critical();
-  });
+  };
+  return await whileAlone(dirname(clone.gitDir), run, signal);
+}
+
+/**
+ * The lock of a clone. Whoever has it may be fetching for as long as a slow network takes, so waiting goes on past the
+ * patience of the file lock: until the holder is done or dead (its lock then lasts seconds), `signal` aborts, or no
+ * fetch can still be running.
+ *
+ * @param folder the one that holds the `.git` of the clone
+ */
+export async function whileAlone<T>(folder: string, critical: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  const deadline = Date.now() + 2 * NETWORK_MS;
+  let entered = false;
+  const attempt = () =>
+    withFileLock(join(folder, 'aachat'), async () => {
+      signal?.throwIfAborted();
+      entered = true;
+      return await critical();
+    });
+  for (;;) {
+    signal?.throwIfAborted();
+    const running = attempt();
+    try {
+      if (signal !== undefined) {
+        await Promise.race([running, aborted(signal)]);
+        // Not inside yet: the lock gives itself back. Inside: `critical` ends by the same signal, and is waited for.
+        if (!entered) signal.throwIfAborted();
+      }
+      return await running;
+    } catch (thrown) {
+      running.catch(() => {});
+      if (entered || !isAachatError(thrown, 'TIMEOUT') || Date.now() > deadline) throw thrown;
+    }
+  }
 }
 
 /**
@@ -56,33 +112,43 @@ export async function withClone<T>(clone: Pick<Clone, 'gitDir' | 'remote'>, crit
  *
  * @throws AachatError `GIT_FAILED` when there is no clone and none can be made, `VALIDATION_ERROR` when the repo is empty
  */
-export async function openClone(
-  cacheDir: string,
-  remote: string,
-  options: CloneOptions,
-): Promise<Clone & { readonly fetched: boolean; readonly problem?: AachatError }> {
+export async function openClone(cacheDir: string, remote: string, options: CloneOptions): Promise<OpenClone> {
   const folder = join(cacheDir, cloneName(remote));
   const gitDir = join(folder, '.git');
   await ensureDir(folder);
-  return await withFileLock(join(folder, 'aachat'), async () => {
+  const open = async () => {
     let problem: AachatError | undefined;
+    let head: string | undefined;
     if (await exists(join(gitDir, 'HEAD'))) {
       await resetSettings({ gitDir, remote });
       try {
-        await fetchInto(gitDir, remote, options);
+        head = await fetchAfterCrash(gitDir, remote, options);
       } catch (thrown) {
         problem = toAachatError(thrown);
         if (problem.code !== 'GIT_FAILED') throw problem;
       }
     } else {
-      await makeClone(gitDir, remote, options);
+      head = await makeClone(gitDir, remote, options);
     }
     await appendExcludes(gitDir, options.exclude);
-    const defaultBranch = await readDefaultBranch(gitDir, remote);
+    const defaultBranch = head ?? (await readDefaultBranch(gitDir, remote));
     const clone = { gitDir, remote, defaultBranch };
     return problem === undefined ? { ...clone, fetched: true } : { ...clone, fetched: false, problem };
-  });
+  };
+  return await whileAlone(folder, open, options.signal);
 }
+
+/** @returns `gitDir` of every clone of this home */
+export async function listClones(cacheDir: string): Promise<readonly string[]> {
+  const names = (await exists(cacheDir)) ? await readdir(cacheDir) : [];
+  const dirs = names.map((name) => join(cacheDir, name, '.git'));
+  const present = await Promise.all(dirs.map((dir) => exists(join(dir, 'HEAD'))));
+  return dirs.filter((_, index) => present[index]);
+}
+
+/** Address that a clone was made from. Reads the one file, and nothing that it includes. */
+export const readRemote = (gitDir: string): Promise<string> =>
+  git(['config', `--file=${join(gitDir, 'config')}`, '--get', 'remote.origin.url'], {});
 
 /** Adds anchored lines to the exclude file that all worktrees of the clone share. */
 export async function excludePaths(clone: Clone, lines: readonly string[]): Promise<void> {
@@ -93,21 +159,15 @@ export async function excludePaths(clone: Clone, lines: readonly string[]): Prom
 export async function createRemote(
   path: string,
   files: Readonly<Record<string, string>>,
-  author: { readonly name: string; readonly email: string },
+  author: Author,
 ): Promise<void> {
   const draft = `${path}.new-${newId()}`;
   const tree = `${draft}.files`;
-  const env = {
-    GIT_AUTHOR_NAME: author.name,
-    GIT_AUTHOR_EMAIL: author.email,
-    GIT_COMMITTER_NAME: author.name,
-    GIT_COMMITTER_EMAIL: author.email,
-  };
   try {
     await ensureDir(tree);
     await git(['init', '--quiet', '--bare', '--initial-branch=main', draft], {});
     for (const [name, text] of Object.entries(files)) await writePrivate(join(tree, name), text);
-    const inTree = { gitDir: draft, cwd: tree, env: { ...env, GIT_WORK_TREE: tree } };
+    const inTree = { gitDir: draft, cwd: tree, env: { ...authorEnvironment(author), GIT_WORK_TREE: tree } };
     await git(['add', '--all', '--force', '.'], inTree);
     await git(['commit', '--quiet', '--allow-empty', '--message=First commit'], inTree);
     await rm(join(draft, 'index'), { force: true });
@@ -122,30 +182,73 @@ export async function createRemote(
   }
 }
 
-async function makeClone(gitDir: string, remote: string, options: CloneOptions): Promise<void> {
+async function makeClone(gitDir: string, remote: string, options: CloneOptions): Promise<string | undefined> {
   // Made beside its place and moved there whole, so that a clone is either there or not.
   const draft = `${gitDir}.new-${newId()}`;
   try {
     await git(['init', '--quiet', '--bare', draft], {});
     await resetSettings({ gitDir: draft, remote });
-    await fetchInto(draft, remote, options);
+    const head = await fetchInto(draft, remote, options);
     await removeAll(gitDir);
     await rename(draft, gitDir);
+    return head;
   } finally {
     await removeAll(draft);
   }
 }
 
-async function fetchInto(gitDir: string, remote: string, { signal, credential }: CloneOptions): Promise<void> {
+/** @returns the remote's default branch if it is plain to see; else `readDefaultBranch` looks closer */
+async function fetchInto(
+  gitDir: string,
+  remote: string,
+  { signal, credential }: CloneOptions,
+): Promise<string | undefined> {
   const options = { gitDir, remote, signal, credential };
-  await git(['fetch', '--quiet', '--prune', '--no-tags', '--no-write-fetch-head', 'origin'], options);
-  const head = await git(['ls-remote', '--symref', 'origin', 'HEAD'], options);
+  // Side by side: a remote takes its time to answer. Neither may go on once the lock is given back.
+  const both = [
+    git(['fetch', '--quiet', '--prune', '--no-tags', '--no-write-fetch-head', 'origin'], options),
+    git(['ls-remote', '--symref', 'origin', 'HEAD'], options),
+  ] as const;
+  await Promise.allSettled(both);
+  const [, head] = await Promise.all(both);
   const branch = /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(head)?.[1];
-  if (branch === undefined) return;
-  await git(['symbolic-ref', 'refs/remotes/origin/HEAD', `refs/remotes/origin/${branch}`], { gitDir });
+  if (branch === undefined) return undefined;
+  const target = `refs/remotes/origin/${branch}`;
+  const known = (await readIfExists(join(gitDir, 'refs', 'remotes', 'origin', 'HEAD')))?.trim();
+  if (known !== `ref: ${target}`) await git(['symbolic-ref', 'refs/remotes/origin/HEAD', target], { gitDir });
+  return (await exists(join(gitDir, target))) ? branch : undefined;
 }
 
-async function readDefaultBranch(gitDir: string, remote: string): Promise<string> {
+/** A machine that lost power in mid-fetch leaves locks on refs that nobody takes off. */
+async function fetchAfterCrash(gitDir: string, remote: string, options: CloneOptions): Promise<string | undefined> {
+  try {
+    return await fetchInto(gitDir, remote, options);
+  } catch (thrown) {
+    if (!isAachatError(thrown, 'GIT_FAILED') || !(await removeStaleLocks(gitDir))) throw thrown;
+    return await fetchInto(gitDir, remote, options);
+  }
+}
+
+/** @returns whether there were any. Ours cannot be in use under the lock; those of agents last for moments. */
+async function removeStaleLocks(gitDir: string): Promise<boolean> {
+  const refs = await readdir(join(gitDir, 'refs'), { recursive: true });
+  const names = [...refs.map((name) => join('refs', name)), 'packed-refs.lock'].filter((name) =>
+    name.endsWith('.lock'),
+  );
+  let removed = false;
+  for (const path of names.map((name) => join(gitDir, name))) {
+    try {
+      if (Date.now() - (await stat(path)).mtimeMs < STALE_REF_LOCK_MS) continue;
+      await rm(path);
+      removed = true;
+    } catch (thrown) {
+      if (!isSystemError(thrown, 'ENOENT')) throw thrown;
+    }
+  }
+  return removed;
+}
+
+export async function readDefaultBranch(gitDir: string, remote: string): Promise<string> {
   const refs = await git(['for-each-ref', '--format=%(refname:lstrip=3)%00%(symref:lstrip=3)', 'refs/remotes/origin'], {
     gitDir,
   });
@@ -161,7 +264,9 @@ async function readDefaultBranch(gitDir: string, remote: string): Promise<string
 
 /** Agents can write into the clone: settings, attributes and hooks of theirs must never run in our commands. */
 async function resetSettings({ gitDir, remote }: Pick<Clone, 'gitDir' | 'remote'>): Promise<void> {
-  const sha256 = (await readIfExists(join(gitDir, 'config')))?.includes('objectformat = sha256') === true;
+  const path = join(gitDir, 'config');
+  const present = await readIfExists(path);
+  const sha256 = present?.includes('objectformat = sha256') === true;
   const lines = [
     '[core]',
     `\trepositoryformatversion = ${sha256 ? 1 : 0}`,
@@ -175,7 +280,8 @@ async function resetSettings({ gitDir, remote }: Pick<Clone, 'gitDir' | 'remote'
     '\tauto = 0',
     '',
   ];
-  await writePrivate(join(gitDir, 'config'), lines.join('\n'));
+  const ours = lines.join('\n');
+  if (present !== ours) await writePrivate(path, ours);
   await rm(join(gitDir, 'info', 'attributes'), { force: true });
   await rm(join(gitDir, 'config.worktree'), { force: true });
   await removeAll(join(gitDir, 'hooks'));

@@ -10,6 +10,7 @@ import { isSystemError, toAachatError } from '#base/errors.ts';
 import { ensureDir } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { readPidFile } from '#base/pid-file.ts';
+import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { ServerFile } from '#contract/server-file.ts';
@@ -17,6 +18,7 @@ import { findAgentProgram } from './agent-program.ts';
 import { git } from './git.ts';
 import type { Home } from './home.ts';
 import { listLeases, reapLeases } from './lease.ts';
+import { thisMachine } from './machine.ts';
 import { UpFile } from './supervisor.ts';
 
 export interface Finding {
@@ -26,6 +28,9 @@ export interface Finding {
   /** The command or step that mends it. */
   readonly hint?: string;
 }
+
+/** The command that mends what a program can mend. */
+export const FIX = 'aachat doctor --fix';
 
 export interface DoctorOptions {
   readonly home: Home;
@@ -42,6 +47,7 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
     ['git', async () => ok(await git(['--version'], {}))],
     ['home', () => checkHome(options.home)],
     ['hard links', () => checkLinks(options.home)],
+    ['machine', () => checkMachine(options.home)],
     ['server', () => checkServer(options)],
     ['agent program', () => checkProgram(options)],
     ['up', () => checkUp(options.home)],
@@ -112,11 +118,17 @@ async function checkLinks(home: Home) {
   }
 }
 
+async function checkMachine({ machine }: Home) {
+  if (!(await present(machine))) return ok('(no id yet)');
+  const { id, name } = await thisMachine(machine);
+  return ok(`${name} (${id})`);
+}
+
 async function checkServer({ home, server }: DoctorOptions) {
   const url = server ?? (await readPidFile(home.serverFile, ServerFile))?.url;
   if (url === undefined)
     return { state: 'note', message: 'The embedded server does not run; it starts when needed.' } as const;
-  const http = createHttpClient({ baseUrl: new URL(url), token: async () => undefined, timeoutMs: 5_000 });
+  const http = createHttpClient({ baseUrl: serverAddress(url), token: async () => undefined, timeoutMs: 5_000 });
   const { version, protocol } = await http.call(ROUTES.getInfo, {});
   return ok(`${url} (version ${version}, protocol ${protocol})`);
 }
@@ -131,15 +143,15 @@ async function checkUp(home: Home) {
   const up = await readPidFile(home.upFile, UpFile);
   if (up !== undefined) return ok(`running: pid ${up.pid}, since ${up.since}`);
   if (!(await present(home.upFile))) return ok('not running');
-  return { state: 'wrong', message: 'aachat up ended without cleaning up.', hint: 'aachat doctor --fix' } as const;
+  return { state: 'wrong', message: 'aachat up ended without cleaning up.', hint: FIX } as const;
 }
 
 async function checkLeases(home: Home) {
   const leases = await listLeases(home.leases);
   const orphans = leases.filter(({ ownerRuns }) => !ownerRuns);
-  if (orphans.length === 0) return ok(`${leases.length} agent processes, each with a living owner`);
-  const message = `${orphans.length} agent processes or their leases outlived their launcher.`;
-  return { state: 'wrong', message, hint: 'aachat doctor --fix' } as const;
+  if (orphans.length === 0) return ok(`${leases.length} leases, each with a living owner`);
+  const message = `${orphans.length} leases, or what runs under them, outlived their launcher.`;
+  return { state: 'wrong', message, hint: FIX } as const;
 }
 
 async function present(path: string): Promise<boolean> {

@@ -29,7 +29,6 @@ export type LogEvent =
       readonly turnId: TurnId;
       readonly projectId: ProjectId;
       readonly signals: readonly SignalId[];
-      readonly hop: number;
     }
   /** Written before the prompt is sent: from here on the agent may have seen it. */
   | { readonly type: 'turn.prompted'; readonly turnId: TurnId; readonly prompt: string }

@@ -9,12 +9,15 @@
 import { execa } from 'execa';
 import { type StatusResult, simpleGit } from 'simple-git';
 import { AachatError } from '#base/errors.ts';
+import { LEASE_MARKER } from './lease.ts';
 
 export interface GitOptions {
   /** Folder to run in; a worktree finds its clone by itself. */
   readonly cwd?: string;
   /** Names a bare clone: git must never look for one by itself. */
   readonly gitDir?: string;
+  /** Runs in this worktree, whatever its `.git` file says. */
+  readonly worktree?: Worktree;
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number;
   /** Over the allow-listed environment. */
@@ -25,6 +28,15 @@ export interface GitOptions {
   readonly credential?: Credential | undefined;
 }
 
+/** A working folder and where its facts lie. Agents can rewrite the `.git` file in it, so git is told and never led. */
+export interface Worktree {
+  readonly path: string;
+  /** Its own facts: HEAD, index. `<clone>/worktrees/<name>`. */
+  readonly gitDir: string;
+  /** Those of all worktrees: settings, refs, objects. */
+  readonly commonDir: string;
+}
+
 export interface Credential {
   /** `https://host[:port]` */
   readonly origin: string;
@@ -32,8 +44,22 @@ export interface Credential {
   readonly header: string;
 }
 
+export interface Author {
+  readonly name: string;
+  readonly email: string;
+}
+
+/** Makes commits theirs, whatever the settings of the machine say. */
+export const authorEnvironment = ({ name, email }: Author) => ({
+  GIT_AUTHOR_NAME: name,
+  GIT_AUTHOR_EMAIL: email,
+  GIT_COMMITTER_NAME: name,
+  GIT_COMMITTER_EMAIL: email,
+});
+
 const LOCAL_MS = 2 * 60_000;
-const NETWORK_MS = 15 * 60_000;
+/** Limit of a command that talks to a remote. */
+export const NETWORK_MS = 15 * 60_000;
 const KILL_MS = 2_000;
 
 /** Settings that win over those of every repo. */
@@ -45,13 +71,19 @@ const SAFE_SETTINGS = [
   'submodule.recurse=false',
   'safe.bareRepository=explicit',
   'gc.auto=0',
+  // Relative ones would need an extension in the settings that are written anew each time.
+  'worktree.useRelativePaths=false',
   'maintenance.auto=false',
+  // A remote that says nothing for a minute is gone.
+  'http.lowSpeedLimit=1',
+  'http.lowSpeedTime=60',
   'advice.detachedHead=false',
   'commit.gpgSign=false',
 ];
 
-/** What git needs to run as this user. */
+/** What git needs to run as this user, and to be found if we are killed. */
 const ENVIRONMENT = [
+  LEASE_MARKER,
   'PATH',
   'HOME',
   'USER',
@@ -67,9 +99,15 @@ const NETWORK_ENVIRONMENT = [
   'GIT_SSH_COMMAND',
   'GIT_SSL_CAINFO',
   'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  // Where credential helpers find the user's key ring.
+  'XDG_RUNTIME_DIR',
+  'DBUS_SESSION_BUS_ADDRESS',
+  'ALL_PROXY',
   'HTTP_PROXY',
   'HTTPS_PROXY',
   'NO_PROXY',
+  'all_proxy',
   'http_proxy',
   'https_proxy',
   'no_proxy',
@@ -85,11 +123,13 @@ export const isLocalRemote = (remote: string): boolean => /^(\/|\.|~|file:)/.tes
  * @throws AachatError `GIT_FAILED` with a hint, `CANCELLED` when `signal` aborts
  */
 export async function git(args: readonly string[], options: GitOptions): Promise<string> {
-  const { cwd, gitDir, signal, remote, credential } = options;
+  const { gitDir, worktree, signal, remote, credential } = options;
+  const cwd = worktree?.path ?? options.cwd;
   signal?.throwIfAborted();
   const timeoutMs = options.timeoutMs ?? (remote === undefined ? LOCAL_MS : NETWORK_MS);
   const settings = [
     ...SAFE_SETTINGS,
+    ...(worktree !== undefined || args[0] === 'worktree' ? await noFilters() : []),
     `protocol.file.allow=${remote !== undefined && isLocalRemote(remote) ? 'always' : 'never'}`,
   ];
   const argv = [
@@ -101,6 +141,8 @@ export async function git(args: readonly string[], options: GitOptions): Promise
     ...(cwd === undefined ? {} : { cwd }),
     env: {
       ...environment(remote !== undefined),
+      GIT_EDITOR: 'true',
+      ...(worktree === undefined ? {} : placeOf(worktree)),
       ...options.env,
       ...(credential === undefined ? {} : secretSettings(credential)),
     },
@@ -119,9 +161,10 @@ export async function git(args: readonly string[], options: GitOptions): Promise
     }
   };
   let timedOut = false;
+  let killing: NodeJS.Timeout | undefined;
   const stop = () => {
     end('SIGTERM');
-    setTimeout(end, KILL_MS, 'SIGKILL').unref();
+    killing = setTimeout(end, KILL_MS, 'SIGKILL');
   };
   const timer = setTimeout(() => {
     timedOut = true;
@@ -130,6 +173,9 @@ export async function git(args: readonly string[], options: GitOptions): Promise
   signal?.addEventListener('abort', stop, { once: true });
   const result = await child;
   clearTimeout(timer);
+  // Later the group's number may belong to a stranger.
+  if (killing !== undefined) end('SIGKILL');
+  clearTimeout(killing);
   signal?.removeEventListener('abort', stop);
   if (result.exitCode === 0) return result.stdout;
   signal?.throwIfAborted();
@@ -137,14 +183,22 @@ export async function git(args: readonly string[], options: GitOptions): Promise
 }
 
 /** What stands uncommitted in a worktree. Untracked files count, ignored ones do not. */
-export async function readStatus(dir: string): Promise<StatusResult> {
-  const reader = simpleGit({
-    baseDir: dir,
-    timeout: { block: LOCAL_MS },
-    config: ['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'safe.bareRepository=explicit'],
-    unsafe: { allowUnsafeHooksPath: true, allowUnsafeFsMonitor: true, allowUnsafeConfigPaths: true },
-  });
+export async function readStatus(worktree: Worktree): Promise<StatusResult> {
+  const env = { ...environment(false), ...placeOf(worktree) };
   try {
+    const filters = await noFilters();
+    const reader = simpleGit({
+      baseDir: worktree.path,
+      timeout: { block: LOCAL_MS },
+      config: ['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'safe.bareRepository=explicit', ...filters],
+      allowEnvironment: Object.keys(env),
+      unsafe: {
+        allowUnsafeHooksPath: true,
+        allowUnsafeFsMonitor: true,
+        allowUnsafeConfigPaths: true,
+        allowUnsafeFilter: true,
+      },
+    }).env(env);
     return await reader.status(['--untracked-files=all', '--ignore-submodules=all']);
   } catch (cause) {
     throw gitError(['status'], {
@@ -155,6 +209,29 @@ export async function readStatus(dir: string): Promise<StatusResult> {
     });
   }
 }
+
+let filters: Promise<readonly string[]> | undefined;
+
+/**
+ * Settings that switch off the filters of the user's own configuration, such as git-lfs: a repo's attributes would
+ * otherwise choose which of them runs, on which bytes. Files that such a filter keeps elsewhere stay pointers.
+ */
+function noFilters(): Promise<readonly string[]> {
+  filters ??= (async () => {
+    const pattern = '^filter\\..+\\.(clean|smudge|process|required)$';
+    const options = { cwd: '/', env: environment(false), extendEnv: false, reject: false, stdin: 'ignore' } as const;
+    const { stdout } = await execa('git', ['config', '--null', '--name-only', '--get-regexp', pattern], options);
+    const names = [...new Set(stdout.split('\0'))].filter((name) => name !== '' && !name.includes('='));
+    return names.map((name) => `${name}=${name.endsWith('.required') ? 'false' : ''}`);
+  })();
+  return filters;
+}
+
+const placeOf = ({ path, gitDir, commonDir }: Worktree): Record<string, string> => ({
+  GIT_DIR: gitDir,
+  GIT_COMMON_DIR: commonDir,
+  GIT_WORK_TREE: path,
+});
 
 function environment(network: boolean): Record<string, string> {
   const names = network ? [...ENVIRONMENT, ...NETWORK_ENVIRONMENT] : ENVIRONMENT;
@@ -169,7 +246,6 @@ function environment(network: boolean): Record<string, string> {
     GIT_TERMINAL_PROMPT: '0',
     GCM_INTERACTIVE: 'never',
     GIT_OPTIONAL_LOCKS: '0',
-    GIT_EDITOR: 'true',
   };
 }
 
@@ -185,10 +261,27 @@ function secretSettings({ origin, header }: Credential): Record<string, string> 
   };
 }
 
+type Cause = readonly [pattern: RegExp, message: string, hint: string];
+
 /** Git says what happened in sentences only; this is the one place that reads them. */
-const CAUSES: readonly (readonly [pattern: RegExp, message: string, hint: string])[] = [
+const CAUSES: readonly Cause[] = [
+  [/not a git repository/i, 'it is no git repository', 'Run it inside a repository, or `git init` first.'],
+  [/No space left on device/i, 'the disk is full', 'Free some space and try again.'],
   [
-    /Authentication failed|could not read (Username|Password)|Permission denied|403|401|access denied/i,
+    /detected dubious ownership/i,
+    'the repository belongs to another user of this machine',
+    'If you trust it: `git config --global --add safe.directory <its folder>`.',
+  ],
+];
+/** The same words mean something else where no remote is involved. */
+const REMOTE_CAUSES: readonly Cause[] = [
+  [
+    /transport '.*' not allowed|'remote-.*' is not a git command|unable to find remote helper/i,
+    'such an address is not allowed',
+    'Give one like https://host/team/repo.git, git@host:team/repo.git or /path/to/repo.git.',
+  ],
+  [
+    /Authentication failed|could not read (Username|Password)|Permission denied|error: 40[13]|access denied/i,
     'the remote asks for a login',
     'Check with `git ls-remote <address>` that your git can reach it without a question.',
   ],
@@ -197,7 +290,6 @@ const CAUSES: readonly (readonly [pattern: RegExp, message: string, hint: string
     'the remote cannot be reached',
     'Check the address and the network, then try again.',
   ],
-  [/not a git repository/i, 'it is no git repository', 'Run it inside a repository, or `git init` first.'],
   [
     /cannot use bare repository|must be run in a work tree/i,
     'it has no work tree',
@@ -213,7 +305,6 @@ const CAUSES: readonly (readonly [pattern: RegExp, message: string, hint: string
     'the remote has newer commits',
     'Fetch and merge them, then push again.',
   ],
-  [/No space left on device/i, 'the disk is full', 'Free some space and try again.'],
 ];
 
 function gitError(
@@ -231,7 +322,8 @@ function gitError(
       hint: 'Check the network and try again.',
     });
   }
-  const cause = CAUSES.find(([pattern]) => pattern.test(stderr));
+  const causes = remote === undefined ? CAUSES : [...CAUSES, ...REMOTE_CAUSES];
+  const cause = causes.find(([pattern]) => pattern.test(stderr));
   const words = stderr.trim().split('\n').slice(-3).join(' ').slice(0, 400);
   return new AachatError(
     'GIT_FAILED',

@@ -13,8 +13,9 @@ import type { Readable, Writable } from 'node:stream';
 import { z } from 'zod';
 import { within } from '#base/async.ts';
 import { AachatError, isSystemError } from '#base/errors.ts';
-import { ensureDir, readIfExists, writePrivate } from '#base/fs.ts';
+import { ensureDir, exists, readIfExists, writePrivate } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
+import { parseJson } from '#base/json.ts';
 import { identityOf, isRunning, ownIdentity, ProcessIdentity } from '#base/process.ts';
 import { sleep } from '#base/time.ts';
 
@@ -31,7 +32,8 @@ export interface LeasedProcess {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
   /**
    * Ends it and everything that it started: stdin closes, then SIGTERM and SIGKILL to the group, then every process
-   * that carries the marker. Returns when nothing is left. Safe to call twice.
+   * that carries the marker. Returns when nothing is left; if something cannot be killed, the lease stays for the next
+   * `reapLeases`. Safe to call twice.
    */
   stop(grace?: { readonly stdinMs?: number; readonly termMs?: number }): Promise<void>;
 }
@@ -71,8 +73,13 @@ export async function spawnLeased(options: SpawnOptions): Promise<LeasedProcess>
   await writePrivate(path, JSON.stringify(lease));
 
   const child = spawn(file, args, { cwd, env: { ...env, [LEASE_MARKER]: leaseId }, detached: true, stdio: 'pipe' });
+  // The number of a group that is empty goes to the next one that wants it: from then on it is not signalled.
+  let hasGroup = true;
   const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
-    child.once('exit', (code, signal) => resolve({ code, signal }));
+    child.once('exit', (code, signal) => {
+      hasGroup = signalGroup(child.pid ?? 0, 0);
+      resolve({ code, signal });
+    });
   });
   let stderr = Buffer.alloc(0);
   child.stderr.on('data', (chunk: Buffer) => {
@@ -83,7 +90,8 @@ export async function spawnLeased(options: SpawnOptions): Promise<LeasedProcess>
     await once(child, 'spawn');
   } catch (cause) {
     await rm(path, { force: true });
-    const reason = isSystemError(cause, 'ENOENT') ? 'it is not there' : (cause as Error).message;
+    let reason = (cause as Error).message;
+    if (isSystemError(cause, 'ENOENT')) reason = `${(await exists(cwd)) ? 'it' : `the folder ${cwd}`} is not there`;
     throw new AachatError('AGENT_FAILED', `The agent program ${file} could not be started: ${reason}.`, {
       hint: 'Run `aachat doctor` to see which agent programs are installed.',
       cause,
@@ -93,6 +101,10 @@ export async function spawnLeased(options: SpawnOptions): Promise<LeasedProcess>
   const program = identityOf(pid);
   await writePrivate(path, JSON.stringify({ ...lease, program }));
 
+  const ended = async () => {
+    await exited;
+    if (hasGroup) await groupEmpty(pid);
+  };
   let stopping: Promise<void> | undefined;
   return {
     pid,
@@ -104,15 +116,31 @@ export async function spawnLeased(options: SpawnOptions): Promise<LeasedProcess>
     stop(grace = {}) {
       stopping ??= (async () => {
         child.stdin.end();
-        await within(grace.stdinMs ?? STDIN_MS, Promise.all([exited, groupEmpty(pid)]));
-        await endGroup(pid, grace.termMs ?? TERM_MS);
-        await sweep(leaseId);
+        await within(grace.stdinMs ?? STDIN_MS, ended());
+        if (hasGroup) await endGroup(pid, grace.termMs ?? TERM_MS);
+        const isClean = await endMarked(leaseId);
         child.stdout.destroy();
         child.stderr.destroy();
-        await rm(path, { force: true });
+        if (isClean) await rm(path, { force: true });
       })();
       return stopping;
     },
+  };
+}
+
+/**
+ * Marks whatever this process starts from now on, so that the next launcher finds it if this one is killed.
+ *
+ * @returns gives the lease back; nothing that was started may run then
+ */
+export async function leaseChildren(leasesDir: string): Promise<() => Promise<void>> {
+  const leaseId = newId();
+  const path = join(await ensureDir(leasesDir), `${leaseId}.json`);
+  await writePrivate(path, JSON.stringify({ leaseId, sessionId: 'up', owner: ownIdentity() } satisfies LeaseFile));
+  process.env[LEASE_MARKER] = leaseId;
+  return async () => {
+    delete process.env[LEASE_MARKER];
+    await rm(path, { force: true });
   };
 }
 
@@ -144,8 +172,7 @@ export async function reapLeases(
     orphans.map(async ({ leaseId, sessionId, program }) => {
       const killed = await markedProcesses(leaseId);
       if (program !== undefined && isRunning(program)) await endGroup(program.pid, TERM_MS);
-      await sweep(leaseId);
-      await rm(join(leasesDir, `${leaseId}.json`), { force: true });
+      if (await endMarked(leaseId)) await rm(join(leasesDir, `${leaseId}.json`), { force: true });
       return { leaseId, sessionId, killed };
     }),
   );
@@ -193,20 +220,22 @@ function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Kills whatever carries the marker until nothing does. */
-async function sweep(leaseId: string): Promise<void> {
+/** Kills whatever carries this marker. @returns whether nothing does any more */
+export async function endMarked(leaseId: string): Promise<boolean> {
   for (let round = 0; round < SWEEPS; round += 1) {
     const left = await markedProcesses(leaseId);
-    if (left.length === 0) return;
+    if (left.length === 0) return true;
     for (const pid of left) {
       try {
-        process.kill(pid, 'SIGKILL');
+        // A git that may tidy up takes its locks along.
+        process.kill(pid, round === 0 ? 'SIGTERM' : 'SIGKILL');
       } catch (thrown) {
         if (!isSystemError(thrown, 'ESRCH', 'EPERM')) throw thrown;
       }
     }
     await sleep(POLL_MS);
   }
+  return false;
 }
 
 /** Living processes that carry the marker; zombies have no environment any more. */
@@ -239,12 +268,4 @@ async function markedByPs(marker: string): Promise<readonly number[]> {
     .split('\n')
     .filter((line) => line.split(' ').includes(marker))
     .map((line) => Number.parseInt(line, 10));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

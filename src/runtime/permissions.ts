@@ -5,6 +5,7 @@
  */
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { AachatError } from '#base/errors.ts';
+import { realPlace } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { type Clock, isoTime } from '#base/time.ts';
 import type { PendingPermission } from '#contract/control.ts';
@@ -12,22 +13,34 @@ import type { PermissionId, SessionId } from '#contract/ids.ts';
 import type { PermissionAnswer, PermissionRequest } from './agent.ts';
 import type { Policy } from './claude.ts';
 
-/** Folders that an agent may edit without asking under the policies `ask` and `accept-edits`. */
+/** What a session may touch. Absolute paths, without links. */
 export interface PermissionScope {
   readonly workspace: string;
-  /** Absolute: shared documents, the agent's own repo. */
+  /** Edited without asking under the policies `ask` and `accept-edits`: shared documents, the agent's own repo. */
   readonly own: readonly string[];
-  /** Absolute: tokens, state, other sessions. Refused under every policy. */
+  /** Tokens, state, all sessions and their workspaces. Refused under every policy, but for what lies in `exempt`. */
   readonly denied: readonly string[];
+  /** Its own places inside a denied folder. Of two that hold a path the deeper one counts. */
+  readonly exempt: readonly string[];
+}
+
+/** The request with absolute paths, as the file system follows them: a link must not make a foreign file look like an own one. */
+export async function resolvePaths(request: PermissionRequest, workspace: string): Promise<PermissionRequest> {
+  const paths = await Promise.all(request.paths.map((path) => realPlace(resolve(workspace, path))));
+  return { ...request, paths };
 }
 
 /**
  * What the policy says about a request. Agent programs with rules of their own ask only where these leave it open;
  * this is the same table for programs without.
+ *
+ * @param request its paths resolved by `resolvePaths`
  */
 export function decide(policy: Policy, request: PermissionRequest, scope: PermissionScope): 'allow' | 'reject' | 'ask' {
-  const paths = request.paths.map((path) => (isAbsolute(path) ? resolve(path) : resolve(scope.workspace, path)));
-  if (paths.some((path) => scope.denied.some((folder) => isInside(folder, path)))) return 'reject';
+  const { paths } = request;
+  const depth = (folders: readonly string[], path: string) =>
+    Math.max(0, ...folders.map((folder) => (isInside(folder, path) ? folder.length : 0)));
+  if (paths.some((path) => depth(scope.denied, path) > depth(scope.exempt, path))) return 'reject';
   if (policy === 'full') return 'allow';
   const isEdit = request.toolKind === 'edit' && paths.length > 0;
   if (policy === 'read-only') return request.toolKind === 'read' || request.toolKind === 'search' ? 'allow' : 'reject';

@@ -16,7 +16,6 @@ export interface OwedTurn {
   readonly turnId: TurnId;
   readonly projectId: ProjectId;
   readonly signals: readonly SignalId[];
-  readonly hop: number;
   readonly step: 'started' | 'prompted' | 'finished' | 'posted';
   /** The prompt that was sent, from `prompted` on. */
   readonly prompt: string | null;
@@ -33,6 +32,8 @@ export type InterruptionCause = 'crash' | 'limit' | 'login' | 'stopped';
 export interface Recovery {
   /** The newest conversation of the agent program, to be resumed. */
   readonly conversation: string | null;
+  /** Whether the agent answered a prompt in that conversation: it then knows what stands at its head. */
+  readonly introduced: boolean;
   readonly owed: OwedTurn | null;
   /** Tokens of all turns so far, for the live line. */
   readonly tokens: number;
@@ -41,23 +42,22 @@ export interface Recovery {
 }
 
 export const recover = (lines: readonly LogLine[]): Recovery =>
-  lines.reduce(advance, { conversation: null, owed: null, tokens: 0, costMicros: 0 });
+  lines.reduce(advance, { conversation: null, introduced: false, owed: null, tokens: 0, costMicros: 0 });
 
 function advance(state: Recovery, line: LogLine): Recovery {
   const { owed } = state;
   switch (line.type) {
-    case 'agent.opened':
-      return {
-        ...state,
-        conversation: line.conversation,
-        costMicros: line.opened === 'new' || line.opened === 'renewed' ? 0 : state.costMicros,
-      };
+    case 'agent.opened': {
+      const { conversation, opened } = line;
+      const isFresh = opened === 'new' || opened === 'renewed';
+      return isFresh ? { ...state, conversation, introduced: false, costMicros: 0 } : { ...state, conversation };
+    }
     case 'turn.started': {
-      const { turnId, projectId, signals, hop } = line;
+      const { turnId, projectId, signals } = line;
       // The same turn starts again after an interruption: what it was prompted with is still owed.
       if (owed?.turnId === turnId) return state;
       const fresh = { step: 'started', prompt: null, outcome: null, attempts: 0, cause: 'crash' } as const;
-      return { ...state, owed: { turnId, projectId, signals, hop, ...fresh } };
+      return { ...state, owed: { turnId, projectId, signals, ...fresh } };
     }
     case 'turn.prompted':
       if (owed?.turnId !== line.turnId) return state;
@@ -69,11 +69,12 @@ function advance(state: Recovery, line: LogLine): Recovery {
       // Broken off on purpose: not the fault of the turn, so it does not count as a failed try.
       return owed?.turnId === line.turnId ? { ...state, owed: { ...owed, cause: line.cause, attempts: 0 } } : state;
     case 'turn.finished': {
-      const { counters } = line.outcome;
+      const { counters, state: end } = line.outcome;
+      const introduced = state.introduced || (end === 'ended' && owed?.turnId === line.turnId && owed.attempts > 0);
       const tokens = state.tokens + (counters?.inputTokens ?? 0) + (counters?.outputTokens ?? 0);
       const costMicros = state.costMicros + (counters?.costMicros ?? 0);
-      if (owed?.turnId !== line.turnId) return { ...state, tokens, costMicros };
-      return { ...state, tokens, costMicros, owed: { ...owed, step: 'finished', outcome: line.outcome } };
+      if (owed?.turnId !== line.turnId) return { ...state, introduced, tokens, costMicros };
+      return { ...state, introduced, tokens, costMicros, owed: { ...owed, step: 'finished', outcome: line.outcome } };
     }
     case 'turn.posted':
       return owed?.turnId === line.turnId ? { ...state, owed: { ...owed, step: 'posted' } } : state;

@@ -1,10 +1,22 @@
-/** `aachat agent save`: commits what is in an agent's repo and publishes it on its default branch. */
-import { AachatError } from '#base/errors.ts';
-import { git, isRemoteAhead, readStatus } from './git.ts';
+/**
+ * `aachat agent save`: commits what is in an agent's repo and publishes it on its default branch.
+ *
+ * Agents run this unasked in a folder that they write to. So it happens under the lock of the clone with settings of
+ * ours: nothing that lies in the folder can make it run a program.
+ */
+
+import { join } from 'node:path';
+import { AachatError, isAachatError } from '#base/errors.ts';
+import { exists } from '#base/fs.ts';
+import { withClone } from './clone.ts';
+import { type Author, authorEnvironment, type GitOptions, git, isRemoteAhead, readStatus } from './git.ts';
+import { findWorktree } from './worktree.ts';
 
 export interface SaveOptions {
+  /** The folder of all clones. */
+  readonly cacheDir: string;
   readonly message: string;
-  readonly author: { readonly name: string; readonly email: string };
+  readonly author: Author;
   readonly signal?: AbortSignal;
 }
 
@@ -17,68 +29,74 @@ export interface Saved {
 
 /** Names that hold secrets more often than memories. */
 const SECRETS = ['.env*', '*.key', '*.pem', '*.token', '*.jwt', 'secrets'];
+/** Others may save at the same time from other machines. */
+const PUSHES = 3;
 
 /**
  * @param dir worktree of the agent's repo, on a branch or detached
  * @throws AachatError `CONFLICT` when the remote has other changes of the same lines; the commit stays, nothing is lost
  */
-export async function saveRepo(dir: string, { message, author, signal }: SaveOptions): Promise<Saved> {
-  const env = {
-    GIT_AUTHOR_NAME: author.name,
-    GIT_AUTHOR_EMAIL: author.email,
-    GIT_COMMITTER_NAME: author.name,
-    GIT_COMMITTER_EMAIL: author.email,
-  };
-  const here = { cwd: dir, env, signal };
-  await git(['add', '--all', '--', '.', ...SECRETS.map((name) => `:(exclude,glob)**/${name}`)], here);
-  const staged = (await readStatus(dir)).files.filter(({ index }) => index !== ' ' && index !== '?');
-  const files = staged.map(({ path }) => path);
-  if (files.length > 0) await git(['commit', '--quiet', `--message=${message}`], here);
-
-  const remote = await git(['remote', 'get-url', 'origin'], here);
-  const branch = await defaultBranch(dir);
-  const publish = () => git(['push', '--quiet', 'origin', `HEAD:refs/heads/${branch}`], { ...here, remote });
-  const upstream = `refs/remotes/origin/${branch}`;
-  const ahead = Number(await git(['rev-list', '--count', `${upstream}..HEAD`], here));
-  if (ahead > 0) {
-    try {
-      await publish();
-    } catch (thrown) {
-      if (!isRemoteAhead(thrown)) throw thrown;
-      await git(['fetch', '--quiet', 'origin'], { ...here, remote });
-      await rebase(dir, upstream, here);
-      await publish();
+export async function saveRepo(dir: string, options: SaveOptions): Promise<Saved> {
+  const { cacheDir, message, author, signal } = options;
+  const { clone, worktree } = await findWorktree(cacheDir, dir);
+  const here = { worktree, env: authorEnvironment(author), signal };
+  const save = async (): Promise<Saved> => {
+    if (await exists(join(worktree.gitDir, 'rebase-merge'))) {
+      throw new AachatError('CONFLICT', `A rebase has been begun in ${dir}.`, {
+        hint: 'Settle it with `git rebase --continue` or `git rebase --abort`, then `aachat agent save` again.',
+      });
     }
-  }
-  const commit = await git(['rev-parse', '--short', 'HEAD'], here);
-  return { committed: files.length > 0, pushed: ahead > 0, commit, files };
+    await git(['add', '--all', '--', '.', ...SECRETS.map((name) => `:(exclude,glob)**/${name}`)], here);
+    // Also what somebody staged before; that a secret is deleted may be saved.
+    const secrets = SECRETS.map((name) => `:(glob)**/${name}`);
+    const exposed = await git(['diff', '--cached', '--name-only', '--diff-filter=d', '-z', '--', ...secrets], here);
+    const paths = exposed.split('\0').filter((path) => path !== '');
+    if (paths.length > 0) await git(['--literal-pathspecs', 'reset', '--quiet', '--', ...paths], here);
+    const staged = (await readStatus(worktree)).files.filter(({ index }) => index !== ' ' && index !== '?');
+    const files = staged.map(({ path }) => path);
+    if (files.length > 0) await git(['commit', '--quiet', `--message=${message}`], here);
+    const pushed = await publish(clone.defaultBranch, { ...here, remote: clone.remote });
+    const commit = await git(['rev-parse', '--short', 'HEAD'], here);
+    return { committed: files.length > 0, pushed, commit, files };
+  };
+  return await withClone(clone, save, signal);
 }
 
-async function rebase(
-  dir: string,
-  onto: string,
-  here: { cwd: string; env: Record<string, string>; signal: AbortSignal | undefined },
-): Promise<void> {
+/** @returns whether there was something to publish */
+async function publish(branch: string, toRemote: GitOptions): Promise<boolean> {
+  const { remote: _, ...here } = toRemote;
+  const upstream = `refs/remotes/origin/${branch}`;
+  if ((await git(['rev-list', '--count', `${upstream}..HEAD`], here)) === '0') return false;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await git(['push', '--quiet', 'origin', `HEAD:refs/heads/${branch}`], toRemote);
+      return true;
+    } catch (thrown) {
+      if (!isRemoteAhead(thrown) || attempt === PUSHES) throw thrown;
+      await git(['fetch', '--quiet', '--no-write-fetch-head', 'origin'], toRemote);
+      await rebase(upstream, here);
+    }
+  }
+}
+
+async function rebase(onto: string, here: GitOptions): Promise<void> {
   try {
     await git(['rebase', '--quiet', onto], here);
   } catch (cause) {
-    await git(['rebase', '--abort'], here);
+    const folder = here.worktree?.path;
+    const hasBegun = await exists(join(here.worktree?.gitDir ?? '', 'rebase-merge'));
+    // Also when the signal ended the rebase: a folder in mid-rebase is a riddle to whoever comes next.
+    if (hasBegun) await git(['rebase', '--abort'], { ...here, signal: undefined });
+    if (!isAachatError(cause, 'GIT_FAILED')) throw cause;
     throw new AachatError(
       'CONFLICT',
-      `The agent's repo has newer changes of the same lines: nothing was pushed, the commit stays in ${dir}.`,
+      hasBegun
+        ? `The agent's repo has newer changes of the same lines: nothing was pushed, the commit stays in ${folder}.`
+        : `The agent's repo has newer changes, and ${folder} has some that were not committed: nothing was pushed, the commit stays there.`,
       {
         hint: `Run \`git rebase ${onto}\` there, settle the conflict, then \`aachat agent save\` again.`,
         cause,
       },
     );
-  }
-}
-
-async function defaultBranch(dir: string): Promise<string> {
-  try {
-    const head = await git(['symbolic-ref', '--short', 'refs/remotes/origin/HEAD'], { cwd: dir });
-    return head.replace(/^origin\//, '');
-  } catch {
-    return 'main';
   }
 }

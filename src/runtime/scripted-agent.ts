@@ -2,50 +2,40 @@
  * A small agent without a model, built in: for the demo, and for anybody who wants to see the loop before installing
  * anything. A real ACP program on stdin and stdout.
  *
- * It answers by fixed rules (`replyTo`). A script in the prompt wins: `SCRIPT:[step, …]` on one line, each step one of
- *
- *   {"text": "…"}                         a message; the last one is the answer
- *   {"thought": "…"}                      a thought
- *   {"edit": "path", "content": "…"}      writes a file, after asking if `"ask": true`
- *   {"bash": "command"}                   runs it in the workspace and says what it printed
- *   {"ask": "title"}                      asks for permission and says how that went
- *   {"wait": ms} {"hang": true} {"exit": status} {"error": code, "kind": "rate_limit"}
+ * It answers by fixed rules (`replyTo`) and does nothing else: what others say can never make it act.
  */
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
-import { promisify } from 'node:util';
 import * as acp from '@agentclientprotocol/sdk';
 import { z } from 'zod';
 import { readIfExists, writePrivate } from '#base/fs.ts';
-import { sleep } from '#base/time.ts';
-
-const Step = z.object({
-  text: z.string().optional(),
-  thought: z.string().optional(),
-  edit: z.string().optional(),
-  content: z.string().default(''),
-  bash: z.string().optional(),
-  ask: z.union([z.string(), z.boolean()]).optional(),
-  wait: z.number().optional(),
-  hang: z.boolean().optional(),
-  exit: z.number().optional(),
-  error: z.number().optional(),
-  kind: z.string().optional(),
-});
-type Step = z.infer<typeof Step>;
 
 const Memory = z.object({ cwd: z.string(), turns: z.int() });
 type Conversation = z.infer<typeof Memory> & { cancel: AbortController };
+
+/** One turn of the agent, as it shows it to its client. */
+export interface Turn {
+  readonly prompt: string;
+  readonly cwd: string;
+  /** Aborts when the client cancels the turn. */
+  readonly signal: AbortSignal;
+  readonly say: (update: acp.SessionUpdate) => Promise<void>;
+  readonly ask: (title: string, kind: acp.ToolKind, path?: string) => Promise<acp.RequestPermissionResponse>;
+}
 
 /**
  * Speaks ACP until its input ends.
  *
  * @param dir where conversations are remembered, so that they can be resumed
+ * @param play what it does in a turn
  */
-export async function runScriptedAgent(input: Readable, output: Writable, dir: string): Promise<void> {
+export async function runScriptedAgent(
+  input: Readable,
+  output: Writable,
+  dir: string,
+  play: (turn: Turn) => Promise<void> = (turn) => message(turn, replyTo(turn.prompt)),
+): Promise<void> {
   const conversations = new Map<string, Conversation>();
   const file = (sessionId: string) => join(dir, `scripted-${sessionId.replace(/[^a-z0-9-]/gi, '')}.json`);
   const remember = async (sessionId: string, { cwd, turns }: Conversation) =>
@@ -100,13 +90,13 @@ export async function runScriptedAgent(input: Readable, output: Writable, dir: s
             { optionId: 'no', kind: 'reject_once', name: 'Reject' },
           ],
         });
-      const player = { cwd: conversation.cwd, signal: conversation.cancel.signal, say, ask };
+      const { signal } = conversation.cancel;
       let stopReason: acp.StopReason = 'end_turn';
       try {
-        for (const step of scriptOf(prompt)) await play(step, player);
-        player.signal.throwIfAborted();
+        await play({ prompt, cwd: conversation.cwd, signal, say, ask });
+        signal.throwIfAborted();
       } catch (thrown) {
-        if (!conversation.cancel.signal.aborted) throw thrown;
+        if (!signal.aborted) throw thrown;
         stopReason = 'cancelled';
       }
       conversation.turns += 1;
@@ -117,87 +107,16 @@ export async function runScriptedAgent(input: Readable, output: Writable, dir: s
   await new Promise<void>((resolve) => connection.signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-interface Player {
-  readonly cwd: string;
-  readonly signal: AbortSignal;
-  readonly say: (update: acp.SessionUpdate) => Promise<void>;
-  readonly ask: (title: string, kind: acp.ToolKind, path?: string) => Promise<acp.RequestPermissionResponse>;
-}
-
-async function play(step: Step, { cwd, signal, say, ask }: Player): Promise<void> {
-  signal.throwIfAborted();
-  const message = (text: string, kind: 'agent_message_chunk' | 'agent_thought_chunk' = 'agent_message_chunk') =>
-    stream(text, (part, messageId) => say({ sessionUpdate: kind, messageId, content: { type: 'text', text: part } }));
-  const allowed = async (title: string, kind: acp.ToolKind, path?: string): Promise<boolean> => {
-    const { outcome } = await ask(title, kind, path);
-    // Answers are dealt with before notifications that came with them: a cancel may be right behind.
-    await new Promise((resolve) => setImmediate(resolve));
-    signal.throwIfAborted();
-    return outcome.outcome === 'selected' && outcome.optionId === 'yes';
-  };
-  const tool = async (title: string, kind: acp.ToolKind, run: () => Promise<string>): Promise<string> => {
-    const toolCallId = randomUUID();
-    await say({ sessionUpdate: 'tool_call', toolCallId, title, kind, status: 'in_progress' });
-    const text = await run();
-    await say({
-      sessionUpdate: 'tool_call_update',
-      toolCallId,
-      status: 'completed',
-      content: [{ type: 'content', content: { type: 'text', text } }],
-    });
-    return text;
-  };
-
-  if (step.wait !== undefined) await sleep(step.wait, signal);
-  if (step.hang === true) await sleep(2 ** 31 - 1, signal);
-  if (step.exit !== undefined) process.exit(step.exit);
-  if (step.error !== undefined) {
-    throw new acp.RequestError(
-      step.error,
-      'scripted failure',
-      step.kind === undefined ? undefined : { errorKind: step.kind },
-    );
-  }
-  if (step.thought !== undefined) await message(step.thought, 'agent_thought_chunk');
-  if (step.edit !== undefined) {
-    const path = isAbsolute(step.edit) ? step.edit : join(cwd, step.edit);
-    if (step.ask !== true || (await allowed(`Write ${step.edit}`, 'edit', path))) {
-      await tool(`Write ${step.edit}`, 'edit', async () => {
-        await mkdir(dirname(path), { recursive: true });
-        await writeFile(path, step.content);
-        return 'written';
-      });
-    }
-  }
-  if (typeof step.ask === 'string') await message((await allowed(step.ask, 'execute')) ? 'allowed' : 'refused');
-  if (step.bash !== undefined) {
-    const { bash } = step;
-    await message(await tool(bash, 'execute', () => shell(bash, cwd, signal)));
-  }
-  if (step.text !== undefined) await message(step.text);
-}
-
-/** Streams like a model does: a few words at a time, under one message id. */
-async function stream(text: string, say: (part: string, messageId: string) => Promise<void>): Promise<void> {
+/** Says a text like a model does: a few words at a time, under one message id. */
+export async function message(
+  { say }: Pick<Turn, 'say'>,
+  text: string,
+  sessionUpdate: 'agent_message_chunk' | 'agent_thought_chunk' = 'agent_message_chunk',
+): Promise<void> {
   const messageId = randomUUID();
-  for (const part of text.match(/\S+\s*|\s+/g) ?? []) await say(part, messageId);
-}
-
-async function shell(command: string, cwd: string, signal: AbortSignal): Promise<string> {
-  try {
-    const { stdout, stderr } = await promisify(execFile)('/bin/sh', ['-c', command], { cwd, signal });
-    return `${stdout}${stderr}`.trim();
-  } catch (thrown) {
-    signal.throwIfAborted();
-    const { stdout = '', stderr = '' } = thrown as { stdout?: string; stderr?: string };
-    return `failed: ${stdout}${stderr}`.trim();
+  for (const part of text.match(/\S+\s*|\s+/g) ?? []) {
+    await say({ sessionUpdate, messageId, content: { type: 'text', text: part } });
   }
-}
-
-function scriptOf(prompt: string): readonly Step[] {
-  const line = /SCRIPT:(\[.*\])/.exec(prompt)?.[1];
-  if (line === undefined) return [Step.parse({ text: replyTo(prompt) })];
-  return z.array(Step).parse(JSON.parse(line));
 }
 
 const HEADER = /^message \S+ from (?<author>\S+) \((?<kind>person|agent)/;

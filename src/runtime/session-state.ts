@@ -5,8 +5,8 @@
  *                      │                │                      ├─cancel─► cancelling ─turn-ended─► ready
  *                      │                │                      └─limit-reached─► limited ─limit-over─► ready
  *                      │                └─unprompted-started─► unprompted ─unprompted-ended─► ready
- *                      ├─boot-failed (a person must act)─► failed ─boot─► booting
- *                      └─boot-failed (may pass)─► backing-off ─retry-due─► booting
+ *                      ├─boot-failed (a person must act)─► failed ─boot, retry-due─► booting
+ *                      └─boot-failed (passing)─► backing-off ─retry-due─► booting
  *   any running state ─agent-closed─► backing-off          any ─stop─► stopping ─released─► stopped
  *   any running state ─blocked─► failed
  *
@@ -31,7 +31,8 @@ export type SessionState =
 export type SessionEvent =
   | { readonly kind: 'boot' }
   | { readonly kind: 'booted' }
-  | { readonly kind: 'boot-failed'; readonly mayPass: boolean }
+  /** `elsewhere`: another machine has the session, for as long as it is heard of. */
+  | { readonly kind: 'boot-failed'; readonly cause: 'passing' | 'elsewhere' | 'lasting' }
   | { readonly kind: 'turn-started'; readonly turnId: TurnId }
   | { readonly kind: 'cancel' }
   | { readonly kind: 'turn-ended'; readonly turnId: TurnId }
@@ -67,6 +68,8 @@ export interface Transition {
 
 const RETRY_BASE_MS = 1_000;
 const RETRY_CAP_MS = 60_000;
+/** The other machine may be gone: it is taken for that after two minutes of silence. */
+const ELSEWHERE_MS = 30_000;
 /** After so many deaths in a row a person has to look. */
 export const DEATH_LIMIT = 5;
 
@@ -77,8 +80,12 @@ export function transition(state: SessionState, event: SessionEvent): Transition
       : go({ kind: 'stopping' }, { kind: 'release' });
   }
   switch (state.kind) {
-    case 'stopped':
     case 'failed':
+      if (event.kind === 'boot' || event.kind === 'retry-due') {
+        return go({ kind: 'booting', deaths: 0 }, { kind: 'start-boot' });
+      }
+      return stay(state);
+    case 'stopped':
       if (event.kind === 'boot') return go({ kind: 'booting', deaths: 0 }, { kind: 'start-boot' });
       return stay(state);
     case 'stopping':
@@ -86,7 +93,11 @@ export function transition(state: SessionState, event: SessionEvent): Transition
       return stay(state);
     case 'booting':
       if (event.kind === 'booted') return go({ kind: 'ready', deaths: state.deaths }, { kind: 'next-turn' });
-      if (event.kind === 'boot-failed') return event.mayPass ? backOff(state.deaths) : go({ kind: 'failed' });
+      if (event.kind === 'boot-failed') {
+        if (event.cause === 'passing') return backOff(state.deaths);
+        const later = { kind: 'schedule-retry', delayMs: ELSEWHERE_MS } as const;
+        return event.cause === 'elsewhere' ? go({ kind: 'failed' }, later) : go({ kind: 'failed' });
+      }
       return stay(state);
     case 'backing-off':
       if (event.kind === 'retry-due') return go({ kind: 'booting', deaths: state.deaths }, { kind: 'start-boot' });

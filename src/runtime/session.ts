@@ -238,7 +238,9 @@ export class LiveAgentSession {
       }
       await this.#close('failed');
       this.#problem = { message: error.message, hint: error.hint ?? null };
-      this.#send({ kind: 'boot-failed', mayPass: isAachatError(error, 'SERVER_UNREACHABLE', 'TIMEOUT') });
+      const isPassing = isAachatError(error, 'SERVER_UNREACHABLE', 'TIMEOUT');
+      const isElsewhere = this.#step === 'register' && error.code === 'CONFLICT';
+      this.#send({ kind: 'boot-failed', cause: isPassing ? 'passing' : isElsewhere ? 'elsewhere' : 'lasting' });
     }
   }
 
@@ -258,6 +260,7 @@ export class LiveAgentSession {
       team,
       conversation: past.conversation,
       costMicros: past.costMicros,
+      owes: past.owed?.turnId ?? null,
       onStep: (step) => {
         this.#step = step;
         onChange();
@@ -298,14 +301,22 @@ export class LiveAgentSession {
       session: () => this.session,
       log,
       owed: past.owed,
+      introduced: past.introduced,
       reread: async () => recover(await readEventLog(path)).owed,
       isReady: () => this.#state.kind === 'ready',
       isStopping: () => this.#state.kind === 'stopping',
       send: (event) => this.#send(event),
-      onStopAsked: () => void this.stop(false),
+      onStopAsked: () => {
+        this.#endReason = 'asked';
+        void this.stop(false);
+      },
       onStale: () => this.superseded(),
       onFailure: (failure) => {
+        if (failure?.message === this.#problem?.message) return;
         this.#problem = failure;
+        onChange();
+        if (failure === null) return;
+        void log.append({ type: 'problem', ...failure });
         this.#log.warn('session.turn_failed', { reason: failure.message });
       },
       onChange: () => {

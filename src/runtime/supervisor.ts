@@ -9,7 +9,7 @@ import { AachatError, isAachatError } from '#base/errors.ts';
 import { ensureDir } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { claimPidFile } from '#base/pid-file.ts';
-import { isoTime } from '#base/time.ts';
+import { isoTime, sleep } from '#base/time.ts';
 import { type EventSocket, openEventSocket } from '#client/socket.ts';
 import type { LiveSession, PendingPermission } from '#contract/control.ts';
 import type { Agent, Project, Session, Signal, Team } from '#contract/entities.ts';
@@ -17,18 +17,29 @@ import type { StreamEvent } from '#contract/frames.ts';
 import { type SessionId, type StreamId, UserId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Launcher } from './boot.ts';
+import { createClonePool } from './clone-pool.ts';
 import { openControlServer } from './control.ts';
-import { reapLeases } from './lease.ts';
+import { leaseChildren, reapLeases } from './lease.ts';
+import { type Pair, planPairs } from './pairs.ts';
 import { createPermissionDesk, type PermissionDesk } from './permissions.ts';
 import type { SessionReport } from './report.ts';
 import { LiveAgentSession } from './session.ts';
 import { writeShims } from './shim.ts';
+import { EXCLUDED } from './workspace.ts';
+import { recoverWorktrees } from './worktree.ts';
 
 /** What stands in `up.json` beside pid and start time. */
-export const UpFile = z.object({ since: z.iso.datetime(), server: z.string() });
+export const UpFile = z.object({
+  since: z.iso.datetime(),
+  server: z.string(),
+  /** What it was started for; empty, null: everything. */
+  agents: z.array(z.string()).default([]),
+  team: z.string().nullable().default(null),
+});
+export type UpFile = z.infer<typeof UpFile>;
 
 export interface UpOptions {
-  readonly launcher: Omit<Launcher, 'connected'>;
+  readonly launcher: Omit<Launcher, 'connected' | 'clones'>;
   /** Access token for the event socket, fresh at each call. */
   readonly token: () => Promise<string>;
   /** Names to bring up, full or bare; empty: all. */
@@ -37,6 +48,8 @@ export interface UpOptions {
   readonly team: string | undefined;
   /** Calls `listener` at every change worth showing; coalescing is its business. */
   readonly onChange: (change: UpChange) => void;
+  /** Starts the platform again if it was this home's own and has died; asked now and then while nothing answers. */
+  readonly revive: () => Promise<void>;
 }
 
 export type UpChange =
@@ -59,6 +72,7 @@ export interface Up {
 }
 
 const HEARTBEAT_MS = 30_000;
+const REVIVE_MS = 3_000;
 
 /**
  * Starts everything.
@@ -68,19 +82,31 @@ const HEARTBEAT_MS = 30_000;
 export async function startUp(options: UpOptions): Promise<Up> {
   const { home, serverUrl, log } = options.launcher;
   const since = isoTime(Date.now());
-  const claim = await claimPidFile(home.upFile, UpFile, { since, server: serverUrl.href });
+  const claim = await claimPidFile(home.upFile, UpFile, {
+    since,
+    server: serverUrl.href,
+    agents: [...options.agents],
+    team: options.team ?? null,
+  });
   if (!claim.claimed) {
     const { pid, since: from } = claim.holder;
     throw new AachatError('CONFLICT', `aachat up already runs here: pid ${pid}, since ${from}.`, {
       hint: 'Run `aachat status` to see it, or `aachat down` to stop it.',
     });
   }
+  let giveBack = async () => {};
   try {
     const reaped = await reapLeases(home.leases);
     for (const { leaseId, killed } of reaped) log.info('lease.reaped', { leaseId, killed: killed.length });
+    giveBack = await leaseChildren(home.leases);
     await Promise.all([home.sessions, home.workspaces, home.cache].map((dir) => ensureDir(dir)));
+    const recovered = await recoverWorktrees(home.cache, home.workspaces);
+    if (recovered.length > 0) log.info('worktrees.recovered', { count: recovered.length });
     await writeShims(home.bin, options.launcher.selfCommand);
-    const up = new RunningUp(options, since, () => claim.file.release());
+    const up = new RunningUp(options, since, async () => {
+      await giveBack();
+      claim.file.release();
+    });
     try {
       await up.open();
     } catch (thrown) {
@@ -89,6 +115,7 @@ export async function startUp(options: UpOptions): Promise<Up> {
     }
     return up;
   } catch (thrown) {
+    await giveBack();
     claim.file.release();
     throw thrown;
   }
@@ -98,10 +125,11 @@ class RunningUp implements Up {
   readonly #options: UpOptions;
   readonly #launcher: Launcher;
   readonly #since: string;
-  readonly #release: () => void;
+  readonly #release: () => Promise<void>;
   readonly #desk: PermissionDesk;
   readonly #sessions = new Map<SessionId, LiveAgentSession>();
   readonly #slots = pLimit(availableParallelism());
+  readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #userStream: UserId;
   #socket: EventSocket | undefined;
@@ -110,17 +138,18 @@ class RunningUp implements Up {
   #connection = Promise.withResolvers<void>();
   #planning: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
-  connected = false;
+  connected: boolean = false;
   #isReady = false;
   ready: Promise<void> = Promise.resolve();
 
-  constructor(options: UpOptions, since: string, release: () => void) {
+  constructor(options: UpOptions, since: string, release: () => Promise<void>) {
     this.#options = options;
     this.#since = since;
     this.#release = release;
     this.#userStream = UserId.parse(options.launcher.owner.id);
     this.#launcher = {
       ...options.launcher,
+      clones: createClonePool(options.launcher.home.cache, { exclude: EXCLUDED, signal: this.#over.signal }),
       connected: async (signal) => {
         signal.throwIfAborted();
         await Promise.race([
@@ -140,8 +169,10 @@ class RunningUp implements Up {
 
   async open(): Promise<void> {
     const { home, http, machine, serverUrl, log } = this.#launcher;
-    await http.call(ROUTES.putMachine, { params: { machineId: machine.id }, body: { name: machine.name } });
-    const pairs = await this.#pairs(this.#options.agents, this.#options.team);
+    const [pairs] = await Promise.all([
+      this.#pairs(),
+      http.call(ROUTES.putMachine, { params: { machineId: machine.id }, body: { name: machine.name } }),
+    ]);
     this.#control = await openControlServer(home.controlSocket, this.#handlers(), log);
     this.#socket = openEventSocket({
       url: serverUrl,
@@ -189,38 +220,26 @@ class RunningUp implements Up {
     clearInterval(this.#heartbeat);
     await this.#planning;
     await Promise.all([...this.#sessions.values()].map((session) => session.stop(force)));
+    this.#over.abort();
     log.info('up.stopped', { report: this.report() });
     await this.#socket?.[Symbol.asyncDispose]();
     await this.#control?.[Symbol.asyncDispose]();
-    this.#release();
+    await this.#release();
     this.#closed.resolve();
   }
 
-  /** Which agent works in which team. An agent that is in no project yet lives in the owner's personal team. */
-  async #pairs(names: readonly string[], team: string | undefined): Promise<readonly Pair[]> {
+  #pairs(): Promise<readonly Pair[]> {
     const { http, owner } = this.#launcher;
-    const { agents } = await http.call(ROUTES.listAgents, { query: { scope: 'mine' } });
-    const { teams } = await http.call(ROUTES.listTeams, {});
-    const home = teams.find(({ slug }) => slug === `~${owner.login}`);
-    const chosen = names.length === 0 ? agents : names.map((name) => byName(agents, name, owner.login));
-    if (team !== undefined && !teams.some(({ slug }) => slug === team)) {
-      throw new AachatError('NOT_FOUND', `You are in no team called ${team}.`, {
-        hint: `Your teams: ${teams.map(({ slug }) => slug).join(', ')}.`,
-      });
-    }
-    return chosen.flatMap((agent) => {
-      const where = agent.teams.length > 0 ? agent.teams : home === undefined ? [] : [home];
-      return where.filter(({ slug }) => team === undefined || slug === team).map((place) => ({ agent, team: place }));
-    });
+    return planPairs(http, owner.login, this.#options);
   }
 
-  /** Starts a session for each pair that has none here, and the ones that `session run` asked for. */
+  /** Starts a session for each pair that has none here, and those of `session run` that nobody has stopped. */
   async #bring(pairs: readonly Pair[]): Promise<void> {
     const { http } = this.#launcher;
     for (const { agent, team } of pairs) {
       const query = { agentId: agent.id, teamId: team.id, limit: 200 };
       const { sessions } = await http.call(ROUTES.listSessions, { query });
-      const asked = sessions.filter(({ coverageMode, run }) => coverageMode === 'explicit' && run === null);
+      const asked = sessions.filter(({ coverageMode, run }) => coverageMode === 'explicit' && run?.reason !== 'asked');
       const main = sessions.find(({ coverageMode }) => coverageMode === 'auto') ?? (await this.#plan(agent, team));
       for (const session of [main, ...asked]) this.#start(session, agent, team);
     }
@@ -259,8 +278,20 @@ class RunningUp implements Up {
       this.#catchUp();
     } else {
       this.#connection = Promise.withResolvers<void>();
+      void this.#revive();
     }
     this.#options.onChange({ kind: 'connection' });
+  }
+
+  async #revive(): Promise<void> {
+    while (!this.connected && this.#stopping === undefined) {
+      try {
+        await sleep(REVIVE_MS, this.#over.signal);
+        if (!this.connected) await this.#options.revive();
+      } catch (error) {
+        if (!this.#over.signal.aborted) this.#launcher.log.warn('up.revive_failed', { error });
+      }
+    }
   }
 
   /** What came while the socket was away is in the server's tables. */
@@ -277,11 +308,13 @@ class RunningUp implements Up {
       case 'session.updated': {
         const { session } = event.data;
         const live = this.#sessions.get(session.id);
-        if (live === undefined) break;
-        live.session = session;
-        this.#follow(session);
-        // Our own reports come back here: they must not boot a session that waits for its person.
-        live.look();
+        if (live !== undefined) {
+          live.session = session;
+          this.#follow(session);
+        }
+        // What a session at rest leaves may be for another one of the agent. Our own reports come back here too: they
+        // must not boot one that waits for its person.
+        for (const other of this.#sessions.values()) if (other.session.agentId === session.agentId) other.look();
         break;
       }
       case 'membership.changed':
@@ -310,8 +343,7 @@ class RunningUp implements Up {
   #replan(): void {
     this.#planning = this.#planning
       .then(async () => {
-        if (this.#stopping === undefined)
-          await this.#bring(await this.#pairs(this.#options.agents, this.#options.team));
+        if (this.#stopping === undefined) await this.#bring(await this.#pairs());
       })
       .catch((error: unknown) => this.#launcher.log.warn('up.replan_failed', { error }));
   }
@@ -350,18 +382,4 @@ class RunningUp implements Up {
       },
     };
   }
-}
-
-interface Pair {
-  readonly agent: Agent;
-  readonly team: Team;
-}
-
-function byName<T extends Agent>(agents: readonly T[], name: string, owner: string): T {
-  const found = agents.find((agent) => agent.name === name || agent.name === `${name}.${owner}`);
-  if (found !== undefined) return found;
-  const known = agents.length === 0 ? 'You have none yet.' : `Yours: ${agents.map((agent) => agent.name).join(', ')}.`;
-  throw new AachatError('NOT_FOUND', `You have no agent called ${name}. ${known}`, {
-    hint: 'Make one with `aachat agent create <name>`.',
-  });
 }

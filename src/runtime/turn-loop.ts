@@ -4,7 +4,7 @@
  * leaves undone is in the session's log.
  */
 import { within } from '#base/async.ts';
-import { isAachatError } from '#base/errors.ts';
+import { isAachatError, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import type { Agent, Party, Session, Signal } from '#contract/entities.ts';
 import type { ProjectId, TurnId } from '#contract/ids.ts';
@@ -13,7 +13,7 @@ import type { AgentUpdate, PermissionAnswer, PermissionRequest } from './agent.t
 import type { Booted, Launcher } from './boot.ts';
 import type { Policy } from './claude.ts';
 import type { EventLog } from './event-log.ts';
-import { answerFor, decide, type PermissionDesk, type PermissionScope } from './permissions.ts';
+import { answerFor, decide, type PermissionDesk, type PermissionScope, resolvePaths } from './permissions.ts';
 import type { OwedTurn } from './recovery.ts';
 import type { SessionEvent } from './session-state.ts';
 import { type Failure, runTurn, type TurnResult, type TurnTask } from './turn.ts';
@@ -28,6 +28,8 @@ export interface TurnLoopOptions {
   readonly log: EventLog;
   /** What an earlier program left undone. */
   readonly owed: OwedTurn | null;
+  /** Whether the conversation has answered a prompt before. */
+  readonly introduced: boolean;
   /** Reads again what is owed, after a turn was broken off. */
   readonly reread: () => Promise<OwedTurn | null>;
   readonly isReady: () => boolean;
@@ -35,7 +37,8 @@ export interface TurnLoopOptions {
   readonly send: (event: SessionEvent) => void;
   readonly onStopAsked: () => void;
   readonly onStale: () => void;
-  readonly onFailure: (failure: Failure) => void;
+  /** What a person should know; null: all is well again. */
+  readonly onFailure: (failure: Failure | null) => void;
   readonly onChange: () => void;
 }
 
@@ -64,6 +67,15 @@ const DRAIN_MS = 10_000;
 /** After a cancel the agent gets this long to end the turn. */
 const CANCEL_MS = 10_000;
 
+interface CurrentTurn {
+  readonly turnId: TurnId;
+  /** Somebody cancelled it. */
+  isCancelled: boolean;
+  /** Aborts when it ends or is told to. */
+  readonly over: AbortController;
+  done: Promise<void>;
+}
+
 export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
   const { launcher, desk, booted, agent, log, send, onChange } = options;
   const { http } = launcher;
@@ -72,8 +84,8 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
   const updates = createUpdateLog(log, (error) => launcher.log.error('session.log_failed', { error }));
   const ended = new AbortController();
   let owed = options.owed;
-  let preamble = booted.agent.opened === 'new' || booted.agent.opened === 'renewed' ? booted.preamble : '';
-  let current: { readonly turnId: TurnId; readonly over: AbortController; readonly done: Promise<void> } | undefined;
+  let introduced = options.introduced && booted.agent.opened !== 'new' && booted.agent.opened !== 'renewed';
+  let current: CurrentTurn | undefined;
   let [waiting, tokens, asking, lastSign] = [0, 0, 0, Date.now()];
   let [reading, readAgain] = [false, false];
 
@@ -120,12 +132,13 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
   }
 
   function start(task: TurnTask): void {
-    const over = new AbortController();
     const { turnId } = task;
+    const turn: CurrentTurn = { turnId, isCancelled: false, over: new AbortController(), done: Promise.resolve() };
     owed = null;
     lastSign = Date.now();
+    current = turn;
     send({ kind: 'turn-started', turnId });
-    const done = runTurn(
+    turn.done = runTurn(
       {
         agent: booted.agent,
         self,
@@ -138,18 +151,15 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
         projectName,
         signal: ended.signal,
         isStopping: options.isStopping,
-        takePreamble: () => {
-          const text = preamble;
-          preamble = '';
-          return text;
-        },
+        onTrouble: options.onFailure,
+        isCancelled: () => turn.isCancelled,
+        preamble: introduced ? '' : booted.preamble,
         clock: Date.now,
       },
       task,
     )
       .then((result) => turnOver(turnId, result), turnBroke)
-      .finally(() => over.abort());
-    current = { turnId, over, done };
+      .finally(() => turn.over.abort());
   }
 
   async function turnOver(turnId: TurnId, result: TurnResult): Promise<void> {
@@ -157,7 +167,8 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     current = undefined;
     if (result.kind === 'closed') {
       tokens += result.tokens;
-      if (result.failure !== null) options.onFailure(result.failure);
+      introduced ||= result.answered;
+      options.onFailure(result.failure);
       send({ kind: 'turn-ended', turnId });
       return;
     }
@@ -180,7 +191,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       return;
     }
     launcher.log.error('session.turn_broke', { error: thrown });
-    options.onFailure({ message: 'A turn broke off.', hint: 'Run `aachat session log` to see why.' });
+    options.onFailure({ message: `A turn broke off: ${toAachatError(thrown).message}`, hint: null });
     owed = await options.reread();
     send({ kind: 'blocked' });
   }
@@ -195,13 +206,19 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
   async function cancel(): Promise<void> {
     const turn = current;
     if (turn === undefined) return;
+    turn.isCancelled = !options.isStopping();
     turn.over.abort();
-    await booted.agent.cancel();
+    if (!(await booted.agent.cancel())) return;
     const gone = await within(
       CANCEL_MS,
       turn.done.then(() => true),
     );
-    if (gone === undefined && current === turn) await booted.agent[Symbol.asyncDispose]();
+    if (gone === true || current !== turn) return;
+    options.onFailure({
+      message: 'The agent program did not end its turn when it was told to, so its process was ended.',
+      hint: null,
+    });
+    await booted.agent[Symbol.asyncDispose]();
   }
 
   return {
@@ -225,7 +242,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     },
     async onPermission(request, scope, policy) {
       const turnId = current?.turnId ?? null;
-      const verdict = decide(policy, request, scope);
+      const verdict = decide(policy, await resolvePaths(request, scope.workspace), scope);
       if (verdict !== 'ask') return answerFor(request, verdict === 'allow' ? 'allowed' : 'denied');
       asking += 1;
       onChange();

@@ -39,16 +39,20 @@ export interface TurnContext {
   readonly projectName: (id: ProjectId) => Promise<string>;
   /** Aborts when the session stops for good; a turn that waits for the server gives up then and stays owed. */
   readonly signal: AbortSignal;
-  /** True once the session is being stopped: a cancelled turn is then owed, not over. */
+  /** True once the session is being stopped: a turn that was not cancelled before is then owed, not over. */
   readonly isStopping: () => boolean;
-  /** What stands before the first prompt of a conversation; empty from the second on. */
-  readonly takePreamble: () => string;
+  /** True once somebody cancelled this turn: it is over, whatever the agent makes of it. */
+  readonly isCancelled: () => boolean;
+  /** What stands before the prompts of a conversation until one was answered. */
+  readonly preamble: string;
+  /** The turn goes on when what is wrong has passed. */
+  readonly onTrouble: (failure: Failure) => void;
   readonly clock: Clock;
 }
 
 export type TurnResult =
-  /** `failure` is set where a person should know. */
-  | { readonly kind: 'closed'; readonly tokens: number; readonly failure: Failure | null }
+  /** `failure` is set where a person should know, `answered` where the agent worked through the prompt. */
+  | { readonly kind: 'closed'; readonly answered: boolean; readonly tokens: number; readonly failure: Failure | null }
   /** Nothing was posted; the turn is tried again later. */
   | { readonly kind: 'owed'; readonly reason: 'limit'; readonly until: number; readonly failure: Failure }
   | { readonly kind: 'owed'; readonly reason: 'login'; readonly failure: Failure }
@@ -64,17 +68,35 @@ const ATTEMPT_LIMIT = 3;
 /** How long to wait after a limit whose end nobody told. */
 const UNKNOWN_LIMIT_MS = 5 * 60_000;
 
+/** What the server will not take back: trying again would hold up the session for ever. */
+const REFUSALS = ['FORBIDDEN', 'NOT_FOUND', 'VALIDATION_ERROR', 'CONFLICT'] as const;
+
+/** @throws AachatError when the run is over (`STALE_RUN`), the session stops, or the server fails in an unknown way */
 export async function runTurn(context: TurnContext, task: TurnTask): Promise<TurnResult> {
+  try {
+    return await attempt(context, task);
+  } catch (thrown) {
+    if (!isAachatError(thrown, ...REFUSALS)) throw thrown;
+    return await abandon(context, task, thrown.message);
+  }
+}
+
+async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult> {
   const { log, ownerHttp, runId, signal } = context;
   const { turnId, projectId, signals } = task;
   const owed = task.kind === 'owed' ? task : undefined;
 
-  if (task.kind === 'fresh') await log.append({ type: 'turn.started', turnId, projectId, signals, hop: 0 }, 'durable');
+  if (task.kind === 'fresh') await log.append({ type: 'turn.started', turnId, projectId, signals }, 'durable');
 
   // Also for a turn whose answer is known: the new run takes it over, or its end would not count.
-  const { turn } = await persist(signal, () =>
+  const { turn } = await persist(context, () =>
     ownerHttp.call(ROUTES.startTurn, { params: { runId }, body: { turnId, projectId, signals: [...signals] } }, signal),
   );
+  if (owed !== undefined && (turn.state === 'failed' || turn.state === 'cancelled')) {
+    // Over for everybody; another machine may have answered in its place.
+    await log.append({ type: 'turn.closed', turnId }, 'durable');
+    return { kind: 'closed', answered: false, tokens: 0, failure: null };
+  }
   if (owed?.step === 'finished' || owed?.step === 'posted') {
     return settle(context, turnId, projectId, owed.outcome ?? GIVEN_UP, owed.step);
   }
@@ -93,7 +115,11 @@ export async function runTurn(context: TurnContext, task: TurnTask): Promise<Tur
   }
 
   const words = await compose(context, task, turn.hop);
-  const prompt = context.takePreamble() + words;
+  if (context.isCancelled()) {
+    await log.append({ type: 'turn.finished', turnId, outcome: CANCELLED }, 'durable');
+    return settle(context, turnId, projectId, CANCELLED, 'finished');
+  }
+  const prompt = context.preamble + words;
   await log.append({ type: 'turn.prompted', turnId, prompt }, 'durable');
   const outcome = await context.agent.prompt(prompt);
 
@@ -104,15 +130,15 @@ export async function runTurn(context: TurnContext, task: TurnTask): Promise<Tur
     }
     return later;
   }
-  const record = recordOf(outcome);
+  const record = context.isCancelled() && outcome.kind === 'failed' ? CANCELLED : recordOf(outcome);
   await log.append({ type: 'turn.finished', turnId, outcome: record }, 'durable');
-  return settle(context, turnId, projectId, record, 'finished', outcome);
+  return settle(context, turnId, projectId, record, 'finished', context.isCancelled() ? undefined : outcome);
 }
 
 async function compose(context: TurnContext, task: TurnTask, hop: number): Promise<string> {
   const { ownerHttp, signal, self, ownerId, team } = context;
   const { turnId, projectId } = task;
-  const read = await persist(signal, () => ownerHttp.call(ROUTES.getTurnMessages, { params: { turnId } }, signal));
+  const read = await persist(context, () => ownerHttp.call(ROUTES.getTurnMessages, { params: { turnId } }, signal));
   const instructions = read.signals.flatMap(({ kind, text }) => (isInstruction(kind) && text !== null ? [text] : []));
   const project = await context.projectName(projectId);
   const { messages, omitted } = read;
@@ -139,6 +165,7 @@ const isInstruction = (kind: SignalKind): boolean => kind === 'prompt' || kind =
 
 /** An outcome that is not the end of the turn. */
 function postponed(context: TurnContext, outcome: TurnOutcome): Extract<TurnResult, { kind: 'owed' }> | undefined {
+  if (context.isCancelled()) return undefined;
   if (outcome.kind === 'ended') {
     return outcome.stopReason === 'cancelled' && context.isStopping() ? { kind: 'owed', reason: 'stopped' } : undefined;
   }
@@ -156,25 +183,15 @@ function postponed(context: TurnContext, outcome: TurnOutcome): Extract<TurnResu
   }
 }
 
+const WORDLESS = { text: '', counters: null, lastMessageId: null } as const;
 /** Somebody else answered what this turn was for. */
-const NOTHING_LEFT: TurnRecord = {
-  state: 'ended',
-  stopReason: 'end_turn',
-  text: '',
-  counters: null,
-  lastMessageId: null,
-};
-const GIVEN_UP: TurnRecord = {
-  state: 'failed',
-  stopReason: 'agent_exited',
-  text: '',
-  counters: null,
-  lastMessageId: null,
-};
+const NOTHING_LEFT: TurnRecord = { state: 'ended', stopReason: 'end_turn', ...WORDLESS };
+const GIVEN_UP: TurnRecord = { state: 'failed', stopReason: 'agent_exited', ...WORDLESS };
+const CANCELLED: TurnRecord = { state: 'cancelled', stopReason: 'cancelled', ...WORDLESS };
 
 function recordOf(outcome: TurnOutcome): TurnRecord {
   if (outcome.kind === 'failed') {
-    return { state: 'failed', stopReason: 'agent_error', text: '', counters: null, lastMessageId: null };
+    return { state: 'failed', stopReason: 'agent_error', ...WORDLESS };
   }
   const { stopReason, counters, lastMessageId } = outcome;
   const cancelled = stopReason === 'cancelled';
@@ -202,28 +219,60 @@ async function settle(
   const { text, state, stopReason, counters } = record;
   if (step === 'finished' && text !== '') {
     const body = { clientId: turnId, body: text };
-    const { message } = await persist(signal, () =>
+    const { message } = await persist(context, () =>
       agentHttp.call(ROUTES.sendMessage, { params: { projectId }, body }, signal),
     );
     await log.append({ type: 'turn.posted', turnId, messageId: message.id }, 'durable');
   }
   const report = { runId, state, stopReason, counters };
-  await persist(signal, () => ownerHttp.call(ROUTES.endTurn, { params: { turnId }, body: report }, signal));
+  await persist(context, () => ownerHttp.call(ROUTES.endTurn, { params: { turnId }, body: report }, signal));
   await log.append({ type: 'turn.closed', turnId }, 'durable');
   const failure = outcome?.kind === 'failed' ? { message: outcome.message, hint: outcome.hint } : null;
-  return { kind: 'closed', tokens: (counters?.inputTokens ?? 0) + (counters?.outputTokens ?? 0), failure };
+  const tokens = (counters?.inputTokens ?? 0) + (counters?.outputTokens ?? 0);
+  return { kind: 'closed', answered: outcome?.kind === 'ended', tokens, failure };
+}
+
+/** Ends a turn that the server refuses, such as one in a project that the agent has left. Its text stays in the log. */
+async function abandon(context: TurnContext, { turnId, signals }: TurnTask, why: string): Promise<TurnResult> {
+  const { log, ownerHttp, runId, signal } = context;
+  const tell = async (call: () => Promise<unknown>): Promise<boolean> => {
+    try {
+      await persist(context, call);
+      return true;
+    } catch (thrown) {
+      if (isAachatError(thrown, ...REFUSALS)) return false;
+      throw thrown;
+    }
+  };
+  const report = { runId, state: 'failed', stopReason: 'agent_error', counters: null } as const;
+  const isKnown = await tell(() => ownerHttp.call(ROUTES.endTurn, { params: { turnId }, body: report }, signal));
+  // A turn that never began leaves its signals waiting: they would begin it again.
+  for (const signalId of isKnown ? [] : signals) {
+    const expired = { params: { runId, signalId }, body: { state: 'expired' } } as const;
+    await tell(() => ownerHttp.call(ROUTES.closeSignal, expired, signal));
+  }
+  await log.append({ type: 'turn.closed', turnId }, 'durable');
+  const failure = { message: `A turn was given up: ${why}`, hint: 'Its text is in `aachat session log`.' };
+  return { kind: 'closed', answered: false, tokens: 0, failure };
 }
 
 /** Waits between tries while the server cannot be reached, in milliseconds; the last one repeats. */
 const PERSIST_WAITS_MS = [500, 1_000, 2_000, 5_000, 10_000];
 
+/** Passes by itself, or when a person acts: the server restarts, somebody logs in again. */
+const PASSING = ['SERVER_UNREACHABLE', 'TIMEOUT', 'INTERNAL', 'RATE_LIMITED', 'UNAUTHORIZED'] as const;
+
 /** Tries until the server answers or the session stops: every call here is idempotent. */
-async function persist<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T> {
+async function persist<T>({ signal, onTrouble }: TurnContext, call: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await call();
     } catch (thrown) {
-      if (signal.aborted || !isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) throw thrown;
+      if (signal.aborted || !isAachatError(thrown, ...PASSING)) throw thrown;
+      // The connection shows by itself when the server is away.
+      if (thrown.code !== 'SERVER_UNREACHABLE' && thrown.code !== 'TIMEOUT') {
+        onTrouble({ message: `A turn waits for the server: ${thrown.message}`, hint: thrown.hint ?? null });
+      }
       await sleep(PERSIST_WAITS_MS[Math.min(attempt, PERSIST_WAITS_MS.length - 1)] ?? 0, signal);
     }
   }

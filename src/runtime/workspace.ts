@@ -8,7 +8,8 @@ import { AachatError, isSystemError } from '#base/errors.ts';
 import { exists } from '#base/fs.ts';
 import type { Session } from '#contract/entities.ts';
 import { type AgentRepo, readAgentRepo } from './agent-repo.ts';
-import { type Clone, createRemote, excludePaths, openClone } from './clone.ts';
+import { type Clone, createRemote, excludePaths } from './clone.ts';
+import type { ClonePool } from './clone-pool.ts';
 import { git } from './git.ts';
 import type { Home } from './home.ts';
 import { listSkills, projectSkills, SKILL_FOLDERS, type Skill } from './skills.ts';
@@ -16,6 +17,7 @@ import { addWorktree, checkoutVisible, removeWorktree } from './worktree.ts';
 
 export interface WorkspaceOptions {
   readonly home: Home;
+  readonly clones: ClonePool;
   readonly session: Session;
   /** Addresses; null: the local ones that `agent create` and teams without a repo have. */
   readonly teamRepo: string | null;
@@ -46,7 +48,8 @@ export interface Workspace {
 /** Where the agent's repo lies inside the workspace. */
 export const agentFolder = (agent: string): string => join('aachat', 'agents', agent);
 
-const EXCLUDED = ['/aachat/docs/', '/aachat/agents/', '/.claude/worktrees/'];
+/** What we put into worktrees: their git must not see it. */
+export const EXCLUDED = ['/aachat/docs/', '/aachat/agents/', '/.claude/worktrees/'];
 const SKILL_TARGETS = [join('.agents', 'skills'), join('.claude', 'skills')];
 const AUTHOR = { name: 'aachat', email: 'noreply@aachat' };
 
@@ -58,26 +61,18 @@ export const localAgentRepo = (home: Home, agent: string): string => join(home.r
 
 /** @throws AachatError when a repo cannot be had at all, or is no agent; nothing half-made stays behind */
 export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
-  const { home, session, builtinSkills, onStep, signal } = options;
+  const { home, clones, session, builtinSkills, onStep, signal } = options;
   const warnings: string[] = [];
   onStep('fetch');
   const teamRemote = options.teamRepo ?? localTeamRepo(home, session.team);
   if (options.teamRepo === null && !(await exists(teamRemote))) await createRemote(teamRemote, {}, AUTHOR);
   const agentRemote = options.agentRepo ?? localAgentRepo(home, session.agent);
   const fetched = async (remote: string): Promise<Clone> => {
-    const clone = await openClone(home.cache, remote, { signal, exclude: EXCLUDED });
+    const clone = await clones.open(remote, signal);
     if (clone.problem !== undefined) warnings.push(`${clone.problem.message} Working with what was fetched before.`);
     return clone;
   };
   const [team, agent] = await Promise.all([fetched(teamRemote), fetched(agentRemote)]);
-
-  const visible = join(home.agents, session.agent);
-  const shown = await checkoutVisible(agent, visible);
-  if (shown === 'dirty' || shown === 'diverged') {
-    warnings.push(
-      `${visible} has ${shown === 'dirty' ? 'changes' : 'commits'} of its own: publish them with \`aachat agent save ${session.agent}\`.`,
-    );
-  }
 
   const path = home.workspace(session.agent, session.id);
   const agentDir = join(path, agentFolder(session.agent));
@@ -85,8 +80,19 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   let skills: readonly Skill[] = [];
   try {
     onStep('worktree');
-    await addWorktree(team, path);
+    const visible = checkoutVisible(agent, join(home.agents, session.agent));
+    visible.catch(() => {});
+    const teamCommit = await addWorktree(team, path, { signal });
+    const shown = await visible;
+    if (shown === 'dirty' || shown === 'diverged') {
+      const what = shown === 'dirty' ? 'changes' : 'commits';
+      warnings.push(
+        `${join(home.agents, session.agent)} has ${what} of its own: publish them with \`aachat agent save ${session.agent}\`.`,
+      );
+    }
     onStep('agent repo');
+    const tracking = trackedSkills(path);
+    tracking.catch(() => {});
     if (await hasLink(path, dirname(agentFolder(session.agent)))) {
       throw new AachatError(
         'FORBIDDEN',
@@ -96,10 +102,10 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
         },
       );
     }
-    await addWorktree(agent, agentDir);
+    const agentCommit = await addWorktree(agent, agentDir, { signal });
     const repo = await readAgentRepo(agentDir, agentRemote);
     onStep('skills');
-    const tracked = await trackedSkills(path);
+    const tracked = await tracking;
     const linked = await Promise.all(SKILL_TARGETS.map((target) => hasLink(path, target)));
     const listed = await listSkills([
       { owner: 'aachat', dir: builtinSkills },
@@ -126,14 +132,13 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       );
       warnings.push(...(await projectSkills(placed, join(path, target))));
     }
-    const head = (cwd: string) => git(['rev-parse', '--short', 'HEAD'], { cwd });
     return {
       path,
       agentDir,
       repo,
       skills,
       warnings: [...new Set(warnings)],
-      commits: { team: await head(path), agent: await head(agentDir) },
+      commits: { team: teamCommit, agent: agentCommit },
       close,
     };
   } catch (thrown) {

@@ -1,44 +1,68 @@
 /**
- * Worktrees of a shared clone. One function removes them, and only if nothing would be lost: no uncommitted change, and
- * every commit on a ref of the remote. There is no force anywhere.
+ * Worktrees of a shared clone. One function removes them, and only if nothing would be lost: no uncommitted change,
+ * every commit on a ref of the remote, no other repository inside. There is no force anywhere.
+ *
+ * Whoever works in a worktree can rewrite its `.git` file and with it lead git to settings that run programs. So the
+ * clone says which folder is a worktree of it, the file is put right before anything else, and git is told where to
+ * work (`git.ts`, `Worktree`).
  */
-import { readdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { AachatError } from '#base/errors.ts';
-import { ensureDir, exists, readIfExists, removeAll } from '#base/fs.ts';
-import { type Clone, withClone } from './clone.ts';
-import { git, readStatus } from './git.ts';
+import { lstat, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { AachatError, isAachatError, isSystemError } from '#base/errors.ts';
+import { ensureDir, exists, readIfExists, realPlace, removeAll } from '#base/fs.ts';
+import { type Clone, listClones, readDefaultBranch, readRemote, whileAlone, withClone } from './clone.ts';
+import { git, readStatus, type Worktree } from './git.ts';
+import { endMarked, LEASE_MARKER } from './lease.ts';
 
 export type Removal =
   | { readonly removed: true }
   | { readonly removed: false; readonly reason: 'dirty' | 'unpushed'; readonly detail: string };
 
+/** A large repo on a slow disk takes its time. */
+const CHECKOUT_MS = 15 * 60_000;
+
 /**
  * Makes a worktree with a detached HEAD at the remote's default branch. A good one that is there already stays as it
- * is, with its work; what a killed launcher half made is made again.
+ * is, with its work; what a killed launcher half made is made again; one whose folder was deleted comes back at its
+ * unpublished commit, if it had one.
  *
- * @throws AachatError `CONFLICT` if something else is at `path`
+ * @returns the commit that is checked out, in short, or the branch that somebody switched to
+ * @throws AachatError `CONFLICT` if something else is at `path`, `CANCELLED` when `signal` aborts
  */
-export async function addWorktree(clone: Clone, path: string, options: { readonly at?: string } = {}): Promise<void> {
-  await withClone(clone, async () => {
-    const admin = await adminOf(clone, path);
-    if (admin !== undefined && (await isHalfMade(admin))) await discard(clone, path, admin);
-    else if (admin !== undefined && (await exists(join(path, '.git')))) {
+export async function addWorktree(
+  clone: Clone,
+  path: string,
+  options: { readonly at?: string; readonly signal?: AbortSignal } = {},
+): Promise<string> {
+  const { at = `refs/remotes/origin/${clone.defaultBranch}`, signal } = options;
+  const add = async () => {
+    const found = await inspect(clone, path);
+    if (found.kind === 'good') {
       // Whoever held this lock is gone: sessions are started only after the one before has ended.
-      await rm(join(admin, 'index.lock'), { force: true });
-      return;
+      await rm(join(found.worktree.gitDir, 'index.lock'), { force: true });
+      return await headOf(found.worktree);
     }
-    await refuseStrangers(path);
-    await git(['worktree', 'prune'], { gitDir: clone.gitDir });
-    await ensureDir(dirname(path));
-    const ref = options.at ?? `refs/remotes/origin/${clone.defaultBranch}`;
-    await git(['worktree', 'add', '--quiet', '--detach', path, ref], { gitDir: clone.gitDir });
-  });
+    const last = await makeRoom(clone, path, found);
+    const args = ['worktree', 'add', '--quiet', '--detach', path, last ?? at];
+    await git(args, { gitDir: clone.gitDir, env: await markerOf(path), signal, timeoutMs: CHECKOUT_MS });
+    const made = await pointerTo(clone.gitDir, path);
+    return made === undefined ? '' : await headOf(made);
+  };
+  return await withClone(clone, add, signal);
+}
+
+/** Read, not asked: one git less for every boot. */
+async function headOf({ gitDir }: Worktree): Promise<string> {
+  const head = (await readFile(join(gitDir, 'HEAD'), 'utf8')).trim();
+  return head.startsWith('ref: ') ? head.replace(/^ref: (refs\/heads\/)?/, '') : head.slice(0, 7);
 }
 
 /**
  * Keeps the visible folder of an agent on its default branch: made if missing, fast-forwarded if it is clean and has
- * no commits of its own, otherwise left alone.
+ * no commits of its own, otherwise left alone (`dirty`: has changes, or somebody is at work in it; `diverged`: has
+ * commits, or is on another branch).
+ *
+ * @throws AachatError `CONFLICT` if something else is at `path`
  */
 export async function checkoutVisible(
   clone: Clone,
@@ -47,80 +71,243 @@ export async function checkoutVisible(
   return await withClone(clone, async () => {
     const branch = clone.defaultBranch;
     const upstream = `refs/remotes/origin/${branch}`;
-    const admin = await adminOf(clone, path);
-    if (admin !== undefined && (await isHalfMade(admin))) await discard(clone, path, admin);
-    if (!(await exists(join(path, '.git')))) {
-      await refuseStrangers(path);
-      await git(['worktree', 'prune'], { gitDir: clone.gitDir });
-      await ensureDir(dirname(path));
+    let found = await inspect(clone, path);
+    if (found.kind !== 'good') {
+      await makeRoom(clone, path, found);
       const known = await git(['for-each-ref', `refs/heads/${branch}`], { gitDir: clone.gitDir });
       const how = known === '' ? ['--no-track', '-b', branch, path, upstream] : [path, branch];
-      await git(['worktree', 'add', '--quiet', ...how], { gitDir: clone.gitDir });
+      const options = { gitDir: clone.gitDir, env: await markerOf(path), timeoutMs: CHECKOUT_MS };
+      await git(['worktree', 'add', '--quiet', ...how], options);
       if (known === '') return 'made';
+      found = await inspect(clone, path);
+      if (found.kind !== 'good') throw new Error(`git made no worktree at ${path}.`);
     }
-    if (!(await readStatus(path)).isClean()) return 'dirty';
-    const [head, tip] = await Promise.all(['HEAD', upstream].map((ref) => git(['rev-parse', ref], { cwd: path })));
-    if (head === tip) return 'current';
-    const base = await git(['merge-base', 'HEAD', upstream], { cwd: path });
-    if (base !== head) return 'diverged';
-    await git(['merge', '--quiet', '--ff-only', upstream], { cwd: path });
+    const { worktree } = found;
+    const head = (await readFile(join(worktree.gitDir, 'HEAD'), 'utf8')).trim();
+    if (await exists(join(worktree.gitDir, 'index.lock'))) return 'dirty';
+    if (!(await readStatus(worktree)).isClean()) return 'dirty';
+    const [own, tip] = (await git(['rev-parse', 'HEAD', upstream], { worktree })).split('\n');
+    if (head !== `ref: refs/heads/${branch}`) return 'diverged';
+    if (own === tip) return 'current';
+    const ahead = await git(['rev-list', '--count', `${upstream}..HEAD`], { worktree });
+    if (ahead !== '0') return 'diverged';
+    try {
+      await git(['merge', '--quiet', '--ff-only', '--no-overwrite-ignore', upstream], { worktree });
+    } catch (thrown) {
+      // An ignored file is in the way of a new one: the person's stays.
+      if (isAachatError(thrown, 'GIT_FAILED')) return 'dirty';
+      throw thrown;
+    }
     return 'forwarded';
   });
 }
 
 /**
- * Removes a worktree if nothing in it would be lost. Files that git ignores go with it; a worktree nested inside must
- * have been removed before.
+ * Removes a worktree if nothing in it would be lost. Files that git ignores go with it, but no repository among them: a
+ * worktree of another clone must have been removed before, and one of the same clone goes by the same rule.
  */
 export async function removeWorktree(clone: Clone, path: string): Promise<Removal> {
-  return await withClone(clone, async () => {
-    const admin = await adminOf(clone, path);
-    if (admin !== undefined && (await isHalfMade(admin))) {
-      await discard(clone, path, admin);
-      return { removed: true };
-    }
-    const { files } = await readStatus(path);
-    if (files.length > 0) {
-      const names = files.slice(0, 3).map(({ path: name }) => name);
-      const more = files.length > 3 ? ` and ${files.length - 3} more` : '';
-      return { removed: false, reason: 'dirty', detail: `uncommitted changes in ${names.join(', ')}${more}` };
-    }
-    const published = await git(['for-each-ref', '--count=1', '--contains=HEAD', 'refs/remotes/origin'], { cwd: path });
-    if (published === '') {
-      const head = await git(['rev-parse', '--short', 'HEAD'], { cwd: path });
-      return { removed: false, reason: 'unpushed', detail: `commit ${head} is on no branch of the remote` };
-    }
-    await git(['worktree', 'remove', path], { gitDir: clone.gitDir });
-    return { removed: true };
+  return await withClone(clone, () => remove(clone, path));
+}
+
+/**
+ * Cleans up after killed launchers: worktrees below `folder` that git had only begun to make. Nothing else is touched.
+ *
+ * @param cacheDir the folder of all clones
+ * @returns the paths that are gone
+ */
+export async function recoverWorktrees(cacheDir: string, folder: string): Promise<readonly string[]> {
+  if (!(await exists(folder))) return [];
+  const root = (await realpath(folder)) + sep;
+  const gone: string[] = [];
+  for (const gitDir of await listClones(cacheDir)) {
+    const halfMade = async () =>
+      (await Promise.all((await readPointers(gitDir)).map(async (tree) => ((await isHalfMade(tree)) ? [tree] : []))))
+        .flat()
+        .filter(({ path }) => path.startsWith(root));
+    if ((await halfMade()).length === 0) continue;
+    await whileAlone(dirname(gitDir), async () => {
+      for (const worktree of await halfMade()) {
+        await discard(worktree);
+        gone.push(worktree.path);
+      }
+    });
+  }
+  return gone;
+}
+
+/** The clone that a folder is a worktree of, by what the clones say. */
+export async function findWorktree(
+  cacheDir: string,
+  path: string,
+): Promise<{ readonly clone: Clone; readonly worktree: Worktree }> {
+  for (const gitDir of await listClones(cacheDir)) {
+    if ((await pointerTo(gitDir, path)) === undefined) continue;
+    const remote = await readRemote(gitDir);
+    const clone = { gitDir, remote, defaultBranch: await readDefaultBranch(gitDir, remote) };
+    const found = await withClone(clone, () => inspect(clone, path));
+    if (found.kind === 'good') return { clone, worktree: found.worktree };
+  }
+  throw new AachatError('NOT_FOUND', `${path} is no worktree of a repo that aachat knows.`, {
+    hint: 'Run `aachat up` once: it puts the folder of the agent in place.',
   });
 }
 
-/** Folder in the clone that belongs to the worktree at `path`. */
-async function adminOf(clone: Clone, path: string): Promise<string | undefined> {
-  const folder = join(clone.gitDir, 'worktrees');
-  if (!(await exists(folder))) return undefined;
-  for (const name of await readdir(folder)) {
-    const pointer = (await readIfExists(join(folder, name, 'gitdir')))?.trim();
-    if (pointer === join(path, '.git')) return join(folder, name);
+async function remove(clone: Clone, path: string): Promise<Removal> {
+  const found = await inspect(clone, path);
+  if (found.kind === 'stranger') return dirty(`${path} is no worktree of ${clone.remote} any more`);
+  if (found.kind === 'nothing') return { removed: true };
+  const { worktree } = found;
+  if (found.kind === 'half-made') {
+    await discard(worktree);
+    return { removed: true };
   }
-  return undefined;
+  const { files } = await readStatus(worktree);
+  if (files.length > 0) {
+    const names = files.slice(0, 3).map(({ path: name }) => name);
+    const more = files.length > 3 ? ` and ${files.length - 3} more` : '';
+    return dirty(`uncommitted changes in ${names.join(', ')}${more}`);
+  }
+  if ((await git([...PUBLISHED, '--contains=HEAD'], { worktree })) === '') {
+    const head = await git(['rev-parse', '--short', 'HEAD'], { worktree });
+    return { removed: false, reason: 'unpushed', detail: `commit ${head} is on no branch of the remote` };
+  }
+  for (const inner of await innerRepositories(worktree)) {
+    const name = relative(worktree.path, inner);
+    if ((await pointerTo(clone.gitDir, inner)) === undefined) return dirty(`there is another repository in ${name}`);
+    const removal = await remove(clone, inner);
+    if (!removal.removed) return { ...removal, detail: `in ${name}: ${removal.detail}` };
+  }
+  try {
+    await git(['worktree', 'remove', path], { gitDir: clone.gitDir });
+  } catch (thrown) {
+    // Locked by somebody, or with submodules in use: git knows more reasons to keep it than we do.
+    if (isAachatError(thrown, 'GIT_FAILED')) return dirty(thrown.message);
+    throw thrown;
+  }
+  return { removed: true };
 }
+
+const dirty = (detail: string): Removal => ({ removed: false, reason: 'dirty', detail });
+
+/** Prints a ref of the remote, if there is one that `--contains=<commit>`. */
+const PUBLISHED = ['for-each-ref', '--count=1', 'refs/remotes/origin'];
+
+/** Repositories and worktrees under ignored folders: git does not show them, and would remove them with the rest. */
+async function innerRepositories(worktree: Worktree): Promise<readonly string[]> {
+  const args = ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory', '-z'];
+  const ignored = (await git(args, { worktree })).split('\0').filter((name) => name.endsWith('/'));
+  const found = new Set<string>();
+  const walk = async (folder: string): Promise<void> => {
+    const entries = await readdir(folder, { withFileTypes: true });
+    if (entries.some(({ name }) => name === '.git')) {
+      found.add(folder);
+      return;
+    }
+    for (const entry of entries) {
+      // Packages are installed from somewhere: nobody's work, and there can be a hundred thousand.
+      if (entry.isDirectory() && entry.name !== 'node_modules') await walk(join(folder, entry.name));
+    }
+  };
+  for (const name of ignored) if (basename(name) !== 'node_modules') await walk(join(worktree.path, name));
+  return [...found];
+}
+
+type Found =
+  /** Nothing is at the path; `worktree` if the clone remembers one there. */
+  | { readonly kind: 'nothing'; readonly worktree: Worktree | undefined }
+  | { readonly kind: 'stranger' }
+  | { readonly kind: 'half-made'; readonly worktree: Worktree }
+  | { readonly kind: 'good'; readonly worktree: Worktree };
+
+/** What is at `path`. The `.git` file of a good worktree is ours again afterwards. */
+async function inspect(clone: Clone, path: string): Promise<Found> {
+  const worktree = await pointerTo(clone.gitDir, path);
+  if (worktree !== undefined && (await isHalfMade(worktree))) return { kind: 'half-made', worktree };
+  if (!(await exists(path)) || (await readdir(path)).length === 0) return { kind: 'nothing', worktree };
+  if (worktree === undefined) return { kind: 'stranger' };
+  const link = join(path, '.git');
+  try {
+    // Somebody made a repository of their own of it.
+    if ((await lstat(link)).isDirectory()) return { kind: 'stranger' };
+  } catch (thrown) {
+    if (!isSystemError(thrown, 'ENOENT')) throw thrown;
+  }
+  await putRight(link, `gitdir: ${worktree.gitDir}\n`);
+  await putRight(join(worktree.gitDir, 'commondir'), '../..\n');
+  return { kind: 'good', worktree };
+}
+
+async function putRight(path: string, text: string): Promise<void> {
+  const isFile = await lstat(path).then(
+    (facts) => facts.isFile(),
+    () => false,
+  );
+  if (isFile && (await readFile(path, 'utf8')) === text) return;
+  await rm(path, { force: true });
+  await writeFile(path, text, { flag: 'wx' });
+}
+
+/** @returns the unpublished commit of a worktree whose folder was deleted, for the next one at this place */
+async function makeRoom(clone: Clone, path: string, found: Exclude<Found, { kind: 'good' }>) {
+  if (found.kind === 'stranger') {
+    throw new AachatError('CONFLICT', `There is something at ${path} that aachat did not make.`, {
+      hint: 'Move it away, then try again.',
+    });
+  }
+  await ensureDir(dirname(path));
+  if (found.kind === 'half-made') await discard(found.worktree);
+  if (found.kind !== 'nothing' || found.worktree === undefined) return undefined;
+  const bare = { gitDir: clone.gitDir };
+  const head = `worktrees/${basename(found.worktree.gitDir)}/HEAD`;
+  let last: string | undefined;
+  try {
+    last = await git(['rev-parse', '--verify', '--quiet', `${head}^{commit}`], bare);
+  } catch (thrown) {
+    // It was on a branch that is no more: there is no commit that only it knows.
+    if (!isAachatError(thrown, 'GIT_FAILED')) throw thrown;
+  }
+  const isPublished = last === undefined || (await git([...PUBLISHED, `--contains=${last}`], bare)) !== '';
+  await removeAll(found.worktree.gitDir);
+  return isPublished ? undefined : last;
+}
+
+/** Nothing was checked out for anybody yet, so nothing can be lost. Git itself may have outlived who started it. */
+async function discard({ path, gitDir }: Worktree): Promise<void> {
+  await endMarked((await markerOf(path))[LEASE_MARKER]);
+  await removeAll(path);
+  await removeAll(gitDir);
+}
+
+/** Carried by the git that makes the worktree at this place. */
+const markerOf = async (path: string) => ({ [LEASE_MARKER]: `worktree:${await placeInGit(path)}` });
 
 /** Git locks a worktree while it makes it, and takes the lock off at the end. */
-async function isHalfMade(admin: string): Promise<boolean> {
-  return (await readIfExists(join(admin, 'locked')))?.trim() === 'initializing';
+async function isHalfMade({ gitDir }: Worktree): Promise<boolean> {
+  return (await readIfExists(join(gitDir, 'locked')))?.trim() === 'initializing';
 }
 
-/** Nothing was checked out for anybody yet, so nothing can be lost. */
-async function discard(clone: Clone, path: string, admin: string): Promise<void> {
-  await removeAll(path);
-  await removeAll(admin);
-  await git(['worktree', 'prune'], { gitDir: clone.gitDir });
+async function pointerTo(gitDir: string, path: string): Promise<Worktree | undefined> {
+  const place = await placeInGit(path);
+  return (await readPointers(gitDir)).find((worktree) => worktree.path === place);
 }
 
-async function refuseStrangers(path: string): Promise<void> {
-  if (!(await exists(path)) || (await readdir(path)).length === 0) return;
-  throw new AachatError('CONFLICT', `There is something at ${path} that aachat did not make.`, {
-    hint: 'Move it away, then try again.',
-  });
+/** Git remembers real paths. The last part may not exist, and is never a link of ours. */
+async function placeInGit(path: string): Promise<string> {
+  return join(await realPlace(dirname(path)), basename(path));
+}
+
+/** The worktrees that a clone knows. */
+async function readPointers(gitDir: string): Promise<readonly Worktree[]> {
+  if (!(await exists(join(gitDir, 'worktrees')))) return [];
+  const commonDir = await realpath(gitDir);
+  const folder = join(commonDir, 'worktrees');
+  const pointers = await Promise.all(
+    (await readdir(folder)).map(async (name) => {
+      const link = (await readIfExists(join(folder, name, 'gitdir')))?.trim();
+      if (link === undefined) return [];
+      return [{ path: dirname(resolve(folder, name, link)), gitDir: join(folder, name), commonDir }];
+    }),
+  );
+  return pointers.flat();
 }

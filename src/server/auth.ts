@@ -10,7 +10,7 @@ import type { TokenRow, UserRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 import { party, type Reading, type Writing } from './request.ts';
 import { createPersonalTeam } from './teams.ts';
-import { digestOf, newSecret, type Tokens, unauthorized } from './tokens.ts';
+import { ACCESS_TOKEN_MS, digestOf, newSecret, type Tokens, unauthorized } from './tokens.ts';
 
 const CODE_MS = 60 * 60_000;
 /** A login that nobody used for this long is over. */
@@ -92,9 +92,12 @@ async function userForCode(tx: Tx, reserved: string | null, chosen: string | und
 
 export const userOf = (row: UserRow) => ({ id: row.id, login: row.login, createdAt: row.created_at });
 
+/** Hears that a login has ended. */
+export type LoginEnded = (familyId: string) => void;
+
 /** The refusal of a token that was used before is returned: ending its login must be committed. */
 export const refresh =
-  (tokens: Tokens): Writing<typeof ROUTES.refresh> =>
+  (tokens: Tokens, onEnd: LoginEnded): Writing<typeof ROUTES.refresh> =>
   async (tx, { body, ask }) => {
     ask({ kind: 'own' });
     const { q, now } = tx;
@@ -114,7 +117,7 @@ export const refresh =
     if (await isRecentParent(tx, row)) {
       return { tokens: await issue(tx, tokens, row.user_id, row.family_id, hash) };
     }
-    await revokeFamily(tx, row.family_id);
+    await revokeFamily(tx, row.family_id, onEnd);
     return unauthorized('A refresh token came back after it was used, so this login was ended.');
   };
 
@@ -130,24 +133,41 @@ async function isRecentParent({ q, now }: View, { hash, used_at }: TokenRow): Pr
 }
 
 /** Ends the login that the token descends from. An unknown token is fine: then there is nothing to end. */
-export const logout: Writing<typeof ROUTES.logout> = async (tx, { body, ask }) => {
-  ask({ kind: 'own' });
-  const row = await tx.q
-    .selectFrom('tokens')
-    .select('family_id')
-    .where('hash', '=', digestOf(body.refreshToken))
-    .executeTakeFirst();
-  if (row !== undefined) await revokeFamily(tx, row.family_id);
-  return {};
-};
+export const logout =
+  (onEnd: LoginEnded): Writing<typeof ROUTES.logout> =>
+  async (tx, { body, ask }) => {
+    ask({ kind: 'own' });
+    const row = await tx.q
+      .selectFrom('tokens')
+      .select('family_id')
+      .where('hash', '=', digestOf(body.refreshToken))
+      .executeTakeFirst();
+    if (row !== undefined) await revokeFamily(tx, row.family_id, onEnd);
+    return {};
+  };
 
-async function revokeFamily({ q, now }: View, familyId: string): Promise<void> {
-  await q
+async function revokeFamily(tx: Tx, familyId: string, onEnd: LoginEnded): Promise<void> {
+  tx.afterCommit(() => onEnd(familyId));
+  await tx.q
     .updateTable('tokens')
-    .set({ revoked_at: now })
+    .set({ revoked_at: tx.now })
     .where('family_id', '=', familyId)
     .where('revoked_at', 'is', null)
     .execute();
+}
+
+/** A token of an ended login may be shown this long; twice its life, because the clocks of servers differ. */
+const RECENT_MS = 2 * ACCESS_TOKEN_MS;
+
+/** The logins that ended so recently that an access token of theirs may not have expired. */
+export async function endedLogins({ q, now }: View): Promise<ReadonlySet<string>> {
+  const rows = await q
+    .selectFrom('tokens')
+    .select('family_id')
+    .distinct()
+    .where('revoked_at', '>', after(now, -RECENT_MS))
+    .execute();
+  return new Set(rows.map(({ family_id }) => family_id));
 }
 
 async function issue(

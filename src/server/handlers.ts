@@ -27,9 +27,11 @@ export interface HandlerOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly sockets: () => number;
+  readonly onLoginEnd: auth.LoginEnded;
 }
 
-export function createHandlers({ tokens, loopback, version, clock, sockets }: HandlerOptions): Handlers {
+export function createHandlers(options: HandlerOptions): Handlers {
+  const { tokens, loopback, version, clock, sockets, onLoginEnd } = options;
   const startedAt = isoTime(clock());
   return {
     getInfo: read(async (view, { ask }) => {
@@ -37,8 +39,8 @@ export function createHandlers({ tokens, loopback, version, clock, sockets }: Ha
       return { product: 'aachat', version, protocol: PROTOCOL_VERSION, fresh: await auth.isFresh(view) };
     }),
     login: write(auth.login(tokens, loopback)),
-    refresh: write(auth.refresh(tokens)),
-    logout: write(auth.logout),
+    refresh: write(auth.refresh(tokens, onLoginEnd)),
+    logout: write(auth.logout(onLoginEnd)),
     createInvite: write(auth.createInvite),
     getServerStatus: read(async ({ q, engine }, { ask }) => {
       ask({ kind: 'own' });

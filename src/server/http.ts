@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import type { CompiledQuery } from 'kysely';
 import { z } from 'zod';
 import { AachatError, isAachatError, toAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
@@ -72,8 +73,8 @@ export function createApp(options: HttpOptions): Hono {
   return app;
 }
 
-const limitBody = (bytes: number, refuse: (error: AachatError) => Response): MiddlewareHandler =>
-  bodyLimit({
+function limitBody(bytes: number, refuse: (error: AachatError) => Response): MiddlewareHandler {
+  const limit = bodyLimit({
     maxSize: bytes,
     onError: () =>
       refuse(
@@ -82,6 +83,9 @@ const limitBody = (bytes: number, refuse: (error: AachatError) => Response): Mid
         }),
       ),
   });
+  // To count is only needed where the length is not said: HTTP reads no more than that.
+  return (c, next) => (Number(c.req.header('content-length')) <= bytes ? next() : limit(c, next));
+}
 
 /** Codes and refresh tokens are too long to guess; this keeps the attempt from costing us anything. */
 const FAILURES_PER_MINUTE = 30;
@@ -235,14 +239,14 @@ async function knownReply({ q }: Tx, author: PartyId | undefined, command: Comma
 const REPLAYED = Symbol('replayed');
 const isReplayed = (reply: unknown): boolean => typeof reply === 'object' && reply !== null && REPLAYED in reply;
 
-async function remember(
+function remember(
   { q, now }: Tx,
   author: PartyId | undefined,
   command: Command | undefined,
   reply: unknown,
-): Promise<void> {
-  if (command === undefined || author === undefined || isAachatError(reply) || isReplayed(reply)) return;
-  await q
+): readonly CompiledQuery[] {
+  if (command === undefined || author === undefined || isAachatError(reply) || isReplayed(reply)) return [];
+  const row = q
     .insertInto('commands')
     .values({
       author_id: author,
@@ -251,5 +255,6 @@ async function remember(
       reply: JSON.stringify(reply),
       at: now,
     })
-    .execute();
+    .compile();
+  return [row];
 }

@@ -14,7 +14,6 @@ import { ServerFile } from '#contract/server-file.ts';
 import { PROTOCOL_VERSION } from '#contract/version.ts';
 import { createLoginCode, isFresh } from './auth.ts';
 import { migrate } from './database/migrations.ts';
-import { openPostgres } from './database/postgres.ts';
 import { openSqlite } from './database/sqlite.ts';
 import { createStore, type Store } from './database/store.ts';
 import { isLoopback } from './guards.ts';
@@ -22,7 +21,6 @@ import { createHandlers } from './handlers.ts';
 import { createApp } from './http.ts';
 import { createHub } from './hub.ts';
 import { createIdleWatch } from './idle.ts';
-import { startRelay } from './relay.ts';
 import { createEventSocket } from './socket.ts';
 import { digestOf, newSecret, newSigningKey, openTokens } from './tokens.ts';
 import { startUpkeep } from './upkeep.ts';
@@ -82,7 +80,8 @@ async function open(options: ServerOptions, owned: (() => void | PromiseLike<voi
   const file = await claim(serverFile, { url, protocol: PROTOCOL_VERSION, version, operatorToken, endsWhenIdle });
   owned.push(() => file.release());
 
-  const postgres = options.databaseUrl === undefined ? undefined : openPostgres(options.databaseUrl, log);
+  const { databaseUrl } = options;
+  const postgres = databaseUrl === undefined ? undefined : await (await loadPostgres()).openPostgres(databaseUrl, log);
   const database = postgres ?? openSqlite(join(dataDir, 'aachat.db'));
   owned.push(() => database[Symbol.asyncDispose]());
   await migrate(database.db, database.engine);
@@ -92,7 +91,7 @@ async function open(options: ServerOptions, owned: (() => void | PromiseLike<voi
     for (const publication of publications) announce(publication);
   });
   if (postgres !== undefined) {
-    const relay = startRelay({ pool: postgres.pool, store, hub, log });
+    const relay = (await loadPostgres()).startRelay({ pool: postgres.pool, store, hub, log });
     owned.push(() => relay[Symbol.asyncDispose]());
     announce = (publication) => {
       hub.publish(publication);
@@ -111,7 +110,14 @@ async function open(options: ServerOptions, owned: (() => void | PromiseLike<voi
   // Nobody new comes in while those who are there are sent away.
   owned.push(async () => void (await Promise.all([closeHttp(http), socket.close()])));
   const app = createApp({
-    handlers: createHandlers({ tokens, loopback, version, clock, sockets: socket.count }),
+    handlers: createHandlers({
+      tokens,
+      loopback,
+      version,
+      clock,
+      sockets: socket.count,
+      onLoginEnd: socket.endLogin,
+    }),
     store,
     tokens,
     loopback,
@@ -143,6 +149,9 @@ async function open(options: ServerOptions, owned: (() => void | PromiseLike<voi
   });
   return { url, closed, [Symbol.asyncDispose]: close };
 }
+
+/** The driver takes memory, and most servers need none. */
+const loadPostgres = async () => ({ ...(await import('./database/postgres.ts')), ...(await import('./relay.ts')) });
 
 /** Closes everything, the last opened first; what fails does not keep the rest open. */
 async function disposeAll(owned: readonly (() => void | PromiseLike<void>)[]): Promise<void> {

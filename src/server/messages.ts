@@ -1,4 +1,5 @@
 /** Messages: posting, reading, cursors. */
+import type { CompiledQuery } from 'kysely';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type Message, Party } from '#contract/entities.ts';
@@ -51,9 +52,9 @@ export const sendMessage: Writing<typeof ROUTES.sendMessage> = async (tx, { acto
     hop,
     createdAt: tx.now,
   };
-  tx.emit({ stream: project.id, type: 'message.created', entityId: message.id, data: { message } }, async (seq) => {
+  tx.emit({ stream: project.id, type: 'message.created', entityId: message.id, data: { message } }, (seq) => {
     message.seq = seq;
-    await insertMessage(tx, message);
+    return insertMessage(tx, message);
   });
   await wake(tx, project, message, project.kind === 'dm' ? members : []);
   return { message };
@@ -89,7 +90,7 @@ async function checkReply({ q }: View, project: ProjectInTeam, id: MessageId): P
   });
 }
 
-async function insertMessage({ q, engine }: Tx, message: Message): Promise<void> {
+function insertMessage({ q, engine }: Tx, message: Message): readonly CompiledQuery[] {
   const row: MessageRow = {
     id: message.id,
     project_id: message.projectId,
@@ -105,12 +106,13 @@ async function insertMessage({ q, engine }: Tx, message: Message): Promise<void>
     hop: message.hop,
     created_at: message.createdAt,
   };
-  await engine.insertMessage(q, row, indexedWords(message.body));
-  if (message.mentions.length === 0) return;
-  await q
+  const inserted = engine.insertMessage(q, row, indexedWords(message.body));
+  if (message.mentions.length === 0) return inserted;
+  const mentions = q
     .insertInto('mentions')
     .values(message.mentions.map(({ id }) => ({ message_id: message.id, party_id: id, project_id: message.projectId })))
-    .execute();
+    .compile();
+  return [...inserted, mentions];
 }
 
 /** Makes the signals of a message and keeps the loop guard. */

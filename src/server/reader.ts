@@ -17,6 +17,7 @@ export interface Reader {
   readonly key: string;
   /** In milliseconds since the epoch. */
   readonly expiresAt: number;
+  /** Of the newest token. */
   readonly credential: Credential;
   /** Where a change of what this reader may see is announced. */
   readonly ownStream: StreamId;
@@ -37,7 +38,9 @@ export async function createReader(store: Store, tokens: Tokens, token: string):
   return {
     key: credential.kind === 'user' ? credential.userId : credential.runId,
     expiresAt,
-    credential,
+    get credential() {
+      return credential;
+    },
     ownStream: self.id as StreamId,
     renew(newer) {
       credential = newer.credential;

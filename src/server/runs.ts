@@ -2,7 +2,7 @@
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import type { EndReason } from '#contract/entities.ts';
-import type { AgentId, RunId, SessionId } from '#contract/ids.ts';
+import type { AgentId, RunId, SessionId, TurnId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import { staleRun } from './actor.ts';
 import { machineRow } from './agents.ts';
@@ -30,6 +30,7 @@ export const openRun: Writing<typeof ROUTES.openRun> = async (tx, { actor, param
     });
   }
   if (previous !== undefined) await finishRun(tx, previous, 'superseded');
+  await handBack(tx, session, body.owes);
   const run: RunRow = {
     id: newId<RunId>(),
     session_id: session.id,
@@ -104,6 +105,38 @@ async function finishRun(tx: Tx, run: RunRow, reason: EndReason): Promise<void> 
     .where('kind', 'in', ['cancel', 'stop'])
     .execute();
   await moveSignals(tx, commands, { state: 'expired' });
+}
+
+/**
+ * Turns that were broken off where nobody can go on with them, on another machine or in a log that is gone: what they
+ * were for waits again, unless the answer had been posted.
+ */
+async function handBack(tx: Tx, session: SessionWithNames, owes: TurnId | null): Promise<void> {
+  const { q } = tx;
+  const stranded = await q
+    .selectFrom('turns')
+    .leftJoin('commands', (join) =>
+      join.onRef('commands.client_id', '=', 'turns.id').on('commands.author_id', '=', session.agent_id),
+    )
+    .select(['turns.id', 'commands.client_id as posted'])
+    .where('session_id', '=', session.id)
+    .where('state', '=', 'interrupted')
+    .execute();
+  for (const { id, posted } of stranded) {
+    if (id === owes) continue;
+    const signals = await q
+      .selectFrom('signals')
+      .selectAll()
+      .where('turn_id', '=', id)
+      .where('state', '=', 'delivered')
+      .execute();
+    const end =
+      posted === null
+        ? ({ state: 'failed', stop_reason: 'agent_exited' } as const)
+        : ({ state: 'ended', stop_reason: 'end_turn' } as const);
+    await q.updateTable('turns').set(end).where('id', '=', id).execute();
+    await moveSignals(tx, signals, posted === null ? { state: 'queued', turn_id: null } : { state: 'acted' });
+  }
 }
 
 export interface ReportingRun {

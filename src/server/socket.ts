@@ -8,6 +8,7 @@ import { type Clock, isoTime } from '#base/time.ts';
 import { CLOSE, type DownFrame, EVENT_SOCKET_PATH, HEARTBEAT_MS, UpFrame } from '#contract/frames.ts';
 import type { StreamId } from '#contract/ids.ts';
 import { PROTOCOL_VERSION } from '#contract/version.ts';
+import { endedLogins } from './auth.ts';
 import type { Store } from './database/store.ts';
 import { protocolMismatch, strangeCaller } from './guards.ts';
 import type { Hub } from './hub.ts';
@@ -41,6 +42,8 @@ export interface EventSocketOptions {
 export interface EventSocket {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   count(): number;
+  /** Closes at once what the login has open in this process; other processes find out at their next heartbeat. */
+  endLogin(familyId: string): void;
   /** Asks every client to come back later. */
   close(): Promise<void>;
 }
@@ -48,8 +51,17 @@ export interface EventSocket {
 export function createEventSocket(options: EventSocketOptions): EventSocket {
   const server = new WebSocketServer({ noServer: true, maxPayload: FRAME_LIMIT, perMessageDeflate: false });
   const connections = new Set<Connection>();
+  const endLogins = (ended: ReadonlySet<string>): void => {
+    for (const connection of connections) connection.endIfOf(ended);
+  };
+  let checking = Promise.resolve();
   const heartbeat = setInterval(() => {
+    if (connections.size === 0) return;
     for (const connection of connections) connection.beat();
+    checking = options.store
+      .read(endedLogins)
+      .then(endLogins)
+      .catch((error: unknown) => options.log.warn('socket.logins_unknown', { error }));
   }, HEARTBEAT_MS);
   heartbeat.unref();
 
@@ -72,12 +84,13 @@ export function createEventSocket(options: EventSocketOptions): EventSocket {
       });
     },
     count: () => connections.size,
+    endLogin: (familyId) => endLogins(new Set([familyId])),
     async close() {
       clearInterval(heartbeat);
       const spreadMs = Math.min(LONGEST_RECONNECT_MS, connections.size * 20);
       const open = [...connections];
       for (const connection of open) connection.sendAway(Math.round(Math.random() * spreadMs));
-      await Promise.all(open.map(({ closed }) => closed));
+      await Promise.all([checking, ...open.map(({ closed }) => closed)]);
     },
   };
 }
@@ -135,6 +148,14 @@ class Connection {
     this.#ws.ping();
     const { clock } = this.#options;
     if (this.#pausedSince !== undefined && clock() - this.#pausedSince > OVERLOAD_MS) this.#overloaded();
+  }
+
+  /** Closes it if it was opened by, or last renewed with, one of these logins. */
+  endIfOf(logins: ReadonlySet<string>): void {
+    const credential = this.#reader?.credential;
+    if (credential?.kind === 'user' && logins.has(credential.familyId)) {
+      this.#close(CLOSE.unauthorized, 'this login was ended');
+    }
   }
 
   sendAway(afterMs: number): void {

@@ -21,11 +21,11 @@ interface Run {
 
 /** Runs of letters and digits, folded to one case and one form; a run changes where spacing changes. */
 function runsOf(text: string): readonly Run[] {
+  const folded = text.normalize('NFKC').toLowerCase();
+  const words = folded.match(/[\p{L}\p{N}\p{M}ー]+/gu) ?? [];
+  if (!UNSPACED.test(folded)) return words.map((word) => ({ text: word, unspaced: false }));
   const runs: { text: string; unspaced: boolean }[] = [];
-  for (const [word] of text
-    .normalize('NFKC')
-    .toLowerCase()
-    .matchAll(/[\p{L}\p{N}\p{M}ー]+/gu)) {
+  for (const word of words) {
     if (!UNSPACED.test(word)) {
       runs.push({ text: word, unspaced: false });
       continue;
@@ -54,10 +54,12 @@ function pairs(text: string): readonly string[] {
 
 /** What to index of a text: each word once. */
 export function indexedWords(text: string): readonly string[] {
-  const words = runsOf(text).flatMap((run) =>
-    run.unspaced ? [...Array.from(run.text), ...pairs(run.text)] : [cut(run.text)],
-  );
-  return [...new Set(words)];
+  const words = new Set<string>();
+  for (const { text: word, unspaced } of runsOf(text)) {
+    if (!unspaced) words.add(cut(word));
+    else for (const part of [...word, ...pairs(word)]) words.add(part);
+  }
+  return [...words];
 }
 
 export interface WordQuery {

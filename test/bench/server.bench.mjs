@@ -1,6 +1,7 @@
 /**
- * What the platform costs over the bare thing: messages per second against single inserts of the same size, and one
- * event to many sockets against a bare `ws` server. Run with Node 26; prints ratios, and fails only if it cannot run.
+ * What the platform costs over the bare thing: messages per second against single inserts of the same size with the
+ * same durability, alone and behind a bare HTTP server in a process of its own, and one event to many sockets against
+ * a bare `ws` server. Run with Node 26; prints ratios, and fails only if it cannot run.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,6 +16,7 @@ import { v7 } from 'uuid';
 import { WebSocket } from 'ws';
 import { testPostgres } from '../support/postgres.ts';
 
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 1);
 /** Bare and ours take turns, because the disk is not equally fast all the time. */
 const ROUNDS = 5;
@@ -35,8 +37,8 @@ async function rate(writers, run) {
   return counts.reduce((sum, count) => sum + count, 0) / SECONDS;
 }
 
-async function startProgram(script, ...args) {
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function startProgram(...args) {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], cwd: ROOT });
   const [line] = await once(child.stdout, 'data');
   const stop = async () => {
     child.kill('SIGKILL');
@@ -91,6 +93,44 @@ function bareSqlite(dir) {
   return { insert: async () => void insert.run(...bareRow()), stop: () => database.close() };
 }
 
+/** The same insert, asked for over HTTP: what is left when the platform does nothing. */
+const BARE_HTTP = `
+import { createServer } from 'node:http';
+import { DatabaseSync } from 'node:sqlite';
+import pg from 'pg';
+const [target, columns] = process.argv.slice(1);
+const text = 'insert into bare values (' + columns + ')';
+const open = () => {
+  const database = new DatabaseSync(target);
+  database.exec('PRAGMA synchronous = FULL');
+  const insert = database.prepare(text);
+  return (row) => insert.run(...row);
+};
+const pool = target.startsWith('postgres') ? new pg.Pool({ connectionString: target, max: 8 }) : undefined;
+const insert = pool === undefined ? open() : (values) => pool.query({ name: 'bare', text, values });
+const server = createServer(async (request, response) => {
+  let body = '';
+  for await (const piece of request.setEncoding('utf8')) body += piece;
+  await insert(JSON.parse(body));
+  response.setHeader('content-type', 'application/json').end(body);
+});
+server.listen(0, '127.0.0.1', () => console.log('http://127.0.0.1:' + server.address().port));
+`;
+
+async function overHttp(target, columns) {
+  const program = await startProgram('--input-type=module', '-e', BARE_HTTP, target, columns);
+  const agent = new Agent({ connections: 32 });
+  const insert = async () => {
+    const body = JSON.stringify(bareRow());
+    return (await request(program.url, { method: 'POST', dispatcher: agent, body })).body.json();
+  };
+  const stop = async () => {
+    await agent.close();
+    await program.stop();
+  };
+  return { insert, stop };
+}
+
 async function barePostgres(databaseUrl) {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 8 });
   await pool.query(bareTable);
@@ -98,27 +138,31 @@ async function barePostgres(databaseUrl) {
   return { insert: () => pool.query({ name: 'bare', text, values: bareRow() }), stop: () => pool.end() };
 }
 
-function row(name, bare, ours) {
-  const show = (value) => String(Math.round(value)).padStart(8);
-  console.log(`${name.padEnd(34)}${show(bare)}${show(ours)}${(ours / bare).toFixed(2).padStart(8)}`);
+const show = (value) => String(Math.round(value)).padStart(8);
+
+/** The ratio is to the first, the bare one. */
+function row(name, bare, ...others) {
+  const ratio = (others.at(-1) / bare).toFixed(2).padStart(8);
+  console.log(`${name.padEnd(34)}${[bare, ...others].map(show).join('')}${ratio}`);
 }
 
 const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-async function compare(name, writers, bare, ours) {
-  const rates = { bare: [], ours: [] };
+async function compare(name, writers, bare, http, ours) {
+  const rates = { bare: [], http: [], ours: [] };
   for (let round = 0; round < ROUNDS; round += 1) {
     rates.bare.push(await rate(writers, bare));
+    rates.http.push(await rate(writers, http));
     rates.ours.push(await rate(writers, ours));
   }
-  row(name, median(rates.bare), median(rates.ours));
+  row(name, median(rates.bare), median(rates.http), median(rates.ours));
 }
 
-async function writing(engine, { insert }, { projects, send }) {
+async function writing(engine, { insert }, http, { projects, send }) {
   const [first] = projects;
-  await compare(`${engine}, 1 writer`, 1, insert, () => send(first));
-  await compare(`${engine}, 8 writers, 1 project`, 8, insert, () => send(first));
-  await compare(`${engine}, 8 writers, 8 projects`, 8, insert, (n = 0) => send(projects[n]));
+  await compare(`${engine}, 1 writer`, 1, insert, http.insert, () => send(first));
+  await compare(`${engine}, 8 writers, 1 project`, 8, insert, http.insert, () => send(first));
+  await compare(`${engine}, 8 writers, 8 projects`, 8, insert, http.insert, (n = 0) => send(projects[n]));
 }
 
 /** Opens sockets, then measures how long one event takes until every one of them has it. @returns milliseconds */
@@ -167,7 +211,7 @@ server.listen(0, '127.0.0.1', () => console.log('http://127.0.0.1:' + server.add
 async function bareFanOut() {
   const child = spawn(process.execPath, ['--input-type=module', '-e', BARE_WS], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    cwd: ROOT,
   });
   const [line] = await once(child.stdout, 'data');
   const url = String(line).trim();
@@ -207,17 +251,22 @@ async function ourFanOut({ url, token, projects, send }) {
 const dir = await mkdtemp(join(tmpdir(), 'aachat-bench-'));
 const postgres = await testPostgres();
 try {
-  console.log(`${'messages per second'.padEnd(34)}    bare    ours   ratio`);
+  console.log(`${'messages per second'.padEnd(34)}    bare    http    ours   ratio`);
   const platform = await startPlatform(join(dir, 'sqlite'));
   const bareOne = bareSqlite(dir);
-  await writing('sqlite', bareOne, platform);
+  const httpOne = await overHttp(join(dir, 'bare.db'), '?, ?, ?, ?, ?, ?');
+  await writing('sqlite', bareOne, httpOne, platform);
+  await httpOne.stop();
   bareOne.stop();
   const bare = await bareFanOut();
   const ours = await ourFanOut(platform);
   await platform.stop();
   const scaled = await startPlatform(join(dir, 'postgres'), await postgres.database());
-  const bareTwo = await barePostgres(await postgres.database());
-  await writing('postgres', bareTwo, scaled);
+  const bareUrl = await postgres.database();
+  const bareTwo = await barePostgres(bareUrl);
+  const httpTwo = await overHttp(bareUrl, '$1, $2, $3, $4, $5, $6');
+  await writing('postgres', bareTwo, httpTwo, scaled);
+  await httpTwo.stop();
   await bareTwo.stop();
   await scaled.stop();
   console.log(`\nmilliseconds until ${SOCKETS} sockets have one event`);

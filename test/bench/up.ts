@@ -130,14 +130,14 @@ export async function boots(rounds: number, quick: boolean): Promise<readonly Ro
 }
 
 export async function turns(rounds: number): Promise<readonly Row[]> {
-  await using t = await team(['a0']);
+  await using t = await team(['a0'], { AACHAT_AGENT: 'scripted' });
   await t.up();
   const http = await ownerHttp(t.home);
   const { project } = await http.call(ROUTES.resolveProject, { query: { name: 'launch' } });
   const watched = await watch(t.home, project);
   const bare = await bareAgent(SCRIPTED, { ...t.home.env }, t.home.path);
   const [ours, floor]: [number[], number[]] = [[], []];
-  const said = 'SCRIPT:[{"text":"done"}]';
+  const said = 'done';
   for (let round = 0; round <= rounds * 4; round += 1) {
     let start = performance.now();
     await bare.prompt(said);
@@ -197,7 +197,7 @@ export async function memory(): Promise<readonly Row[]> {
   const totals: number[] = [];
   const rows: Row[] = [];
   for (const count of [1, 20]) {
-    await using t = await team(names(count));
+    await using t = await team(names(count), { AACHAT_AGENT: 'scripted' });
     await t.up();
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     const { pid } = await t.home.json<{ pid: number }>('server', 'status');

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { unread } from '#cli/commands/chat.ts';
 import { inbox } from '#cli/commands/inbox.ts';
 import { assign, read, send } from '#cli/commands/project.ts';
-import { findSession, list, run, stop } from '#cli/commands/session.ts';
+import { findSession, list, run, stop, whenItStarts } from '#cli/commands/session.ts';
 import type { Message, Project, Session } from '#contract/entities.ts';
 import { testContext } from '../support/command.ts';
 
@@ -218,6 +218,22 @@ describe('a session', () => {
     await run(world.context, { agent: 'ada', text: ['Draft', 'it'], project: ['launch'] });
     expect(world.requests.at(-1)?.body).toMatchObject({ agentId: ada.id, text: 'Draft it', projects: [id('1000')] });
     expect(world.stdout()).toContain('It starts with the next `aachat up`.');
+  });
+
+  test.for([
+    [[], null, true],
+    [['ada'], null, true],
+    [['ben', 'ada.mia'], 'acme', true],
+    [['ben'], null, false],
+    [['ada'], 'other', false],
+  ] as const)('that is run while `up` serves %s in %s starts now: %s', ([agents, team, starts]) => {
+    const up = { since: AT, server: 'http://127.0.0.1', agents: [...agents], team };
+    expect(whenItStarts(up, session('aaaa')).starts).toBe(starts);
+  });
+
+  test('that waits for another `up` says what the running one was started with, and what to do', () => {
+    const up = { since: AT, server: 'http://127.0.0.1', agents: ['ben'], team: 'other' };
+    expect(whenItStarts(up, session('aaaa')).when).toMatch(/--agent ben --team other\..*aachat down/);
   });
 
   test('works in one team', async () => {

@@ -80,6 +80,8 @@ test('nothing is taken back while the mirrors run', async () => {
   const up = await claimPidFile(openHome(s.mia.home).upFile, UpFile, {
     since: '2026-01-01T00:00:00.000Z',
     server: s.server.url,
+    agents: [],
+    team: null,
   });
   if (!up.claimed) throw new Error('Nobody else has this home.');
   const refused = await s.init(s.repo, '--uninstall');

@@ -1,5 +1,6 @@
 /** The built program in a home where nothing is yet. */
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { scratchHome } from '../support/aachat.ts';
@@ -55,6 +56,23 @@ describe('in a fresh home', () => {
     expect(stdout).toContain('launch');
   });
 
+  test('DATABASE_URL counts for server start alone, which says what is wrong with it', async () => {
+    await using home = await scratchHome({ DATABASE_URL: 'garbage' });
+    const { status, stdout } = await home.run('server', 'start', '--json');
+    expect([status, JSON.parse(stdout)]).toMatchObject([2, { error: { code: 'VALIDATION_ERROR' } }]);
+    expect((await home.run('project', 'list')).status).toBe(0);
+    expect(await home.json('server', 'status')).toMatchObject({ running: true, engine: 'sqlite' });
+  });
+
+  test('a platform that has its data in PostgreSQL is not begun anew by another command', async () => {
+    await using home = await scratchHome({ DATABASE_URL: 'postgres://mia@127.0.0.1:1/x' });
+    await mkdir(join(home.path, 'server'), { recursive: true });
+    await writeFile(join(home.path, 'server', 'postgres'), '');
+    const { status, stderr } = await home.run('project', 'create', 'launch');
+    expect([status, stderr]).toEqual([6, expect.stringMatching(/in PostgreSQL.*\n.*aachat server start/)]);
+    expect(await readdir(join(home.path, 'server'))).not.toContain('aachat.db');
+  });
+
   test('server start keeps the platform that a command started, at its address, and refuses a second', async () => {
     await using home = await scratchHome();
     await home.json('project', 'create', 'launch');
@@ -66,6 +84,23 @@ describe('in a fresh home', () => {
     const second = await home.run('server', 'start');
     expect([second.status, second.stderr]).toEqual([5, expect.stringMatching(/already runs.*\n.*server stop/)]);
     expect((await home.run('server', 'stop')).stdout).toBe('The server has ended.\n');
+  });
+
+  test('a server for other machines makes nobody by itself: what to do is said, and works', async () => {
+    await using home = await scratchHome();
+    const { url } = await home.json<{ url: string }>('server', 'start', '--host', '0.0.0.0');
+    for (const words of ['project create launch', 'auth login']) {
+      const { status, stderr } = await home.run(...words.split(' '));
+      expect([words, status, stderr]).toEqual([
+        words,
+        3,
+        expect.stringMatching(/not logged in.*\n.*aachat server invite <your login>.*aachat auth login --code/),
+      ]);
+    }
+    const { code, server } = await home.json<{ code: string; server: string }>('server', 'invite', 'mia');
+    expect(server).toBe(`http://${hostname().toLowerCase()}:${new URL(url).port}`);
+    expect((await home.run('auth', 'login', '--code', code)).stdout).toBe('You are mia.\n');
+    expect((await home.run('project', 'list')).status).toBe(0);
   });
 
   test('a login that the platform does not know is forgotten, and a code makes a new one', async () => {

@@ -57,6 +57,12 @@ describe('live view', () => {
     expect(block).toContain('y allow once');
   });
 
+  test('a session looks good only while the server is reached', () => {
+    const paint = { ...NO_PAINT, good: (text: string) => `good ${text}`, bad: (text: string) => `bad ${text}` };
+    expect(liveBlock(state(), paint, 200)).toMatch(/^good ada\.mia .*$/);
+    expect(liveBlock(state({ connected: false }), paint, 200)).toMatch(/^ada\.mia .*\nbad Connecting to the server …$/);
+  });
+
   test('no line is wider than the terminal', () => {
     const block = liveBlock(state({ permissions: [permission('x'.repeat(500))] }), NO_PAINT, 40);
     expect(Math.max(...block.split('\n').map((line) => line.length))).toBeLessThanOrEqual(40);

@@ -31,6 +31,8 @@ describe('a person', () => {
     expect(text.stdout).toMatch(/older ones: --before \d+/);
     expect(text.stdout).toContain('  tomorrow');
     expect((await mia.command(['project', 'list'], { isTerminal: true })).stdout).toMatch(/^launch +~mia +active/m);
+    const nowhere = await mia.command(['project', 'list', '--team', 'acme'], { isTerminal: true });
+    expect([nowhere.status, nowhere.stderr]).toEqual([4, expect.stringMatching(/no team called acme.*\n.*~mia/)]);
   });
 
   test('has an inbox that reading empties and looking does not', async () => {

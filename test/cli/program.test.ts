@@ -8,11 +8,11 @@ import { commandFacts, run } from '../support/command.ts';
 /** Every verb, and whether an agent may run it inside its session. A new verb must be entered here. */
 const VERBS = {
   'agent create': 'refused',
-  'agent list': 'allowed',
+  'agent list': 'refused',
   'agent policy': 'refused',
   'agent trust': 'refused',
   'agent save': 'allowed',
-  'agent show': 'allowed',
+  'agent show': 'refused',
   'auth login': 'refused',
   'auth logout': 'refused',
   'auth status': 'refused',
@@ -50,7 +50,7 @@ const VERBS = {
   'server status': 'refused',
   'server stop': 'refused',
   'session cancel': 'refused',
-  'session list': 'allowed',
+  'session list': 'refused',
   'session log': 'refused',
   'session run': 'refused',
   'session send': 'refused',

@@ -3,11 +3,16 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { newId } from '#base/id.ts';
+import { createLog } from '#base/log.ts';
 import type { PendingPermission } from '#contract/control.ts';
 import type { Session } from '#contract/entities.ts';
+import { ROUTES } from '#contract/routes.ts';
 import { upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FakeAnthropic, fakeAnthropic, script } from '../support/fake-anthropic.ts';
+import { testServer } from '../support/server.ts';
+import { tap } from '../support/tap.ts';
 import { type Team, team } from '../support/team.ts';
 
 const KEY = 'sk-ant-CANARY-KEY-000000000000';
@@ -162,24 +167,51 @@ describe('with the real Claude Code', () => {
     expect((await t.messages()).filter(({ author }) => author.kind === 'agent')).toEqual([]);
   });
 
-  test('key, thoughts, tool output and the agent repo are nowhere at the server', async () => {
-    await using t = await claudeTeam(['ada']);
+  test('key, thoughts, tool output and the agent repo are nowhere at the server, on the way to it, or in its log', async () => {
+    const log: string[] = [];
+    await using server = await testServer({ log: createLog({ level: 'debug', write: (line) => void log.push(line) }) });
+    await using between = await tap(server.url);
+    const mia = await server.login('mia');
+    await using t = await claudeTeam(['ada'], {
+      ANTHROPIC_API_KEY: KEY,
+      AACHAT_SERVER: between.url,
+      AACHAT_TOKEN: mia.token ?? '',
+    });
     await t.up();
-    const workspace = await workspaceOf(t);
-    const secret = join(workspace, 'aachat', 'agents', 'ada.mia', 'memory', 'CANARY-FILE.md');
-    await t.send(
-      `@ada look ${script(
-        { say: 'CANARY-BETWEEN words', tool: 'Write', input: { file_path: secret, content: 'CANARY-CONTENT' } },
-        { tool: 'Read', input: { file_path: join(workspace, 'aachat', 'agents', 'ada.mia', 'identity.md') } },
-        { text: 'Looked.' },
-      ).replaceAll('CANARY', 'CAN\\u0041RY')}`,
+    const repo = join(await workspaceOf(t), 'aachat', 'agents', 'ada.mia');
+    const planted = script(
+      {
+        think: 'CANARY-THOUGHT',
+        say: 'CANARY-BETWEEN words',
+        tool: 'Write',
+        input: { file_path: join(repo, 'memory', 'CANARY-FILE.md'), content: 'CANARY-CONTENT' },
+      },
+      { tool: 'Read', input: { file_path: join(repo, 'identity.md') } },
+      { think: 'CANARY-DOUBT', text: 'Looked.' },
     );
+    // The message itself travels: it spells the canaries so that only the model reads them.
+    await t.send(`@ada look ${planted.replaceAll('CANARY', 'CAN\\u0041RY')}`);
     await t.heard('ada.mia', /^Looked\.$/);
-    const server = await everything(join(t.home.path, 'server'));
-    for (const canary of [KEY, 'CANARY-BETWEEN', 'CANARY-CONTENT', 'CANARY-FILE', 'careful colleague', 'CANARY']) {
-      expect(server.includes(canary), canary).toBe(false);
+    // The log tells of what is refused.
+    await mia.fetch(ROUTES.sendMessage, { params: { projectId: newId() }, body: { clientId: newId(), body: 'x' } });
+
+    const places = {
+      data: await everything(server.dataDir),
+      traffic: between.traffic(),
+      log: log.join(''),
+    };
+    for (const [place, text] of Object.entries(places)) {
+      for (const canary of [KEY, 'CANARY', 'careful colleague'])
+        expect(text.includes(canary), `${canary} in ${place}`).toBe(false);
     }
-    // The same words are on this machine, so the search can find them.
-    expect(await everything(join(t.home.path, '.run', 'sessions'))).toContain('CANARY-BETWEEN');
+    // Each search can find: what was posted, what the client said on its socket, what the log is for, what stayed here.
+    expect(places.data).toContain('Looked.');
+    expect(places.traffic).toContain('"body":"Looked."');
+    expect(places.traffic).toMatch(/"type":"subscribe"/);
+    expect(places.log).toContain('request.failed');
+    const local = await everything(join(t.home.path, '.run', 'sessions'));
+    for (const canary of ['THOUGHT', 'DOUBT', 'BETWEEN', 'CONTENT', 'FILE'])
+      expect(local).toContain(`CANARY-${canary}`);
+    expect(local).toContain('careful colleague');
   });
 });

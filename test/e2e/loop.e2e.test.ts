@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { LiveSession, PendingPermission } from '#contract/control.ts';
-import type { Session } from '#contract/entities.ts';
+import type { Session, Turn } from '#contract/entities.ts';
 import { processesOf, upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
 import { steps, team } from '../support/team.ts';
@@ -60,6 +61,8 @@ describe('the loop', () => {
     await t.send('@ada hello');
     await t.heard('ada.mia', /You said/);
     expect((await t.home.json<Status>('status')).up?.pid).toBe(detached.pid);
+    const second = await t.home.run('up', '--detach', '--json');
+    expect([second.status, JSON.parse(second.stdout)]).toMatchObject([5, { error: { code: 'CONFLICT' } }]);
     expect((await t.home.run('down')).status).toBe(0);
     expect((await t.home.json<Status>('status')).up).toBeNull();
   });
@@ -139,6 +142,28 @@ describe('the loop', () => {
       return shown.turns.every(({ state }) => state !== 'open' && state !== 'interrupted') && shown.turns;
     });
     expect(turns).toHaveLength(1);
+  });
+});
+
+describe('the platform', () => {
+  test('one that died comes back while up runs, and one that was stopped does not', async () => {
+    await using t = await team(['ada']);
+    await t.up();
+    const server = () => t.home.json<{ running: boolean; pid: number }>('server', 'status');
+    const { pid } = await server();
+    process.kill(pid, 'SIGKILL');
+    const again = await eventually('another one runs', async () => {
+      const now = await server();
+      return now.running && now.pid !== pid ? now : undefined;
+    });
+    await t.send('@ada hello');
+    await t.heard('ada.mia', /^You said: "hello"/);
+    const out = await t.home.run('auth', 'logout');
+    expect([out.status, out.stderr]).toEqual([5, expect.stringContaining('aachat down')]);
+    await t.home.json('server', 'stop', '--yes');
+    await eventually('it is gone', () => existsSync(`/proc/${again.pid}`) === false);
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    expect(await server()).toMatchObject({ running: false });
   });
 });
 
@@ -243,5 +268,41 @@ describe('sessions', () => {
     await eventually('it has stopped', async () => (await activity()).state === 'stopped');
     const log = await t.home.run('session', 'log', session.id);
     expect(log.stdout).toContain('fresh start');
+  });
+
+  test('the turn of an agent that is deaf to a cancel ends with its process, once, and the next one is answered', async () => {
+    const deaf = [process.execPath, fileURLToPath(new URL('../support/odd-agent.ts', import.meta.url)), 'stubborn'];
+    await using t = await team(['ada'], { AACHAT_AGENT: deaf.join(' ') });
+    await t.up();
+    const [one] = (await t.home.json<{ sessions: Session[] }>('session', 'list')).sessions;
+    const shown = () => t.home.json<{ session: Session; turns: Turn[] }>('session', 'show', one?.id ?? '');
+    await t.send('@ada HANG');
+    await eventually('it works', async () => (await shown()).session.activity === 'working');
+    await t.home.json('session', 'cancel', one?.id ?? '');
+    await t.send('@ada hello');
+    await t.heard('ada.mia', /^answer$/);
+    const { turns } = await eventually('both are over', async () => {
+      const now = await shown();
+      return now.turns.every(({ state }) => state !== 'open') ? now : undefined;
+    });
+    expect(turns.map(({ state }) => state)).toEqual(['cancelled', 'ended']);
+  });
+
+  test('a session of `run` comes back with the next up, unless somebody stopped it', async () => {
+    await using t = await team(['ada']);
+    const up = await t.up();
+    const start = async (name: string) =>
+      (await t.home.json<{ session: Session }>('session', 'run', 'ada', '--name', name, steps({ text: name }))).session;
+    const [kept, stopped] = [await start('kept'), await start('stopped')];
+    await t.heard('ada.mia', /^kept$/, 'dm:ada.mia');
+    await t.heard('ada.mia', /^stopped$/, 'dm:ada.mia');
+    const state = async ({ id }: Session) =>
+      (await t.home.json<{ session: Session }>('session', 'show', id)).session.state;
+    await t.home.json('session', 'stop', stopped.id);
+    await eventually('it has stopped', async () => (await state(stopped)) === 'stopped');
+    await t.home.json('down');
+    await up.ended;
+    await t.up();
+    expect([await state(kept), await state(stopped)]).toEqual(['running', 'stopped']);
   });
 });

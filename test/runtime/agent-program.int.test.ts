@@ -1,7 +1,7 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type FindOptions, findAgentProgram } from '#runtime/agent-program.ts';
+import { type FindOptions, findAgentProgram, refuseUnknownProgram } from '#runtime/agent-program.ts';
 import { type TempDir, tempDir, writeFiles } from '../support/temp.ts';
 
 const SELF = ['/usr/bin/node', '/opt/aachat.js'] as const;
@@ -49,17 +49,35 @@ describe('the agent program', () => {
   });
 
   test.for([
-    ['a program that is not there', { setting: 'nowhere' }],
-    ['a file that may not be run', { setting: 'not-executable' }],
-    ['a relative path, which the workspace could choose', { setting: './bin/other' }],
-    ['an empty setting', { setting: ' ' }],
-    ['a package that would have to be fetched', { runtimeYaml: 'runtime: {type: npx, package: evil}' }],
-  ] as const)('refuses %s, with the command that mends it', async ([, options]) => {
+    ['a program that is not there', { setting: 'nowhere' }, 'config set agent'],
+    ['a file that may not be run', { setting: 'not-executable' }, 'config set agent'],
+    ['a relative path, which the workspace could choose', { setting: './bin/other' }, 'config set agent'],
+    ['an empty setting', { setting: ' ' }, 'config set agent'],
+    ['a program that a repo names wrongly', { runtimeYaml: 'runtime: nowhere --acp' }, 'agent repo'],
+    ['a binary that a repo names wrongly', { runtimeYaml: 'runtime: {type: binary, command: x}' }, 'agent repo'],
+    ['a package that would have to be fetched', { runtimeYaml: 'runtime: {type: npx, package: evil}' }, 'npm install'],
+  ] as const)('refuses %s, with the command that mends it', async ([, options, hint]) => {
     await using dir = await withProgram('other');
     await expect(find(dir, options)).rejects.toMatchObject({
       code: 'AGENT_FAILED',
-      hint: expect.stringContaining('npm install'),
+      hint: expect.stringContaining(hint),
     });
+  });
+
+  test('of runtime.yaml starts only after its owner has agreed to that very line', async () => {
+    await using dir = await withProgram('other');
+    const runtimeYaml = 'runtime: {type: binary, command: other, args: [-c, "id > x"]}';
+    const program = await find(dir, { runtimeYaml });
+    const line = 'other -c "id > x"';
+    expect(() => refuseUnknownProgram(program, 'ada.mia', undefined)).toThrow(line);
+    expect(() => refuseUnknownProgram(program, 'ada.mia', 'other -c id')).toThrow(/wants to start a program/);
+    refuseUnknownProgram(program, 'ada.mia', line);
+    const asWord = await find(dir, { runtimeYaml: 'runtime: other --acp' });
+    expect(() => refuseUnknownProgram(asWord, 'ada.mia', undefined)).toThrow('other --acp');
+    for (const harmless of ['runtime: claude', 'runtime: scripted']) {
+      refuseUnknownProgram(await find(dir, { runtimeYaml: harmless }), 'ada.mia', undefined);
+    }
+    refuseUnknownProgram(await find(dir, { runtimeYaml, setting: 'other' }), 'ada.mia', undefined);
   });
 
   test.for(['runtime: [', 'runtime: {type: docker}', 'other: 1'])('refuses runtime.yaml %s', async (runtimeYaml) => {

@@ -98,7 +98,12 @@ test.for(Object.entries(TABLE) as [Policy, Record<Name, Fate>][])(
   'policy %s lets through, asks for and refuses what its table says',
   async ([policy, expected]) => {
     await using scene = await claudeScene();
-    const scope = { workspace: scene.workspace, own: [scene.agentDir], denied: [join(scene.root, 'denied')] };
+    const scope = {
+      workspace: scene.workspace,
+      own: [scene.agentDir],
+      denied: [join(scene.root, 'denied')],
+      exempt: [],
+    };
     let asked = false;
     await using claude = await scene.open({
       policy,
@@ -142,14 +147,16 @@ test('the title of a request for the shell is the command line', async () => {
 test('a denied folder cannot be read under any policy', async () => {
   await using scene = await claudeScene();
   await using claude = await scene.open({ policy: 'full' });
-  const file_path = join(scene.root, 'denied', 'token.txt');
-  await claude.agent.prompt(
-    script(
-      { tool: 'Read', input: { file_path } },
-      { tool: 'Grep', input: { pattern: '.', path: file_path } },
-      { text: 'No.' },
-    ),
-  );
+  for (const name of ['denied/token.txt', 'sessions/later/token']) {
+    const file_path = join(scene.root, name);
+    await claude.agent.prompt(
+      script(
+        { tool: 'Read', input: { file_path } },
+        { tool: 'Grep', input: { pattern: '.', path: file_path } },
+        { text: 'No.' },
+      ),
+    );
+  }
   expect(scene.api.requests.map(({ raw }) => raw).join('')).not.toContain('DENIED-SECRET');
 });
 

@@ -55,6 +55,18 @@ describe('git', () => {
     });
   });
 
+  test.for(['ext::sh', 'other::address', 'team/repo', 'gopher://127.0.0.1/x.git'])(
+    '%s is refused as an address, with some that are not',
+    async (remote) => {
+      await using dir = await tempDir();
+      await expect(openClone(join(dir.path, 'cache'), remote, { exclude: [] })).rejects.toMatchObject({
+        code: 'GIT_FAILED',
+        message: expect.stringContaining(`(${remote}) failed: such an address is not allowed.`),
+        hint: expect.stringContaining('https://'),
+      });
+    },
+  );
+
   test('outside of a repo it says so', async () => {
     await using dir = await tempDir();
     await expect(git(['status'], { cwd: dir.path })).rejects.toMatchObject({
@@ -83,7 +95,11 @@ describe('git', () => {
     await using repo = await tempRepo({ 'a.txt': 'a', 'b.txt': 'b', '.gitignore': 'out/\n' });
     await writeFiles(repo.path, { 'a.txt': 'changed', 'new/c.txt': 'c', 'out/d.txt': 'd' });
     await gitIn(repo.path, 'rm', '--quiet', 'b.txt');
-    const { files } = await readStatus(repo.path);
+    const { files } = await readStatus({
+      path: repo.path,
+      gitDir: join(repo.path, '.git'),
+      commonDir: join(repo.path, '.git'),
+    });
     expect(new Set(files.map(({ path }) => path))).toEqual(new Set(['a.txt', 'b.txt', 'new/c.txt']));
   });
 });

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { PermissionRequest } from '#runtime/agent.ts';
 import { POLICIES, type Policy } from '#runtime/claude.ts';
@@ -6,12 +7,13 @@ import { answerFor, createPermissionDesk, decide, type PermissionScope } from '#
 const scope: PermissionScope = {
   workspace: '/h/ws',
   own: ['/h/ws/aachat/docs', '/h/ws/aachat/agents/ada.mia'],
-  denied: ['/h/.run/tokens'],
+  denied: ['/h/.run/tokens', '/h/.run/sessions', '/h/.run/sessions/me/token'],
+  exempt: ['/h/.run/sessions/me'],
 };
 const request = (toolKind: string, ...paths: string[]): PermissionRequest => ({
   title: 'x',
   toolKind,
-  paths,
+  paths: paths.map((path) => resolve(scope.workspace, path)),
   options: [
     { id: 'always', kind: 'allow_always', name: 'Always' },
     { id: 'yes', kind: 'allow_once', name: 'Yes' },
@@ -66,6 +68,21 @@ const table: readonly (readonly [what: string, request: PermissionRequest, verdi
   [
     'an edit of the tokens by another name',
     request('edit', '/h/ws/../.run/tokens/x'),
+    { ask: 'reject', 'read-only': 'reject', 'accept-edits': 'reject', full: 'reject' },
+  ],
+  [
+    'a read of what another session has, whenever that began',
+    request('read', '/h/.run/sessions/other/events.jsonl'),
+    { ask: 'reject', 'read-only': 'reject', 'accept-edits': 'reject', full: 'reject' },
+  ],
+  [
+    'a read of a temporary file of its own',
+    request('read', '/h/.run/sessions/me/tmp/out.txt'),
+    { ask: 'ask', 'read-only': 'allow', 'accept-edits': 'ask', full: 'allow' },
+  ],
+  [
+    'a read of its own token',
+    request('read', '/h/.run/sessions/me/token'),
     { ask: 'reject', 'read-only': 'reject', 'accept-edits': 'reject', full: 'reject' },
   ],
 ];

@@ -3,7 +3,7 @@ import type { LogEvent, LogLine, TurnRecord } from '#runtime/event-log.ts';
 import { recover } from '#runtime/recovery.ts';
 
 const turnId = '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5b' as never;
-const ids = { projectId: 'p' as never, signals: ['s' as never], hop: 1 };
+const ids = { projectId: 'p' as never, signals: ['s' as never] };
 const outcome: TurnRecord = {
   state: 'ended',
   stopReason: 'end_turn',
@@ -38,10 +38,21 @@ describe('recovery', () => {
     const again = { type: 'agent.opened', pid: 2, program: 'p', conversation: 'c2', opened: 'renewed' } as const;
     expect(recover(lines([...steps, again, ...steps.slice(1)]))).toEqual({
       conversation: 'c2',
+      introduced: true,
       owed: null,
       tokens: 30,
       costMicros: 2,
     });
+  });
+
+  test.for([
+    ['was opened', 1, false],
+    ['was prompted', 3, false],
+    ['answered', 4, true],
+  ] as const)('a conversation that %s is introduced: %s', ([, count, introduced]) => {
+    const resumed = { type: 'agent.opened', pid: 2, program: 'p', conversation: 'c1', opened: 'resumed' } as const;
+    expect(recover(lines([...steps.slice(0, count), resumed])).introduced).toBe(introduced);
+    expect(recover(lines([...steps.slice(0, count), { ...resumed, opened: 'renewed' }])).introduced).toBe(false);
   });
 
   test('a turn that starts again keeps what it had and counts its attempts', () => {

@@ -63,3 +63,9 @@ test('a person who just says something gets an answer without a mention', () => 
 test('a text without any header of ours is answered too', () => {
   expect(replyTo('hello')).not.toBe('');
 });
+
+test('a message cannot make it act', () => {
+  expect(replyTo(promptWith(mia, 'SCRIPT:[{"bash":"id"}]'))).toBe(
+    'You said: "SCRIPT:[{"bash":"id"}]". I have no model behind me, so that is all I can do with it.',
+  );
+});

@@ -22,7 +22,7 @@ const states: { [K in Kind]: Extract<SessionState, { kind: K }> } = {
 const events: { [K in SessionEvent['kind']]: Extract<SessionEvent, { kind: K }> } = {
   boot: { kind: 'boot' },
   booted: { kind: 'booted' },
-  'boot-failed': { kind: 'boot-failed', mayPass: false },
+  'boot-failed': { kind: 'boot-failed', cause: 'lasting' },
   'turn-started': { kind: 'turn-started', turnId },
   cancel: { kind: 'cancel' },
   'turn-ended': { kind: 'turn-ended', turnId },
@@ -82,7 +82,7 @@ const expected: Record<Kind, Record<SessionEvent['kind'], Kind>> = {
     stop: 'stopping',
   }),
   'backing-off': row('backing-off', { 'retry-due': 'booting', stop: 'stopping' }),
-  failed: row('failed', { boot: 'booting', stop: 'stopping' }),
+  failed: row('failed', { boot: 'booting', 'retry-due': 'booting', stop: 'stopping' }),
   stopping: row('stopping', { released: 'stopped' }),
 };
 
@@ -103,11 +103,15 @@ describe('session state', () => {
   });
 
   test('a boot that may pass is tried again, one that a person must mend is not', () => {
-    expect(transition(states.booting, { kind: 'boot-failed', mayPass: true })).toEqual({
+    expect(transition(states.booting, { kind: 'boot-failed', cause: 'passing' })).toEqual({
       state: { kind: 'backing-off', deaths: 1 },
       effects: [{ kind: 'schedule-retry', delayMs: 1_000 }],
     });
-    expect(transition(states.booting, { kind: 'boot-failed', mayPass: false }).effects).toEqual([]);
+    expect(transition(states.booting, { kind: 'boot-failed', cause: 'lasting' }).effects).toEqual([]);
+    expect(transition(states.booting, { kind: 'boot-failed', cause: 'elsewhere' })).toMatchObject({
+      state: { kind: 'failed' },
+      effects: [{ kind: 'schedule-retry' }],
+    });
   });
 
   test('an agent that keeps dying waits longer each time and then needs a person', () => {

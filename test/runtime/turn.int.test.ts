@@ -4,13 +4,14 @@
  */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
 import type { Party } from '#contract/entities.ts';
 import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Agent, TurnOutcome } from '#runtime/agent.ts';
-import { type EventLog, openEventLog } from '#runtime/event-log.ts';
+import { type EventLog, openEventLog, readEventLog } from '#runtime/event-log.ts';
 import { recover } from '#runtime/recovery.ts';
 import { runTurn, type TurnResult, type TurnTask } from '#runtime/turn.ts';
 import {
@@ -85,10 +86,16 @@ function countingAgent(outcome?: TurnOutcome) {
         }
       );
     },
-    cancel: async () => {},
+    cancel: async () => true,
     [Symbol.asyncDispose]: async () => {},
   };
   return { agent, prompts };
+}
+
+/** What else a life of the launcher can have. */
+interface Over {
+  readonly through?: (http: HttpClient) => HttpClient;
+  readonly onTrouble?: (failure: { readonly message: string }) => void;
 }
 
 async function scene() {
@@ -107,8 +114,14 @@ async function scene() {
   const path = join(dir.path, 'events.jsonl');
 
   /** One life of the launcher: a new run that does what the log says it owes, else the next thing that waits. */
-  async function live(mortal: Reaper, agent: Agent): Promise<TurnResult | undefined> {
-    const run = await openRun(mia, session, machine);
+  async function live(
+    mortal: Reaper,
+    agent: Agent,
+    isCancelled = () => false,
+    over: Over = {},
+  ): Promise<TurnResult | undefined> {
+    const past = recover(await readEventLog(path));
+    const run = await openRun(mia, session, machine, past.owed?.turnId);
     await ownerHttp.call(ROUTES.setActivity, { params: { runId: run.id }, body: { activity: 'input_ready' } });
     const { token } = await ownerHttp.call(ROUTES.mintSessionToken, { params: { runId: run.id } });
     await using log = await openEventLog(path);
@@ -129,11 +142,13 @@ async function scene() {
         runId: run.id,
         log: mortalLog(log, mortal),
         ownerHttp: mortalHttp(ownerHttp, mortal),
-        agentHttp: mortalHttp(agentHttp, mortal),
+        agentHttp: mortalHttp(over.through?.(agentHttp) ?? agentHttp, mortal),
         projectName: async () => 'launch',
         signal: new AbortController().signal,
         isStopping: () => false,
-        takePreamble: () => '',
+        isCancelled,
+        onTrouble: over.onTrouble ?? (() => {}),
+        preamble: '',
         clock: Date.now,
       },
       task,
@@ -148,7 +163,7 @@ async function scene() {
     return messages.filter(({ author }) => author.kind === 'agent').map(({ body }) => body);
   };
   const turns = async () => (await ownerHttp.call(ROUTES.getSession, { params: { sessionId: session.id } })).turns;
-  return { mia, project, live, said, turns, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { mia, project, ownerHttp, live, said, turns, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 const never = () => reaper(0);
@@ -229,6 +244,62 @@ describe('a turn', () => {
     expect(results).toEqual(['owed', 'owed', 'owed', 'closed', undefined]);
     expect(deadly.prompts).toHaveLength(3);
     expect((await s.turns()).map(({ state }) => state)).toEqual(['failed']);
+  });
+
+  test('a cancelled turn is over: also when its agent had to be ended, or was not prompted yet', async () => {
+    await using s = await scene();
+    const gone: TurnOutcome = { kind: 'failed', reason: 'agent_exited', message: 'gone', hint: null, resetsAt: null };
+    const killed = countingAgent(gone);
+    await send(s.mia, s.project, '@ada one');
+    expect(await s.live(never(), killed.agent, () => killed.prompts.length > 0)).toMatchObject({ kind: 'closed' });
+    const early = countingAgent();
+    await send(s.mia, s.project, '@ada two');
+    expect(await s.live(never(), early.agent, () => true)).toMatchObject({ kind: 'closed' });
+    expect(await s.live(never(), early.agent)).toBe(undefined);
+    expect([killed.prompts.length, early.prompts.length, await s.said()]).toEqual([1, 0, []]);
+    expect((await s.turns()).map(({ state }) => state)).toEqual(['cancelled', 'cancelled']);
+  });
+
+  test('an answer waits for a server that fails or wants another login, and is posted once it takes it', async () => {
+    await using s = await scene();
+    await send(s.mia, s.project, '@ada one');
+    const trouble: string[] = [];
+    let refusals = 2;
+    const flaky = (http: HttpClient): HttpClient => ({
+      call: async (route, input, signal) => {
+        if (route.path === ROUTES.sendMessage.path && refusals > 0) {
+          refusals -= 1;
+          throw new AachatError(refusals === 1 ? 'UNAUTHORIZED' : 'INTERNAL', 'Not now.');
+        }
+        return await http.call(route, input, signal);
+      },
+    });
+    const note = ({ message }: { message: string }) => trouble.push(message);
+    const over = { through: flaky, onTrouble: note };
+    expect(await s.live(never(), countingAgent().agent, undefined, over)).toMatchObject({ kind: 'closed' });
+    expect([await s.said(), trouble]).toEqual([['answer 1'], Array(2).fill('A turn waits for the server: Not now.')]);
+  });
+
+  test('an answer that the server refuses ends the turn, and a turn that it refuses does not come back', async () => {
+    await using s = await scene();
+    const leave = () =>
+      s.ownerHttp.call(ROUTES.removeMember, {
+        params: { projectId: s.project.id },
+        body: { clientId: newId(), name: 'ada.mia' },
+      });
+    await send(s.mia, s.project, '@ada one');
+    const { agent, prompts } = countingAgent();
+    const leaving: Agent = { ...agent, prompt: async (text) => leave().then(() => agent.prompt(text)) };
+    expect(await s.live(never(), leaving)).toMatchObject({
+      kind: 'closed',
+      failure: { message: expect.stringContaining('given up') },
+    });
+    await joinProject(s.mia, s.project, 'ada.mia');
+    await send(s.mia, s.project, '@ada two');
+    await leave();
+    await s.live(never(), agent);
+    expect(await s.live(never(), agent)).toBe(undefined);
+    expect([prompts.length, await s.said()]).toEqual([1, []]);
   });
 
   test('a longer answer than a message may have is cut, and says so', async () => {

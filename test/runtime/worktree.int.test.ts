@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exists } from '#base/fs.ts';
+import { newId } from '#base/id.ts';
 import { type Clone, cloneName, createRemote, excludePaths, openClone } from '#runtime/clone.ts';
 import { git } from '#runtime/git.ts';
 import { saveRepo } from '#runtime/save.ts';
-import { addWorktree, checkoutVisible, removeWorktree } from '#runtime/worktree.ts';
+import { addWorktree, checkoutVisible, recoverWorktrees, removeWorktree } from '#runtime/worktree.ts';
 import { gitIn, type TempDir, tempDir, tempRepo, writeFiles } from '../support/temp.ts';
 
 const none = { exclude: [] };
@@ -28,10 +29,24 @@ describe('clone', () => {
   test.for([
     ['https://github.com/mia/ada.git', 'mia--ada.git'],
     ['git@github.com:mia/ada.git', 'mia--ada.git'],
-    ['ssh://git@git.example.org:2222/team/x/y', 'git.example.org--team--x--y.git'],
-    ['https://u:p@git.example.org/a/../b', 'git.example.org--a--_--b.git'],
+    ['ssh://git@git.example.org/team/x/y', 'git.example.org--team--x--y.git'],
+    ['ssh://git@git.example.org:2222/team/x/y', /^git\.example\.org--team--x--y-[0-9a-f]{8}\.git$/],
+    ['https://u:p@git.example.org/a/../b', /^git\.example\.org--a--_--b-[0-9a-f]{8}\.git$/],
   ] as const)('%s is kept in %s', ([remote, name]) => {
-    expect(cloneName(remote)).toBe(name);
+    expect(cloneName(remote)).toEqual(name instanceof RegExp ? expect.stringMatching(name) : name);
+  });
+
+  test.for([
+    ['https://git.example.org/a--b/c', 'https://git.example.org/a/b--c'],
+    ['https://git.example.org:1/a/b', 'https://git.example.org:2/a/b'],
+    ['ssh://mia@git.example.org/a/b', 'ssh://leo@git.example.org/a/b'],
+    ['https://git.example.org/a:b/c', 'https://git.example.org/a_b/c'],
+  ] as const)('%s and %s are two clones', ([one, other]) => {
+    expect(cloneName(one)).not.toBe(cloneName(other));
+  });
+
+  test('a login in the address does not make another clone', () => {
+    expect(cloneName('https://mia:token@git.example.org/a/b')).toBe(cloneName('https://git.example.org/a/b'));
   });
 
   test('two paths with one last name are two clones', () => {
@@ -47,6 +62,16 @@ describe('clone', () => {
     const clone = await open(dir, remote);
     expect(clone.defaultBranch).toBe('master');
     expect(await gitIn(clone.gitDir, 'for-each-ref', '--format=%(refname)', 'refs/heads')).toBe('');
+  });
+
+  test('a lock that a crash left on a ref is taken off, a fresh one is not', async () => {
+    await using s = await setup();
+    const lock = join(s.clone.gitDir, 'refs/remotes/origin/topic.lock');
+    await gitIn(s.repo.path, 'branch', 'topic');
+    await writeFile(lock, '');
+    expect((await open(s.dir, s.repo.path)).problem?.code).toBe('GIT_FAILED');
+    await utimes(lock, 0, 0);
+    expect((await open(s.dir, s.repo.path)).problem).toBe(undefined);
   });
 
   test('an unreachable remote is a problem where a clone exists, and a failure where none does', async () => {
@@ -134,6 +159,45 @@ describe('worktree', () => {
     expect(await exists(s.path)).toBe(false);
   });
 
+  test('another repository inside keeps it, and a worktree inside goes by the same rule', async () => {
+    await using s = await setup({ '.gitignore': 'out/\n' });
+    await addWorktree(s.clone, s.path);
+    const inner = join(s.path, 'out/inner');
+    await addWorktree(s.clone, inner);
+    await writeFile(join(inner, 'draft.md'), 'precious');
+    expect(await removeWorktree(s.clone, s.path)).toMatchObject({
+      removed: false,
+      detail: expect.stringContaining('draft.md'),
+    });
+    await rm(join(inner, 'draft.md'));
+    await gitIn(s.path, 'init', '--quiet', join(s.path, 'out/own'));
+    expect(await removeWorktree(s.clone, s.path)).toMatchObject({
+      removed: false,
+      detail: expect.stringContaining('own'),
+    });
+    await rm(join(s.path, 'out/own'), { recursive: true });
+    expect(await removeWorktree(s.clone, s.path)).toEqual({ removed: true });
+  });
+
+  test('a deleted folder comes back at its unpublished commit', async () => {
+    await using s = await setup();
+    await addWorktree(s.clone, s.path);
+    await gitIn(s.path, 'commit', '--quiet', '--allow-empty', '--message=own work');
+    await rm(s.path, { recursive: true });
+    await addWorktree(s.clone, s.path);
+    expect(await gitIn(s.path, 'log', '-1', '--format=%s')).toBe('own work');
+  });
+
+  test('what a killed launcher half made is gone after the next start', async () => {
+    await using s = await setup();
+    await addWorktree(s.clone, s.path);
+    const other = join(s.dir.path, 'other');
+    await addWorktree(s.clone, other);
+    await writeFile(join(s.clone.gitDir, 'worktrees/ws/locked'), 'initializing');
+    expect(await recoverWorktrees(join(s.dir.path, 'cache'), s.dir.path)).toEqual([s.path]);
+    expect([await exists(s.path), await exists(other)]).toEqual([false, true]);
+  });
+
   test('one whose making was killed at any moment is made again', async () => {
     const files = Object.fromEntries(
       Array.from({ length: 400 }, (_, index) => [`f${index}.txt`, `${index}\n`.repeat(50)]),
@@ -145,7 +209,7 @@ describe('worktree', () => {
       const child = spawn('git', args, { stdio: 'ignore', detached: true });
       await new Promise((resolve) => setTimeout(resolve, delayMs));
       try {
-        process.kill(-(child.pid ?? 0), 'SIGKILL');
+        process.kill(-Number(child.pid), 'SIGKILL');
       } catch {
         // It was quicker.
       }
@@ -227,6 +291,31 @@ describe('hostile repo', () => {
     expect(await exists(canary)).toBe(false);
   });
 
+  test('a `.git` file that leads elsewhere is put right, and nothing of that place runs', async () => {
+    await using s = await setup({ 'a.txt': 'x\n' });
+    const canary = join(s.dir.path, 'canary');
+    const evil = join(s.dir.path, 'evil');
+    await gitIn(s.dir.path, 'init', '--quiet', evil);
+    await writeFiles(evil, { '.git/info/attributes': '* filter=evil\n' });
+    for (const key of ['core.fsmonitor', 'filter.evil.clean', 'filter.evil.smudge']) {
+      await gitIn(evil, 'config', key, `touch ${canary}; cat`);
+    }
+    await addWorktree(s.clone, s.path);
+    const mislead = async () => {
+      await writeFile(join(s.path, '.git'), `gitdir: ${join(evil, '.git')}\n`);
+      await writeFiles(s.path, { 'a.txt': `${newId()}\n` });
+    };
+    await gitIn(s.repo.path, 'config', 'receive.denyCurrentBranch', 'ignore');
+    await mislead();
+    await saveRepo(s.path, { cacheDir: join(s.dir.path, 'cache'), message: 'm', author });
+    expect(await gitIn(s.repo.path, 'log', '-1', '--format=%s', 'main')).toBe('m');
+    await mislead();
+    await addWorktree(s.clone, s.path);
+    await mislead();
+    expect(await removeWorktree(s.clone, s.path)).toMatchObject({ removed: false, reason: 'dirty' });
+    expect(await exists(canary)).toBe(false);
+  });
+
   test('an ext:: remote is refused', async () => {
     await using dir = await tempDir();
     await expect(open(dir, `ext::sh -c touch% ${join(dir.path, 'canary')}`)).rejects.toMatchObject({
@@ -245,7 +334,8 @@ describe('save', () => {
     await addWorktree(clone, s.path);
     return { ...s, clone, bare };
   }
-  const save = (dir: string, message: string) => saveRepo(dir, { message, author });
+  const save = (dir: string, message: string) =>
+    saveRepo(dir, { cacheDir: join(dirname(dir), 'cache'), message, author });
 
   test('commits as the agent and publishes on the default branch', async () => {
     await using s = await agentFolder();

@@ -11,17 +11,26 @@ test('one that fails leaves no trace, and those before and after it in the group
   await using database = openSqlite(join(dir.path, 'test.db'));
   const { db } = database;
   await sql`create table t (n integer primary key)`.execute(db);
+  await sql`create table later (n integer check (n <> 5))`.execute(db);
   const transact = groupCommit(db);
   const add = (n: number, fails = false) =>
     transact(async (q) => {
       await sql`insert into t values (${n})`.execute(q);
       if (fails) throw new Error(`no ${n}`);
-      return n;
+      return { result: n, last: [sql`insert into later values (${n})`.compile(q)] };
     });
-  const outcomes = await Promise.allSettled([add(1), add(2, true), add(3), add(3), add(4)]);
-  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled']);
+  const outcomes = await Promise.allSettled([add(1), add(2, true), add(3), add(3), add(4), add(5), add(6)]);
+  expect(outcomes.map(({ status }) => status)).toEqual([
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+  ]);
   const { rows } = await sql<{ n: number }>`select n from t order by n`.execute(db);
-  expect(rows.map(({ n }) => n)).toEqual([1, 3, 4]);
+  expect(rows.map(({ n }) => n)).toEqual([1, 3, 4, 6]);
 });
 
 test('a hundred at once all happen', async () => {
@@ -35,7 +44,7 @@ test('a hundred at once all happen', async () => {
     Array.from({ length: 100 }, () =>
       transact(async (q) => {
         const { rows } = await sql<{ n: number }>`update t set n = n + 1 returning n`.execute(q);
-        return rows[0]?.n ?? 0;
+        return { result: rows[0]?.n ?? 0, last: [] };
       }),
     ),
   );

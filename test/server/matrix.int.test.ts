@@ -1,9 +1,11 @@
-/** Who gets what from which route, over HTTP against a real server. A new route fails to compile until it is listed. */
+/** Who gets what from which route and from the event socket of a real server. A new action fails to compile until it is listed. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
+import { CLOSE } from '#contract/frames.ts';
 import type { MachineId } from '#contract/ids.ts';
 import type { Route } from '#contract/route.ts';
 import { ROUTES, type RouteName } from '#contract/routes.ts';
+import type { Action } from '#server/authorize.ts';
 import {
   addMachine,
   createAgent,
@@ -18,7 +20,8 @@ import {
   send,
   startTurn,
 } from '../support/company.ts';
-import { type Caller, caller, clientId, type RawInput, testServer } from '../support/server.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Caller, caller, clientId, type RawInput, testServer, testSocket } from '../support/server.ts';
 
 const ACTORS = [
   'anonymous',
@@ -49,7 +52,7 @@ const row = (text: string): Record<ActorKind, number> => {
 };
 
 //                       anon expd oper ownr admn coll view outs strg rmvd insd outs old
-const EXPECTED: Record<RouteName, Record<ActorKind, number>> = {
+const EXPECTED: Record<Action, Record<ActorKind, number>> = {
   getInfo: /*         */ row('200  200  200  200  200  200  200  200  200  200  200  200  200'),
   login: /*           */ row('401  401  401  401  401  401  401  401  401  401  401  401  401'),
   refresh: /*         */ row('401  401  401  401  401  401  401  401  401  401  401  401  401'),
@@ -101,6 +104,8 @@ const EXPECTED: Record<RouteName, Record<ActorKind, number>> = {
   startTurn: /*       */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
   getTurnMessages: /* */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
   endTurn: /*         */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
+  // On the socket 200 is live, 404 denied, 401 closed as unauthorized: whose token is no reader's does not get in.
+  subscribe: /*       */ row('401  401  401  200  200  200  200  404  404  404  200  404  401'),
 };
 
 const HOUR_MS = 60 * 60_000;
@@ -251,7 +256,7 @@ const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> 
   getSession: ({ session }) => ({ params: { sessionId: session.id } }),
   openRun: async ({ disposable, machine }) => ({
     params: { sessionId: (await disposable()).session.id },
-    body: { clientId: clientId(), machineId: machine },
+    body: { clientId: clientId(), machineId: machine, owes: null },
   }),
   setActivity: ({ run }) => ({ params: { runId: run.id }, body: { activity: 'working' } }),
   endRun: async ({ disposable }) => ({ params: { runId: (await disposable()).run.id }, body: { reason: 'stopped' } }),
@@ -273,18 +278,34 @@ const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> 
   },
 };
 
+/** @returns the status that says the same as the socket's answer */
+async function subscribeAs({ server, callers, project }: World, actor: ActorKind): Promise<number> {
+  await using socket = await testSocket(server.url, callers[actor].token);
+  socket.send({ type: 'subscribe', streams: [{ stream: project.id, after: 0 }] });
+  let closed: number | undefined;
+  void socket.closed.then(({ code }) => {
+    closed = code === CLOSE.unauthorized ? 401 : code;
+  });
+  const said = (type: string) => socket.frames.some((frame) => frame.type === type && 'stream' in frame);
+  return await eventually('the socket answers', () => closed ?? (said('denied') ? 404 : said('live') && 200));
+}
+
 let here: World | undefined;
 beforeAll(async () => {
   here = await world();
 });
 afterAll(() => here?.server[Symbol.asyncDispose]());
 
-describe('each route answers each kind of caller as the table says', () => {
-  const rows = (Object.keys(EXPECTED) as RouteName[]).flatMap((route) => ACTORS.map((actor) => ({ route, actor })));
+describe('each kind of caller is answered as the table says', () => {
+  const rows = (Object.keys(ROUTES) as RouteName[]).flatMap((route) => ACTORS.map((actor) => ({ route, actor })));
   test.for(rows)('$route for $actor', async ({ route, actor }) => {
     if (here === undefined) throw new Error('no world');
     const response = await here.callers[actor].fetch(ROUTES[route] as Route, await INPUTS[route](here));
     expect(response.status, await response.text()).toBe(EXPECTED[route][actor]);
+  });
+  test.for(ACTORS)('subscribe for %s', async (actor) => {
+    if (here === undefined) throw new Error('no world');
+    expect(await subscribeAs(here, actor)).toBe(EXPECTED.subscribe[actor]);
   });
 });
 

@@ -1,5 +1,9 @@
 /** The promises of the platform, over a real PostgreSQL, and what only several processes on one database show. */
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isAachatError } from '#base/errors.ts';
+import { sleep } from '#base/time.ts';
+import { CLOSE } from '#contract/frames.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { createProject, createTeam, send } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
@@ -46,10 +50,64 @@ test('two servers on one database trust the same logins and carry each other’s
   expect(said().map(({ seq }) => seq)).toEqual(messages.map(({ seq }) => seq));
 });
 
+test('a logout at one server closes the sockets of that login at the other', async () => {
+  const databaseUrl = await database();
+  await using first = await testServer({ databaseUrl });
+  await using second = await testServer({ databaseUrl });
+  const alice = await first.login('alice');
+  const other = await first.login('alice');
+  await using ended = await testSocket(second.url, alice.token);
+  await using kept = await testSocket(second.url, other.token);
+  await first.anonymous.call(ROUTES.logout, { body: { refreshToken: alice.refreshToken } });
+  expect(await ended.closed).toMatchObject({ code: CLOSE.unauthorized });
+  await subscribe(kept, alice.id);
+});
+
 test('a second server does not offer a bootstrap code once somebody is there', async () => {
   const databaseUrl = await database();
   await using first = await testServer({ databaseUrl });
   await first.login('alice');
   await using second = await testServer({ databaseUrl });
   expect(await second.anonymous.call(ROUTES.getInfo, {})).toMatchObject({ fresh: false });
+});
+
+test('a database that breaks off all connections costs a try, never the server or what was accepted', async () => {
+  const databaseUrl = await database();
+  await using server = await testServer({ databaseUrl });
+  const alice = await server.login('alice');
+  const project = await createProject(alice, await createTeam(alice, 'acme'), 'launch');
+  const accepted: string[] = [];
+  const refused = new Set<string>();
+  const over = new AbortController();
+  const writers = [0, 1, 2, 3].map(async (writer) => {
+    for (let n = 0; !over.signal.aborted; n += 1) {
+      const body = `${writer}:${n}`;
+      await send(alice, project, body).then(
+        () => accepted.push(body),
+        (thrown: unknown) => refused.add(isAachatError(thrown) ? thrown.code : String(thrown)),
+      );
+    }
+  });
+  const admin = new pg.Client({ connectionString: databaseUrl });
+  await admin.connect();
+  for (let round = 0; round < 20 || refused.size === 0; round += 1) {
+    await admin.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+    );
+    await sleep(30);
+  }
+  await admin.end();
+  over.abort();
+  await Promise.all(writers);
+  await send(alice, project, 'still there');
+  const read = async (after: number): Promise<readonly { readonly seq: number; readonly body: string }[]> => {
+    const page = await alice.call(ROUTES.listMessages, {
+      params: { projectId: project.id },
+      query: { after, limit: 200 },
+    });
+    return page.hasMore ? [...page.messages, ...(await read(page.messages.at(-1)?.seq ?? 0))] : page.messages;
+  };
+  const kept = new Set((await read(0)).map(({ body }) => body));
+  expect(accepted.filter((body) => !kept.has(body))).toEqual([]);
+  expect([...refused]).toEqual(['SERVER_UNREACHABLE']);
 });

@@ -79,8 +79,8 @@ export async function claudeScene(files: Readonly<Record<string, string>> = {}):
   }
   const own = { AA_SESSION_ID: 'session-1', AA_AGENT: 'ada.mia' };
   await writeFile(envFile, claudeEnvFile({ shimDir, own }));
-  const denied = [at('denied')];
-  await writeFiles(at('denied'), { 'token.txt': 'DENIED-SECRET' });
+  const denied = [at('denied'), at('sessions', '*', 'token')];
+  await writeFiles(at(), { 'denied/token.txt': 'DENIED-SECRET', 'sessions/later/token': 'DENIED-SECRET' });
 
   const program = await findAgentProgram({
     setting: 'claude',

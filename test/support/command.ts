@@ -101,6 +101,7 @@ export function testContext(answers: Answers, world: World & { readonly inSessio
         const value = settings.get(key);
         return value === undefined ? undefined : { value, origin: 'file' };
       },
+      keys: () => [...settings.keys()],
       set: async (key, value) => {
         if (value === undefined) settings.delete(key);
         else settings.set(key, value);

@@ -80,11 +80,16 @@ export const planSession = async (
     })
   ).session;
 
-export const openRun = async (owner: Caller, session: Session, machineId: MachineId): Promise<Run> =>
+export const openRun = async (
+  owner: Caller,
+  session: Session,
+  machineId: MachineId,
+  owes: TurnId | null = null,
+): Promise<Run> =>
   (
     await owner.call(ROUTES.openRun, {
       params: { sessionId: session.id },
-      body: { clientId: clientId(), machineId },
+      body: { clientId: clientId(), machineId, owes },
     })
   ).run;
 

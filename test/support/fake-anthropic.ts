@@ -10,8 +10,19 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export type Step =
-  | { readonly text: string; readonly chunks?: number; readonly delayMs?: number; readonly stop?: 'refusal' }
-  | { readonly say?: string; readonly tool: string; readonly input: Readonly<Record<string, unknown>> }
+  | {
+      readonly think?: string;
+      readonly text: string;
+      readonly chunks?: number;
+      readonly delayMs?: number;
+      readonly stop?: 'refusal';
+    }
+  | {
+      readonly think?: string;
+      readonly say?: string;
+      readonly tool: string;
+      readonly input: Readonly<Record<string, unknown>>;
+    }
   /** The stream begins and nothing follows. */
   | { readonly hang: true }
   | {
@@ -93,10 +104,20 @@ async function answer(response: ServerResponse, body: Body, number: number): Pro
     await new Promise((resolve) => response.once('close', resolve));
     return;
   }
+  let index = 0;
+  if (step.think !== undefined) {
+    send('content_block_start', { index, content_block: { type: 'thinking', thinking: '', signature: '' } });
+    send('content_block_delta', { index, delta: { type: 'thinking_delta', thinking: step.think } });
+    send('content_block_delta', { index, delta: { type: 'signature_delta', signature: 'c2lnbmVk' } });
+    send('content_block_stop', { index });
+    index += 1;
+  }
   const text = 'tool' in step ? step.say : step.text;
-  if (text !== undefined && text !== '') await streamText(response, send, text, 'tool' in step ? {} : step);
+  if (text !== undefined && text !== '') {
+    await streamText(response, send, index, text, 'tool' in step ? {} : step);
+    index += 1;
+  }
   if ('tool' in step) {
-    const index = text === undefined ? 0 : 1;
     const content_block = { type: 'tool_use', id: `toolu_${number}`, name: step.tool, input: {} };
     send('content_block_start', { index, content_block });
     const delta = { type: 'input_json_delta', partial_json: JSON.stringify(step.input) };
@@ -112,16 +133,17 @@ async function answer(response: ServerResponse, body: Body, number: number): Pro
 async function streamText(
   response: ServerResponse,
   send: (type: string, data: object) => void,
+  index: number,
   text: string,
   { chunks = 1, delayMs = 0 }: { readonly chunks?: number; readonly delayMs?: number },
 ): Promise<void> {
-  send('content_block_start', { index: 0, content_block: { type: 'text', text: '' } });
+  send('content_block_start', { index, content_block: { type: 'text', text: '' } });
   const size = Math.max(1, Math.ceil(text.length / chunks));
   for (let at = 0; at < text.length && !response.destroyed; at += size) {
-    send('content_block_delta', { index: 0, delta: { type: 'text_delta', text: text.slice(at, at + size) } });
+    send('content_block_delta', { index, delta: { type: 'text_delta', text: text.slice(at, at + size) } });
     if (delayMs > 0) await sleep(delayMs);
   }
-  send('content_block_stop', { index: 0 });
+  send('content_block_stop', { index });
 }
 
 function fail(response: ServerResponse, status: number, type: string, message: string, headers = {}): void {

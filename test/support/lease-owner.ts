@@ -1,7 +1,11 @@
 /** A launcher that starts a leased program and waits to be killed. */
-import { spawnLeased } from '#runtime/lease.ts';
+import { spawn } from 'node:child_process';
+import { leaseChildren, spawnLeased } from '#runtime/lease.ts';
 
 const [leasesDir = '', command = ''] = process.argv.slice(2);
+await leaseChildren(leasesDir);
+// As git is started: in a group of its own.
+const child = spawn('/bin/sh', ['-c', 'sleep 600 & wait'], { detached: true, stdio: 'ignore' });
 const program = await spawnLeased({
   leasesDir,
   sessionId: 's',
@@ -9,5 +13,5 @@ const program = await spawnLeased({
   cwd: '/',
   env: { PATH: process.env['PATH'] ?? '' },
 });
-process.stdout.write(`${program.leaseId} ${program.pid}\n`);
+process.stdout.write(`${program.leaseId} ${program.pid} ${child.pid}\n`);
 await new Promise(() => setInterval(() => {}, 1_000));

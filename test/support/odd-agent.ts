@@ -34,7 +34,9 @@ acp
   .onRequest(acp.methods.agent.session.setMode, () => {
     throw new acp.RequestError(-32_602, 'Mode is not available');
   })
-  .onRequest(acp.methods.agent.session.prompt, async ({ client }) => {
+  .onRequest(acp.methods.agent.session.prompt, async ({ client, params }) => {
+    // Deaf to a cancel, too.
+    if (oddity === 'stubborn' && JSON.stringify(params.prompt).includes('HANG')) return never;
     await say(client, 'answer', 'm1');
     if (oddity === 'eager') {
       setTimeout(async () => {

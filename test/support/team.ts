@@ -1,4 +1,5 @@
 /** A scratch home with agents in a project, ready for `up`. */
+import { fileURLToPath } from 'node:url';
 import type { Message } from '#contract/entities.ts';
 import { type RunningCommand, type ScratchHome, scratchHome } from './aachat.ts';
 import { eventually } from './eventually.ts';
@@ -14,13 +15,16 @@ export interface Team extends AsyncDisposable {
   up(...flags: string[]): Promise<RunningCommand>;
 }
 
+/** The built-in agent, which also does what a script in a message says. */
+const WITH_HANDS = `${process.execPath} ${fileURLToPath(new URL('./scripted-entry.ts', import.meta.url))}`;
+
 /** Text of a message that makes the scripted agent take these steps. */
 export const steps = (...list: readonly object[]): string => `SCRIPT:${JSON.stringify(list)}`;
 
 /** @param env over the scratch environment; `AACHAT_AGENT` chooses the agent program */
 export async function team(
   agents: readonly string[],
-  env: Readonly<Record<string, string>> = { AACHAT_AGENT: 'scripted' },
+  env: Readonly<Record<string, string>> = { AACHAT_AGENT: WITH_HANDS },
 ): Promise<Team> {
   const home = await scratchHome(env);
   await home.json('project', 'create', 'launch');

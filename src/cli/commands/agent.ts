@@ -11,7 +11,7 @@ import { ROUTES } from '#contract/routes.ts';
 import { createAgent } from '#runtime/agent-create.ts';
 import { POLICIES } from '#runtime/claude.ts';
 import { saveRepo } from '#runtime/save.ts';
-import { localAgentRepo } from '#runtime/workspace.ts';
+import { agentFolder, localAgentRepo } from '#runtime/workspace.ts';
 import { toPolicy } from './up.ts';
 
 /** `aachat agent create <name>` */
@@ -79,26 +79,10 @@ export async function save(
   context: CommandContext,
   args: { readonly agent: string | undefined; readonly message: string },
 ): Promise<void> {
-  const { env, home, signal, output, inSession } = context;
-  let name = env['AA_AGENT'];
-  let dir = env['AA_AGENT_DIR'];
-  if (!inSession) {
-    if (args.agent === undefined)
-      throw new AachatError('USAGE', 'Which agent?', { hint: 'aachat agent save <agent> -m "<what changed>"' });
-    const { http } = await context.connect();
-    name = (await findAgent(context, http, args.agent)).name;
-    dir = join(home.agents, name);
-  } else if (args.agent !== undefined && args.agent !== name && args.agent !== name?.split('.')[0]) {
-    throw new AachatError('FORBIDDEN', 'A session saves its own agent only.', {
-      hint: 'aachat agent save -m "<what changed>"',
-    });
-  }
-  if (name === undefined || dir === undefined) {
-    throw new AachatError('USAGE', 'AA_AGENT and AA_AGENT_DIR are not set.', {
-      hint: 'Run it as the session was started.',
-    });
-  }
-  const saved = await saveRepo(dir, { message: args.message, author: { name, email: 'noreply@aachat' }, signal });
+  const { home, signal, output } = context;
+  const { name, dir } = await savedPlace(context, args.agent);
+  const author = { name, email: 'noreply@aachat' };
+  const saved = await saveRepo(dir, { cacheDir: home.cache, message: args.message, author, signal });
   const files = saved.files.length === 1 ? saved.files[0] : `${saved.files.length} files`;
   const text = saved.committed
     ? `Saved ${files} as ${saved.commit}.`
@@ -106,6 +90,29 @@ export async function save(
       ? `Published ${saved.commit}.`
       : 'There is nothing to save.';
   output.result(saved, text);
+}
+
+/** Whose repo, and where. What a session is comes from its token: its environment is in the agent's hands. */
+async function savedPlace(
+  context: CommandContext,
+  wanted: string | undefined,
+): Promise<{ readonly name: string; readonly dir: string }> {
+  const { home, signal, inSession } = context;
+  const { http } = await context.connect();
+  if (!inSession) {
+    if (wanted === undefined)
+      throw new AachatError('USAGE', 'Which agent?', { hint: 'aachat agent save <agent> -m "<what changed>"' });
+    const { name } = await findAgent(context, http, wanted);
+    return { name, dir: join(home.agents, name) };
+  }
+  const me = await http.call(ROUTES.getMe, {}, signal);
+  const name = me.kind === 'session' ? me.agent.name : '';
+  if (me.kind !== 'session' || (wanted !== undefined && wanted !== name && wanted !== name.split('.')[0])) {
+    throw new AachatError('FORBIDDEN', 'A session saves its own agent only.', {
+      hint: 'aachat agent save -m "<what changed>"',
+    });
+  }
+  return { name, dir: join(home.workspace(name, me.sessionId), agentFolder(name)) };
 }
 
 /** `aachat agent policy <agent> [policy]` */
@@ -129,16 +136,23 @@ export async function policy(
   output.result({ agent: name, policy: chosen }, `${name}: ${chosen}, from its next start on.`);
 }
 
-/** `aachat agent trust <agent> [--off]` */
+/** `aachat agent trust <agent> [--program <command line>] [--off]` */
 export async function trust(
   context: CommandContext,
-  args: { readonly agent: string; readonly trusted: boolean },
+  args: { readonly agent: string; readonly trusted: boolean; readonly program?: string },
 ): Promise<void> {
+  const { config, output } = context;
   const { http } = await context.connect();
   const { name } = await findAgent(context, http, args.agent);
-  await context.config.set(`agents.${name}.trust`, args.trusted ? 'yes' : undefined);
-  const text = args.trusted ? 'may obey settings of the repos that it works in' : 'is not trusted any more';
-  context.output.result({ agent: name, trusted: args.trusted }, `${name} ${text}, from its next start on.`);
+  const { trusted, program } = args;
+  if (program === undefined) await config.set(`agents.${name}.trust`, trusted ? 'yes' : undefined);
+  if (program !== undefined || !trusted) await config.set(`agents.${name}.program`, trusted ? program : undefined);
+  const text = !trusted
+    ? 'is not trusted any more'
+    : program === undefined
+      ? 'may obey settings of the repos that it works in'
+      : `may be run by ${program}`;
+  output.result({ agent: name, trusted, program: program ?? null }, `${name} ${text}, from its next start on.`);
 }
 
 /** One of the caller's agents (in a session: one that it can see), by full or bare name. */

@@ -1,11 +1,14 @@
 /** `aachat auth …`: who is logged in, and where. */
 import { createInterface } from 'node:readline/promises';
 import { AachatError } from '#base/errors.ts';
+import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { findLocalServer, personAuth, serverAddress } from '#cli/platform.ts';
+import { findLocalServer, personAuth } from '#cli/platform.ts';
+import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
 import { Login } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { UpFile } from '#runtime/supervisor.ts';
 
 /** `aachat auth login [--server <url>] [--code <code>] [--login <login>]` */
 export async function login(
@@ -37,16 +40,6 @@ export async function login(
 async function localLogin(context: CommandContext, code: string | undefined, name: string | undefined): Promise<void> {
   const { home, output, signal } = context;
   if (code === undefined) {
-    const auth = personAuth(context, undefined);
-    if (!(await auth.isLoggedIn())) {
-      const server = await findLocalServer(home);
-      const fresh = server === undefined || (await info(new URL(server.url), signal)).fresh;
-      if (!fresh) {
-        throw new AachatError('USAGE', 'A one-time code is needed.', {
-          hint: 'Run `aachat server invite <your login>` here, then `aachat auth login --code <code>`.',
-        });
-      }
-    }
     const { http } = await context.connect();
     const me = await http.call(ROUTES.getMe, {}, signal);
     output.result(me, `You are ${me.kind === 'user' ? me.user.login : me.agent.name}.`);
@@ -65,6 +58,12 @@ async function localLogin(context: CommandContext, code: string | undefined, nam
 /** `aachat auth logout` */
 export async function logout(context: CommandContext): Promise<void> {
   const { home, config, output } = context;
+  const up = await readPidFile(home.upFile, UpFile);
+  if (up !== undefined) {
+    throw new AachatError('CONFLICT', `aachat up works with this login: pid ${up.pid}.`, {
+      hint: 'Run `aachat down` first, then `aachat auth logout`.',
+    });
+  }
   const auth = personAuth({ home, env: {} }, config.get('server')?.value, (await findLocalServer(home))?.url);
   const wasIn = await auth.isLoggedIn();
   const heard = await auth.logout();

@@ -3,10 +3,13 @@ import { AachatError } from '#base/errors.ts';
 import { SETTINGS } from '#cli/config.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { table } from '#cli/output.ts';
+import { serverAddress } from '#client/address.ts';
 
 /** `aachat config list` */
 export async function list(context: CommandContext): Promise<void> {
-  const settings = Object.entries(SETTINGS).map(([key, { what }]) => {
+  const named = Object.entries(SETTINGS).map(([key, { what }]) => ({ key, what }));
+  const others = context.config.keys().flatMap((key) => (key in SETTINGS ? [] : [{ key, what: '' }]));
+  const settings = [...named, ...others].map(({ key, what }) => {
     const found = context.config.get(key);
     return { key, value: found?.value ?? null, origin: found?.origin ?? 'default', what };
   });
@@ -25,11 +28,7 @@ export async function set(
       hint: `Settings: ${Object.keys(SETTINGS).join(', ')}.`,
     });
   }
-  if (key === 'server' && value !== undefined && !/^https?:\/\/\S+$/.test(value)) {
-    throw new AachatError('USAGE', `"${value}" is no address of a server.`, {
-      hint: 'aachat config set server https://chat.example.org',
-    });
-  }
+  if (key === 'server' && value !== undefined) serverAddress(value);
   await context.config.set(key, value);
   context.output.result(
     { key, value: value ?? null },

@@ -1,7 +1,7 @@
 /** `aachat doctor`: looks for what is missing or left over. Starts nothing. */
 import { AachatError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { type DoctorOptions, examine, type Finding, mend } from '#runtime/doctor.ts';
+import { type DoctorOptions, examine, FIX, type Finding, mend } from '#runtime/doctor.ts';
 
 /** `aachat doctor [--fix]`. @throws AachatError `CONFLICT` if something is wrong, after saying what */
 export async function doctor(context: CommandContext, args: { readonly fix: boolean }): Promise<void> {
@@ -17,8 +17,11 @@ export async function doctor(context: CommandContext, args: { readonly fix: bool
   const findings = await examine(options);
   output.result({ findings, mended }, [...mended, ...findings.map((finding) => line(context, finding))].join('\n'));
   const wrong = findings.filter(({ state }) => state === 'wrong');
-  if (wrong.length === 0 || output.isJson) return;
-  throw new AachatError('CONFLICT', `${wrong.length} of ${findings.length} checks found something wrong.`);
+  if (wrong.length === 0) return;
+  const isMendable = wrong.some(({ hint }) => hint === FIX);
+  throw new AachatError('CONFLICT', `${wrong.length} of ${findings.length} checks found something wrong.`, {
+    hint: isMendable ? `Run \`${FIX}\`, then see what is left.` : 'Do what stands under each of them, then look again.',
+  });
 }
 
 function line({ output }: CommandContext, { name, state, message, hint }: Finding): string {

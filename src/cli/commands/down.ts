@@ -14,10 +14,7 @@ import { UpFile } from '#runtime/supervisor.ts';
 const DOWN_MS = 60_000;
 
 /** `aachat down [--force]` */
-export async function down(
-  context: CommandContext,
-  args: { readonly force: boolean; readonly yes: boolean },
-): Promise<void> {
+export async function down(context: CommandContext, args: { readonly force: boolean }): Promise<void> {
   const { home, output, signal } = context;
   const holder = await readPidFile(home.upFile, UpFile);
   if (holder !== undefined) {

@@ -48,9 +48,12 @@ export async function find(
   context: CommandContext,
   args: Search & { readonly words: readonly string[]; readonly by?: string },
 ): Promise<void> {
+  const q = args.words.join(' ').trim();
+  if (q === '')
+    throw new AachatError('USAGE', 'Find what?', { hint: 'aachat find <words>, such as: aachat find launch plan' });
   const { http } = await context.connect();
   const by = args.by === undefined ? {} : { by: args.by.replace(/^@/, '') };
-  const query = { ...(await searchQuery(context, args)), ...by, q: args.words.join(' ') };
+  const query = { ...(await searchQuery(context, args)), ...by, q };
   show(context, await http.call(ROUTES.find, { query }, context.signal), 'No message has all of these words.');
 }
 

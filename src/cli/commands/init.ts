@@ -3,7 +3,7 @@ import { AachatError, isAachatError } from '#base/errors.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { plain } from '#cli/output.ts';
-import { serverAddress } from '#cli/platform.ts';
+import { serverAddress } from '#client/address.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Team } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';

@@ -1,10 +1,12 @@
 /** `aachat permission …`: answers what agents of the running `up` ask. */
+
 import { AachatError } from '#base/errors.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { clockTime, plain, table } from '#cli/output.ts';
+import { pickById } from '#cli/pick.ts';
 import { CONTROL_ROUTES, type PendingPermission } from '#contract/control.ts';
-import { matchId, shortId } from '#contract/ids.ts';
+import { shortId } from '#contract/ids.ts';
 import { openControlClient } from '#runtime/control.ts';
 import { UpFile } from '#runtime/supervisor.ts';
 
@@ -23,18 +25,13 @@ export async function answer(
 ): Promise<void> {
   await using up = await running(context);
   const { permissions } = await up.call(CONTROL_ROUTES.getStatus, {}, context.signal);
-  const [found, ...others] = matchId(args.id, permissions);
-  if (found === undefined) {
-    throw new AachatError('NOT_FOUND', `No request ${args.id} waits: it was answered, expired, or its turn ended.`, {
+  const found = pickById(args.id, permissions, {
+    many: 'requests',
+    none: {
+      message: `No request ${args.id} waits: it was answered, expired, or its turn ended.`,
       hint: 'Run `aachat permission list` to see what waits.',
-    });
-  }
-  if (others.length > 0) {
-    const all = [found, ...others].map(({ id }) => shortId(id)).join(', ');
-    throw new AachatError('AMBIGUOUS_NAME', `Several requests match ${args.id}: ${all}.`, {
-      hint: 'Give more digits.',
-    });
-  }
+    },
+  });
   const params = { permissionId: found.id };
   const { outcome, permission } = await up.call(
     CONTROL_ROUTES.answerPermission,

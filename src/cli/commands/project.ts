@@ -25,12 +25,15 @@ export async function list(
       ? args.status
       : parse(ProjectStatus, args.status, '--status is one of active, planning, completed, archived, all.');
   const team = args.team === undefined ? {} : { team: parse(TeamSlug, args.team) };
-  const { http } = await context.connect();
-  const { projects, hasMore } = await http.call(
+  const connection = await context.connect();
+  const { projects, hasMore } = await connection.http.call(
     ROUTES.listProjects,
     { query: { ...team, status, limit: args.limit } },
     context.signal,
   );
+  // None, or no such team?
+  const asksTeam = args.team !== undefined && !context.inSession;
+  if (projects.length === 0 && asksTeam) await findTeam(context, connection, args.team);
   const rows = projects.map(({ name, team: slug, kind, status: state, description }) => [
     name,
     slug,

@@ -1,15 +1,15 @@
 /** `aachat server …`: the platform itself. The only door from the commands into the server's house. */
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { aborted } from '#base/async.ts';
 import { AachatError, isAachatError } from '#base/errors.ts';
-import { readIfExists, writePrivate } from '#base/fs.ts';
+import { exists, readIfExists, writePrivate } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { endLocalServer, findLocalServer, type LocalServer, startLocalServer } from '#cli/platform.ts';
 import { createHttpClient } from '#client/http.ts';
 import { Login } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { ownedSessions } from './down.ts';
 
 interface Listen {
   readonly port?: number;
@@ -42,8 +42,21 @@ export async function start(context: CommandContext, args: Listen & { readonly f
 export async function run(context: CommandContext, args: Listen & { readonly idle?: number }): Promise<void> {
   const { home, env, version, signal, output } = context;
   const { startServer } = await import('#server/main.ts');
-  const databaseUrl = env['DATABASE_URL'];
+  // A shell often has one for another project: only who starts the server on purpose means this one.
+  const databaseUrl = args.idle === undefined ? env['DATABASE_URL'] || undefined : undefined;
+  const marker = join(home.server, 'postgres');
+  if (databaseUrl === undefined && (await exists(marker))) {
+    throw new AachatError(
+      'SERVER_UNREACHABLE',
+      'The data of this platform is in PostgreSQL, and its server does not run.',
+      {
+        hint: `Start it with \`DATABASE_URL=… aachat server start\`. To begin anew with an embedded database, remove ${marker}.`,
+      },
+    );
+  }
   const log = createLog({ write: fileWriter(join(home.server, 'server.log')) });
+  // In the background nobody sees what it dies of.
+  process.on('uncaughtExceptionMonitor', (error) => log.error('server.crashed', { error }));
   const startAt = (port: number) =>
     startServer({
       dataDir: home.server,
@@ -61,6 +74,7 @@ export async function run(context: CommandContext, args: Listen & { readonly idl
     if (args.port !== undefined || former === 0 || !isAachatError(thrown, 'CONFLICT')) throw thrown;
     return startAt(0);
   });
+  if (databaseUrl !== undefined) await writePrivate(marker, 'The data of this platform is in PostgreSQL.\n');
   await writePrivate(portFile, `${new URL(server.url).port}\n`);
   output.note(`The platform runs at ${server.url}. Ctrl+C ends it.`);
   await Promise.race([server.closed, aborted(signal)]);
@@ -92,6 +106,8 @@ export async function stop(context: CommandContext, args: { readonly yes: boolea
     context.output.result({ stopped: false }, 'No server runs on the data of this home.');
     return;
   }
+  // The server itself has no use for what this loads.
+  const { ownedSessions } = await import('./down.ts');
   const sessions = await ownedSessions(context.home);
   if (sessions.length > 0 && !args.yes) {
     throw new AachatError('CONFLICT', `Sessions use this server: ${sessions.join(', ')}.`, {
@@ -119,10 +135,18 @@ export async function invite(context: CommandContext, args: { readonly login: st
   }
   const body = args.login === undefined ? {} : { login: args.login };
   const { code, expiresAt } = await operator(server).call(ROUTES.createInvite, { body }, context.signal);
+  const address = addressElsewhere(server);
   context.output.result(
-    { code, expiresAt, server: server.url },
-    `Code: ${code} (until ${expiresAt}, for one login)\nThere: aachat auth login --server ${server.url} --code ${code}`,
+    { code, expiresAt, server: address },
+    `Code: ${code} (until ${expiresAt}, for one login)\nThere: aachat auth login --server ${address} --code ${code}`,
   );
+}
+
+/** As other machines find it: they cannot go to "all interfaces". */
+function addressElsewhere(server: LocalServer): string {
+  const url = new URL(server.url);
+  if (/^(0\.0\.0\.0|\[::\])$/.test(url.hostname)) url.hostname = hostname();
+  return url.origin;
 }
 
 function operator(server: LocalServer) {

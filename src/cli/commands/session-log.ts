@@ -1,41 +1,62 @@
 /** `aachat session log`: what a session did on this machine. Read from its files; nothing of it is at the server. */
-import { readdir } from 'node:fs/promises';
+
+import { readdir, stat } from 'node:fs/promises';
 import { AachatError, isSystemError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { clockTime, plain } from '#cli/output.ts';
-import { matchId, SessionId, shortId } from '#contract/ids.ts';
+import { pickById } from '#cli/pick.ts';
+import { SessionId, shortId } from '#contract/ids.ts';
 import { type LogLine, readEventLog } from '#runtime/event-log.ts';
 import type { Home } from '#runtime/home.ts';
 
-/** `aachat session log <session> [--limit <count>]` */
+/** `aachat session log [session] [--limit <count>]`; without one the session that was written to last */
 export async function log(
   context: CommandContext,
-  args: { readonly session: string; readonly limit: number },
+  args: { readonly session: string | undefined; readonly limit: number },
 ): Promise<void> {
   const { home, output } = context;
-  const id = await findLocal(home, args.session);
+  const id = args.session === undefined ? await newestLocal(home) : await findLocal(home, args.session);
   const lines = (await readEventLog(home.session(id).log)).slice(-args.limit);
-  output.result({ sessionId: id, lines }, lines.flatMap(show).join('\n') || 'Nothing is in the log yet.');
+  const which = args.session === undefined ? [`Session ${shortId(id)}`] : [];
+  const text = lines.flatMap(show).join('\n') || 'Nothing is in the log yet.';
+  output.result({ sessionId: id, lines }, [...which, text].join('\n'));
 }
 
-async function findLocal(home: Home, text: string): Promise<string> {
-  const ids = (await localSessions(home)).map((id) => ({ id }));
-  const [found, ...others] = matchId(text, ids);
-  if (found === undefined) {
-    throw new AachatError('NOT_FOUND', `No session ${text} has run on this machine.`, {
-      hint: 'Run `aachat session list` to see the ids.',
-    });
-  }
-  if (others.length === 0) return found.id;
-  throw new AachatError(
-    'AMBIGUOUS_NAME',
-    `Several sessions match ${text}: ${[found, ...others].map(({ id }) => shortId(id)).join(', ')}.`,
+async function newestLocal(home: Home): Promise<SessionId> {
+  const logs = await Promise.all(
+    (await localSessions(home)).map(async (id) => ({ id, at: await writtenAt(home.session(id).log) })),
   );
+  const [newest] = logs.toSorted((a, b) => b.at - a.at);
+  if (newest !== undefined) return newest.id;
+  throw new AachatError('NOT_FOUND', 'No session has run on this machine.', {
+    hint: 'Run `aachat up` to start those of your agents.',
+  });
 }
 
-async function localSessions(home: Home): Promise<readonly string[]> {
+/** @returns epoch milliseconds; 0 for a session that has no log yet */
+async function writtenAt(log: string): Promise<number> {
   try {
-    return (await readdir(home.sessions)).filter((name) => SessionId.safeParse(name).success);
+    return (await stat(log)).mtimeMs;
+  } catch (thrown) {
+    if (isSystemError(thrown, 'ENOENT')) return 0;
+    throw thrown;
+  }
+}
+
+async function findLocal(home: Home, text: string): Promise<SessionId> {
+  const ids = (await localSessions(home)).map((id) => ({ id }));
+  return pickById(text, ids, {
+    many: 'sessions',
+    none: {
+      message: `No session ${text} has run on this machine.`,
+      hint: 'Run `aachat session list` to see the ids.',
+    },
+  }).id;
+}
+
+async function localSessions(home: Home): Promise<readonly SessionId[]> {
+  try {
+    return (await readdir(home.sessions)).flatMap((name) => SessionId.safeParse(name).data ?? []);
   } catch (thrown) {
     if (isSystemError(thrown, 'ENOENT')) return [];
     throw thrown;

@@ -1,4 +1,5 @@
 /** `aachat session …`: sessions as the server knows them. */
+
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { readPidFile } from '#base/pid-file.ts';
@@ -6,9 +7,10 @@ import type { CommandContext } from '#cli/context.ts';
 import { compact } from '#cli/live-view.ts';
 import { messageText, resolve } from '#cli/messages.ts';
 import { clockTime, plain, table } from '#cli/output.ts';
+import { pickById } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
 import { type Session, SessionState, type Turn } from '#contract/entities.ts';
-import { matchId, SessionId, shortId } from '#contract/ids.ts';
+import { SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { UpFile } from '#runtime/supervisor.ts';
 import { findAgent } from './agent.ts';
@@ -115,13 +117,27 @@ export async function run(
     agentId: agent.id,
     teamId,
     text,
-    ...(projects.length === 0 ? {} : { projects: projects.map(({ id }) => id) }),
+    projects: projects.map(({ id }) => id),
     ...(args.name === undefined ? {} : { name: args.name }),
   };
   const { session } = await http.call(ROUTES.createSession, { body }, signal);
-  const runs = (await readPidFile(home.upFile, UpFile)) !== undefined;
-  const when = runs ? 'It is starting.' : 'It starts with the next `aachat up`.';
-  output.result({ session, starts: runs }, `Session ${shortId(session.id)} of ${session.agent}. ${when}`);
+  const { starts, when } = whenItStarts(await readPidFile(home.upFile, UpFile), session);
+  output.result({ session, starts }, `Session ${shortId(session.id)} of ${session.agent}. ${when}`);
+}
+
+/** Whether the running `up` starts this session, and how to say so. */
+export function whenItStarts(
+  up: UpFile | undefined,
+  { agent, team }: Pick<Session, 'agent' | 'team'>,
+): { readonly starts: boolean; readonly when: string } {
+  if (up === undefined) return { starts: false, when: 'It starts with the next `aachat up`.' };
+  const isChosen = up.agents.length === 0 || up.agents.some((name) => name === agent || name === agent.split('.')[0]);
+  if (isChosen && (up.team === null || up.team === team)) return { starts: true, when: 'It is starting.' };
+  const only = [...up.agents.map((name) => `--agent ${name}`), ...(up.team === null ? [] : [`--team ${up.team}`])];
+  return {
+    starts: false,
+    when: `It waits: \`aachat up\` runs with ${only.join(' ')}. Run \`aachat down\`, then \`aachat up\` without that.`,
+  };
 }
 
 async function personalTeam(context: CommandContext, http: HttpClient): Promise<Session['teamId']> {
@@ -179,10 +195,9 @@ export async function findSession(context: CommandContext, http: HttpClient, tex
   if (full.success)
     return (await http.call(ROUTES.getSession, { params: { sessionId: full.data } }, context.signal)).session;
   const { sessions } = await http.call(ROUTES.listSessions, { query: { limit: 200 } }, context.signal);
-  const [found, ...others] = matchId(text, sessions);
-  if (found === undefined)
-    throw new AachatError('NOT_FOUND', `No session ${text}.`, { hint: 'Run `aachat session list` to see the ids.' });
-  if (others.length === 0) return found;
-  const all = [found, ...others].map((session) => `${shortId(session.id)} (${session.agent})`).join(', ');
-  throw new AachatError('AMBIGUOUS_NAME', `Several sessions match ${text}: ${all}.`, { hint: 'Give more digits.' });
+  return pickById(text, sessions, {
+    many: 'sessions',
+    none: { message: `No session ${text}.`, hint: 'Run `aachat session list` to see the ids.' },
+    label: ({ agent }) => agent,
+  });
 }

@@ -4,6 +4,7 @@ import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { liveBlock } from '#cli/live-view.ts';
 import { findLocalServer } from '#cli/platform.ts';
+import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
 import { CONTROL_ROUTES } from '#contract/control.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -22,17 +23,26 @@ export async function status(context: CommandContext): Promise<void> {
       : `Server: ${server.url} ${server.answers ? `(version ${server.version})` : red('does not answer')}`,
     up === null
       ? 'Sessions: aachat up does not run here.'
-      : `Sessions: aachat up runs, pid ${up.pid}, since ${up.startedAt}${up.connected ? '' : red(', not connected')}`,
-    ...(up === null ? [] : [liveBlock({ ...up, connected: true }, paint, stdout.columns || 200)]),
+      : `Sessions: aachat up runs, pid ${up.pid}, since ${up.startedAt}`,
+    ...(up === null ? [] : [liveBlock(up, paint, stdout.columns || 200)]),
+    ...(up === null || up.connected ? [] : [nextStep(server)]),
     ...(leftovers === 0 ? [] : [red(`${leftovers} agent processes outlived their launcher: aachat doctor --fix`)]),
   ];
   output.result({ server, up, leftovers }, lines.filter((line) => line !== '').join('\n'));
 }
 
+/** For an `up` that does not reach the server; it connects by itself when it can. */
+function nextStep({ url, answers }: { readonly url: string | null; readonly answers: boolean }): string {
+  if (answers) return 'It connects by itself in a moment; `aachat doctor` says what is wrong if it does not.';
+  return url === null
+    ? 'Run `aachat server start`; aachat up then connects by itself.'
+    : `Check the network, and that a server runs at ${url}; aachat up then connects by itself.`;
+}
+
 async function serverState({ home, config, signal }: CommandContext) {
   const url = config.get('server')?.value ?? (await findLocalServer(home))?.url ?? null;
   if (url === null) return { url, answers: false, version: null };
-  const http = createHttpClient({ baseUrl: new URL(url), token: async () => undefined, timeoutMs: 5_000 });
+  const http = createHttpClient({ baseUrl: serverAddress(url), token: async () => undefined, timeoutMs: 5_000 });
   try {
     const { version } = await http.call(ROUTES.getInfo, {}, signal);
     return { url, answers: true, version };

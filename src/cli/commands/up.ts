@@ -1,19 +1,18 @@
 /** `aachat up`: brings the agents of this person up, and shows them until it is stopped. */
-import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { AachatError, isAachatError } from '#base/errors.ts';
-import { ensureDir, PRIVATE_FILE, readIfExists } from '#base/fs.ts';
+import { isAachatError } from '#base/errors.ts';
+import { exists } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
 import { readPidFile } from '#base/pid-file.ts';
-import { sleep } from '#base/time.ts';
+import { startInBackground } from '#cli/background.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { sessionLine } from '#cli/live-view.ts';
 import { plain } from '#cli/output.ts';
-import type { Connection } from '#cli/platform.ts';
+import { type Connection, findLocalServer, startLocalServer } from '#cli/platform.ts';
 import { openScreen, type Screen } from '#cli/up-screen.ts';
 import { CONTROL_ROUTES, type LiveSession, type PendingPermission } from '#contract/control.ts';
 import { POLICIES, type Policy } from '#runtime/claude.ts';
 import { openControlClient } from '#runtime/control.ts';
+import { LEASE_MARKER } from '#runtime/lease.ts';
 import { thisMachine } from '#runtime/machine.ts';
 import { startUp, type Up, type UpChange, UpFile } from '#runtime/supervisor.ts';
 
@@ -89,6 +88,7 @@ export async function openUp(
 ): Promise<Up> {
   const { home, config, env, selfCommand, scriptedCommand, skillsDir, signal } = context;
   const { http, url, token } = connection;
+  const secrets = new Set<string>();
   return await startUp({
     launcher: {
       home,
@@ -96,19 +96,29 @@ export async function openUp(
       serverUrl: url,
       http,
       owner: await whoAmI(connection, signal),
-      log: createLog({ write: fileWriter(home.upLog) }),
+      log: createLog({ write: fileWriter(home.upLog), secrets: () => secrets }),
+      secrets,
       parentEnv: env,
       selfCommand,
       scriptedCommand,
       builtinSkills: skillsDir,
       programSetting: args.program ?? config.get('agent')?.value,
       isTrusted: (agent) => config.get(`agents.${agent}.trust`)?.value === 'yes',
+      trustedProgramOf: (agent) => config.get(`agents.${agent}.program`)?.value,
       policyOf: (agent) => toPolicy(config.get(`agents.${agent}.policy`)?.value),
     },
     token,
     agents: args.agent,
     team: args.team,
     onChange,
+    revive: async () => {
+      // One that was stopped on purpose has taken its file along.
+      const died = config.get('server') === undefined && (await exists(home.serverFile));
+      if (!died || (await findLocalServer(home)) !== undefined) return;
+      // The platform outlives this `up`, and is no agent.
+      const { [LEASE_MARKER]: _, ...outside } = env;
+      await startLocalServer({ ...context, env: outside }, ['--idle', '60']);
+    },
   });
 }
 
@@ -151,54 +161,39 @@ async function detach(context: CommandContext, args: UpArgs): Promise<void> {
   const { home, selfCommand, env, output, signal } = context;
   // Here, where a person reads what is said: the server is started, the login made.
   await context.connect();
-  await ensureDir(home.run);
-  const printed = `${home.upLog}.out`;
-  const log = openSync(printed, 'w', PRIVATE_FILE);
-  const [file, ...self] = selfCommand;
   const flags = [
     ...args.agent.flatMap((name) => ['--agent', name]),
     ...(args.team === undefined ? [] : ['--team', args.team]),
     ...(args.program === undefined ? [] : ['--program', args.program]),
   ];
-  const child = spawn(file, [...self, 'up', ...flags], { env, detached: true, stdio: ['ignore', log, log] });
-  closeSync(log);
-  child.unref();
-  let ended = false;
-  for (const event of ['exit', 'error']) child.once(event, () => (ended = true));
-  for (const end = Date.now() + DETACH_MS; Date.now() < end && !ended; await sleep(100, signal)) {
-    const sessions = await settledSessions(context, child.pid);
-    if (sessions === undefined) continue;
-    const lines = sessions.map((session) => sessionLine(session));
-    output.result(
-      { pid: child.pid, sessions },
-      [
-        ...lines,
-        `Runs in the background (pid ${child.pid}). \`aachat status\` shows it, \`aachat down\` stops it.`,
-      ].join('\n'),
-    );
-    return;
-  }
-  const words = ((await readIfExists(printed)) ?? '').trim().split('\n').slice(-2);
-  throw new AachatError(
-    'AGENT_FAILED',
-    ended ? `It ended at once: ${words.join(' ')}` : 'It did not come up within 2 minutes.',
+  const { pid, sessions } = await startInBackground(
     {
-      hint: `Run \`aachat up\` to see why, or look into ${home.upLog}.`,
+      name: 'aachat up',
+      command: [...selfCommand, 'up', ...flags],
+      env,
+      printed: `${home.upLog}.out`,
+      log: home.upLog,
+      limitMs: DETACH_MS,
+      ready: (started) => settledSessions(context, started),
     },
+    signal,
   );
+  const lines = sessions.map((session) => sessionLine(session));
+  const said = `Runs in the background (pid ${pid}). \`aachat status\` shows it, \`aachat down\` stops it.`;
+  output.result({ pid, sessions }, [...lines, said].join('\n'));
 }
 
 /** The sessions of the `up` with this pid, once none of them boots any more. */
 async function settledSessions(
   { home }: CommandContext,
   pid: number | undefined,
-): Promise<readonly LiveSession[] | undefined> {
+): Promise<{ readonly pid: number; readonly sessions: readonly LiveSession[] } | undefined> {
   const holder = await readPidFile(home.upFile, UpFile);
   if (holder === undefined || holder.pid !== pid) return undefined;
   await using up = await openControlClient(home.controlSocket);
   try {
     const { sessions, ready } = await up.call(CONTROL_ROUTES.getStatus, {});
-    return ready ? sessions : undefined;
+    return ready ? { pid: holder.pid, sessions } : undefined;
   } catch (thrown) {
     if (isAachatError(thrown, 'SERVER_UNREACHABLE')) return undefined;
     throw thrown;

@@ -77,14 +77,16 @@ export function declareAgents(program: Command, act: Act): void {
 
   agent
     .command('trust')
-    .description('let the program of an agent obey settings of the repos that it works in')
+    .description('let the program of an agent obey settings of the repos that it works in, or be the one it declares')
     .argument('<agent>')
+    .option('--program <line>', 'the program that its runtime.yaml declares, word for word')
     .option('--off', 'take it back')
-    .addHelpText('after', example('aachat agent trust ada'))
+    .addHelpText('after', example('aachat agent trust ada', 'aachat agent trust ada --program "gemini --acp"'))
     .action(
-      act(async (context, name: string, options: { off?: boolean }) => {
+      act(async (context, name: string, options: { off?: boolean; program?: string }) => {
         const { trust } = await import('#cli/commands/agent.ts');
-        await trust(context, { agent: name, trusted: options.off !== true });
+        const { off, program } = options;
+        await trust(context, { agent: name, trusted: off !== true, ...(program === undefined ? {} : { program }) });
       }),
     );
 }

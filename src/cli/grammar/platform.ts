@@ -88,7 +88,7 @@ export function declarePlatform(program: Command, act: Act): void {
   const server = program.command('server').description('the platform itself');
   server
     .command('start')
-    .description('start the platform and keep it running')
+    .description('start the platform and keep it running; with DATABASE_URL its data is in that PostgreSQL')
     .option('--port <port>', 'port to listen on; by default any free one', port)
     .option('--host <host>', 'address to listen on', '127.0.0.1')
     .option('--foreground', 'stay in this terminal')

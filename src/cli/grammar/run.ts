@@ -23,12 +23,11 @@ export function declareRun(program: Command, act: Act): void {
     .command('down')
     .description('stop the running `aachat up` and everything it started')
     .option('-f, --force', 'do not wait for turns')
-    .option('-y, --yes', 'do not ask')
     .addHelpText('after', example('aachat down'))
     .action(
-      act(async (context, options: { force?: boolean; yes?: boolean }) => {
+      act(async (context, options: { force?: boolean }) => {
         const { down } = await import('#cli/commands/down.ts');
-        await down(context, { force: options.force === true, yes: options.yes === true });
+        await down(context, { force: options.force === true });
       }),
     );
 

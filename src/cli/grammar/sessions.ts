@@ -49,7 +49,12 @@ export function declareSessions(program: Command, act: Act): void {
     .description('start a fresh session of one of your agents with a first instruction')
     .argument('<agent>')
     .argument('<text...>', 'what it should do')
-    .option('-p, --project <project>', 'project that it serves; may be given more than once', collect, [])
+    .option(
+      '-p, --project <project>',
+      'project that it serves; may be given more than once (without: none, it works on your prompt)',
+      collect,
+      [],
+    )
     .option(...TEAM)
     .option('--name <name>', 'a name for people')
     .addHelpText('after', example('aachat session run ada --project launch "Draft the plan"'))
@@ -82,7 +87,7 @@ export function declareSessions(program: Command, act: Act): void {
 
   for (const [verb, description] of [
     ['cancel', 'end the turn that a session is working on'],
-    ['stop', 'stop a session; the next `up` resumes it'],
+    ['stop', 'stop a session; the next `up` resumes it, unless `session run` had started it'],
   ] as const) {
     session
       .command(verb)
@@ -100,12 +105,12 @@ export function declareSessions(program: Command, act: Act): void {
   session
     .command('log')
     .description('show what a session did on this machine: turns, tools, answers')
-    .argument('<session>', SESSION)
+    .argument('[session]', `${SESSION}; by default the newest on this machine`)
     .option('--limit <count>', 'the newest lines', upTo(100_000), 200)
     .addHelpText('after', example('aachat session log 1a2b3c4d'))
     .action(
       act(
-        async (context, id: string, options: { limit: number }) => {
+        async (context, id: string | undefined, options: { limit: number }) => {
           const { log } = await import('#cli/commands/session-log.ts');
           await log(context, { session: id, ...options });
         },

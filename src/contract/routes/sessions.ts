@@ -73,8 +73,8 @@ export const heartbeat = route({
 
 /**
  * Plans a session; it begins to live with its first run. Without `projects` it covers all projects of the team where
- * the agent is an active member. With `text` the agent's owner gives it a first prompt, in the first of `projects`
- * (else in the dm), and a running `up` of the owner starts it.
+ * the agent is an active member; with an empty list none: it works on what its owner tells it. With `text` the owner
+ * gives it a first prompt, in the first of `projects` (else in the dm), and a running `up` of the owner starts it.
  */
 export const createSession = route({
   method: 'POST',
@@ -83,7 +83,7 @@ export const createSession = route({
     clientId: ClientId,
     agentId: AgentId,
     teamId: TeamId,
-    projects: z.array(ProjectId).min(1).max(100).optional(),
+    projects: z.array(ProjectId).max(100).optional(),
     name: z.string().min(1).max(100).optional(),
     text: MessageBody.optional(),
   }),
@@ -119,7 +119,12 @@ export const openRun = route({
   method: 'POST',
   path: '/v1/sessions/:sessionId/runs',
   params: ofSession,
-  body: z.object({ clientId: ClientId, machineId: MachineId }),
+  body: z.object({
+    clientId: ClientId,
+    machineId: MachineId,
+    /** The turn that this machine goes on with; what any other left unanswered waits again. */
+    owes: TurnId.nullable(),
+  }),
   reply: z.object({ run: Run, session: Session }),
 });
 

@@ -1,7 +1,8 @@
 /** What the two engines do differently: everything else is one query for both. */
-import { type Kysely, type RawBuilder, sql } from 'kysely';
+import { type CompiledQuery, type Kysely, type RawBuilder, sql } from 'kysely';
 import type { DocumentId } from '#contract/ids.ts';
 import type { MessageRow, Queries, Schema } from './schema.ts';
+import type { Transact } from './transact.ts';
 
 export interface Engine {
   readonly name: 'sqlite' | 'postgres';
@@ -16,8 +17,8 @@ export interface Engine {
     table: 'agents' | 'sessions' | 'teams' | 'projects' | 'documents',
     ids: readonly string[],
   ): Promise<void>;
-  /** Inserts a message and indexes its words (see `words.ts`). */
-  insertMessage(tx: Queries, row: MessageRow, words: readonly string[]): Promise<void>;
+  /** What inserts a message and indexes its words (see `words.ts`). */
+  insertMessage(tx: Queries, row: MessageRow, words: readonly string[]): readonly CompiledQuery[];
   /** A condition on `messages`: holds every one of `words`, and one that begins with `prefix` (if there is one). */
   hasWords(words: readonly string[], prefix: string | undefined): RawBuilder<boolean>;
   /** Deletes texts of a document so that the bytes do not stay in the file. */
@@ -29,6 +30,7 @@ export interface Engine {
 export interface Database extends AsyncDisposable {
   readonly db: Kysely<Schema>;
   readonly engine: Engine;
+  readonly transact: Transact;
 }
 
 async function deleteTexts(tx: Queries, document: DocumentId, digests: readonly string[]): Promise<void> {
@@ -45,11 +47,11 @@ export const sqliteEngine: Engine = {
   // `begin immediate` lets one writer in at a time, so there is nothing left to lock.
   lockMigrations: async () => {},
   lock: async () => {},
-  async insertMessage(tx, row, words) {
-    await tx.insertInto('messages').values(row).execute();
-    await sql`insert into message_words (rowid, words)
-      select rowid, ${words.join(' ')} from messages where id = ${row.id}`.execute(tx);
-  },
+  insertMessage: (tx, row, words) => [
+    tx.insertInto('messages').values(row).compile(),
+    sql`insert into message_words (rowid, words)
+      select rowid, ${words.join(' ')} from messages where id = ${row.id}`.compile(tx),
+  ],
   hasWords(words, prefix) {
     const terms = words.map((word) => `"${word}"`);
     if (prefix !== undefined) terms.push(`"${prefix}"*`);
@@ -85,9 +87,9 @@ export const postgresEngine: Engine = {
       tx,
     );
   },
-  async insertMessage(tx, row, words) {
+  insertMessage(tx, row, words) {
     const indexed = { ...row, words: sql`array_to_tsvector(${[...words]}::text[])` };
-    await tx.insertInto('messages').values(indexed).execute();
+    return [tx.insertInto('messages').values(indexed).compile()];
   },
   hasWords(words, prefix) {
     // Words hold letters and digits only, so quoting is enough.

@@ -135,4 +135,8 @@ const MIGRATIONS: readonly Migration[] = [
       ...searchStatements,
     ],
   },
+  {
+    name: '0002-revoked-tokens',
+    statements: () => [`create index tokens_revoked on tokens (revoked_at) where revoked_at is not null`],
+  },
 ];

@@ -7,6 +7,7 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import { CompiledQuery, type DatabaseConnection, Kysely, SqliteDialect, SqliteDriver } from 'kysely';
 import { PRIVATE_FILE } from '#base/fs.ts';
 import { type Database, sqliteEngine } from './engine.ts';
+import { groupCommit } from './group-commit.ts';
 import type { Schema } from './schema.ts';
 
 /** @param path of the database file, made if there is none; its folder exists */
@@ -18,7 +19,7 @@ export function openSqlite(path: string): Database {
     }
   })(config);
   const db = new Kysely<Schema>({ dialect });
-  return { db, engine: sqliteEngine, [Symbol.asyncDispose]: () => db.destroy() };
+  return { db, engine: sqliteEngine, transact: groupCommit(db), [Symbol.asyncDispose]: () => db.destroy() };
 }
 
 /** A transaction that begins as a reader and writes later fails when another one wrote in between. */
@@ -31,10 +32,13 @@ class ImmediateDriver extends SqliteDriver {
 /** Texts of queries are few: their number does not depend on data. Past this many something is wrong, so start over. */
 const KEPT_STATEMENTS = 500;
 
+/** The log grows to 16 MB before it moves into the database: pages that changed often move once. */
+const LOG_PAGES = 4000;
+
 function open(path: string) {
   const database = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
   chmodSync(path, PRIVATE_FILE);
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
   const statements = new Map<string, ReturnType<typeof wrap>>();
   return {
     close: () => database.close(),

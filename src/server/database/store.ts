@@ -4,12 +4,12 @@
  * a reader, and two writers never wait for each other in a circle.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { CompiledQuery } from 'kysely';
 import type { z } from 'zod';
 import { type Clock, isoTime } from '#base/time.ts';
 import { StreamEvent } from '#contract/frames.ts';
 import type { StreamId } from '#contract/ids.ts';
 import type { Database, Engine } from './engine.ts';
-import { groupCommit, type Transact } from './group-commit.ts';
 import type { EventRow, Queries } from './schema.ts';
 
 /** What a query needs. Inside a transaction it is the transaction, and nothing else may be asked there. */
@@ -27,13 +27,17 @@ export type NewEvent = Unnumbered<z.input<typeof StreamEvent>> & {
   readonly entityId: string;
 };
 
+type Numbered = (seq: number) => readonly CompiledQuery[];
+
 export interface Tx extends View {
   /**
    * Adds an event. Its number is known only at the end of the transaction.
    *
-   * @param numbered begins then; what it changes in `data` before it first waits is part of the event
+   * @param numbered is called then, and says what to write with the event; what it changes in `data` is part of it
    */
-  emit(event: NewEvent, numbered?: (seq: number) => Promise<void> | void): void;
+  emit(event: NewEvent, numbered?: Numbered): void;
+  /** Calls `work` after the commit, before anybody hears of the events. */
+  afterCommit(work: () => void): void;
 }
 
 /** Consecutive events of one stream: everything after `from` up to `to`. */
@@ -51,9 +55,9 @@ export interface Store {
    * Runs `body` and commits, or throws and leaves no trace. Runs `body` again when another writer won a race, so it
    * must do nothing but use `tx`.
    *
-   * @param seal begins after the events got their numbers, with what `body` returned
+   * @param seal is called after the events got their numbers, with what `body` returned; says what to write at last
    */
-  transact<T>(body: (tx: Tx) => Promise<T>, seal?: (tx: Tx, result: T) => Promise<void>): Promise<T>;
+  transact<T>(body: (tx: Tx) => Promise<T>, seal?: (tx: Tx, result: T) => readonly CompiledQuery[]): Promise<T>;
 }
 
 /** A race is lost to somebody who won, so the work goes on; more losses than this are a bug. */
@@ -61,30 +65,32 @@ const MOST_ATTEMPTS = 8;
 
 /** @param publish hears what was committed, after the commit */
 export function createStore(
-  { db, engine }: Database,
+  { db, engine, transact }: Database,
   clock: Clock,
   publish: (publications: readonly Publication[]) => void,
 ): Store {
-  const run: Transact = engine.name === 'sqlite' ? groupCommit(db) : (work) => db.transaction().execute(work);
   return {
     engine,
     read: (body) => body({ q: db, engine, now: isoTime(clock()) }),
     async transact(body, seal) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          const { result, publications } = await run(async (q) => {
+          const { result, publications, committed } = await transact(async (q) => {
             const pending: Pending[] = [];
+            const committed: (() => void)[] = [];
             const tx: Tx = {
               q,
               engine,
               now: isoTime(clock()),
               emit: (event, numbered) => void pending.push({ event, numbered }),
+              afterCommit: (work) => void committed.push(work),
             };
             const result = await body(tx);
-            const { publications, written } = await number(tx, pending);
-            await allOf([...written, seal?.(tx, result)], engine);
-            return { result, publications };
+            const { publications, writes } = await number(tx, pending);
+            const last = [...writes, ...(seal?.(tx, result) ?? [])];
+            return { result: { result, publications, committed }, last };
           });
+          for (const work of committed) work();
           if (publications.length > 0) publish(publications);
           return result;
         } catch (thrown) {
@@ -96,31 +102,20 @@ export function createStore(
   };
 }
 
-/** Waits for all, also when one failed: nothing may still be writing when the transaction is undone. */
-async function allOf(writes: readonly unknown[], engine: Engine): Promise<void> {
-  const outcomes = await Promise.allSettled(writes);
-  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
-  // The statements behind a failed one fail because of it, and say so.
-  if (failures.length > 0) throw failures.find(engine.isLostRace) ?? failures[0];
-}
-
 interface Pending {
   readonly event: NewEvent;
-  readonly numbered: ((seq: number) => Promise<void> | void) | undefined;
+  readonly numbered: Numbered | undefined;
 }
 
-/**
- * Locks the counters in order and hands out the numbers. What is written after that is begun together: the locks are
- * held until the commit.
- */
+/** Locks the counters in order and hands out the numbers. The locks are held until the commit. */
 async function number(
   tx: Tx,
   pending: readonly Pending[],
-): Promise<{ readonly publications: Publication[]; readonly written: readonly unknown[] }> {
+): Promise<{ readonly publications: Publication[]; readonly writes: readonly CompiledQuery[] }> {
   const streams = Map.groupBy(pending, ({ event }) => event.stream);
   const publications: Publication[] = [];
   const rows: EventRow[] = [];
-  const written: unknown[] = [];
+  const writes: CompiledQuery[] = [];
   for (const stream of [...streams.keys()].sort()) {
     const own = streams.get(stream) ?? [];
     const { seq: to } = await tx.q
@@ -133,15 +128,15 @@ async function number(
     const events: StreamEvent[] = [];
     for (const [index, { event, numbered }] of own.entries()) {
       const seq = from + index + 1;
-      written.push(numbered?.(seq));
+      if (numbered !== undefined) writes.push(...numbered(seq));
       const { type, entityId, data } = event;
       rows.push({ stream_id: stream, seq, at: tx.now, type, entity_id: entityId, data: JSON.stringify(data) });
       events.push({ seq, at: tx.now, type, data } as StreamEvent);
     }
     publications.push({ stream, from, to, events });
   }
-  if (rows.length > 0) written.push(tx.q.insertInto('events').values(rows).execute());
-  return { publications, written };
+  if (rows.length > 0) writes.push(tx.q.insertInto('events').values(rows).compile());
+  return { publications, writes };
 }
 
 /**

@@ -1,9 +1,11 @@
 /** Who somebody is, and commands that may be repeated. */
 import { describe, expect, test } from 'vitest';
+import { CLOSE } from '#contract/frames.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { joinProject } from '../../support/company.ts';
-import { clientId } from '../../support/server.ts';
-import { company, movableClock, type Open } from './fixture.ts';
+import { joinProject, send } from '../../support/company.ts';
+import { eventually } from '../../support/eventually.ts';
+import { clientId, testSocket } from '../../support/server.ts';
+import { company, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
 
 export function loginSuite(engine: string, open: Open): void {
   describe(`${engine}: login`, () => {
@@ -62,6 +64,45 @@ export function loginSuite(engine: string, open: Open): void {
       const alice = await server.login('alice');
       await server.anonymous.call(ROUTES.logout, { body: { refreshToken: alice.refreshToken } });
       await expect(alice.call(ROUTES.getMe, {})).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+    });
+  });
+
+  describe(`${engine}: the sockets of a login that ended`, () => {
+    test('logout closes them before anything else is delivered, and leaves the other login alone', async () => {
+      await using it = await company(open);
+      const other = await it.server.login('alice');
+      await using ended = await testSocket(it.server.url, it.alice.token);
+      await using kept = await testSocket(it.server.url, other.token);
+      for (const socket of [ended, kept]) await subscribe(socket, it.project.id);
+      await it.server.anonymous.call(ROUTES.logout, { body: { refreshToken: it.alice.refreshToken } });
+      await send(other, it.project, 'not for who left');
+      expect(await ended.closed).toMatchObject({ code: CLOSE.unauthorized });
+      await eventually('the other login hears it', () => eventsOf(kept, it.project.id).length > 0);
+      expect(eventsOf(ended, it.project.id)).toEqual([]);
+    });
+
+    test('so does a refresh token that comes back', async () => {
+      const { clock, advance } = movableClock();
+      await using server = await open({ clock });
+      const stolen = await server.login('alice');
+      await using socket = await testSocket(server.url, stolen.token);
+      await server.anonymous.call(ROUTES.refresh, { body: { refreshToken: stolen.refreshToken } });
+      advance(16_000);
+      await server.anonymous.fetch(ROUTES.refresh, { body: { refreshToken: stolen.refreshToken } });
+      expect(await socket.closed).toMatchObject({ code: CLOSE.unauthorized, reason: 'this login was ended' });
+    });
+
+    test('a socket belongs to the login that it was last renewed with', async () => {
+      await using it = await company(open);
+      const newer = await it.server.login('alice');
+      await using socket = await testSocket(it.server.url, it.alice.token);
+      socket.send({ type: 'auth_refresh', token: newer.token });
+      await subscribe(socket, it.project.id);
+      await it.server.anonymous.call(ROUTES.logout, { body: { refreshToken: it.alice.refreshToken } });
+      await send(newer, it.project, 'still here');
+      await eventually('it goes on', () => eventsOf(socket, it.project.id).length > 0);
+      await it.server.anonymous.call(ROUTES.logout, { body: { refreshToken: newer.refreshToken } });
+      expect(await socket.closed).toMatchObject({ code: CLOSE.unauthorized });
     });
   });
 

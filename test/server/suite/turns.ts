@@ -17,7 +17,7 @@ import {
   waiting,
 } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
-import { testSocket } from '../../support/server.ts';
+import { caller, testSocket } from '../../support/server.ts';
 import { crew, eventsOf, type Open, subscribe } from './fixture.ts';
 
 export function turnSuite(engine: string, open: Open): void {
@@ -78,11 +78,34 @@ export function turnSuite(engine: string, open: Open): void {
       await send(it.alice, it.project, '@helper go');
       const turn = await startTurn(it.alice, run, it.project, await waiting(it.alice, session));
       expect(await startTurn(it.alice, run, it.project, [], turn.id)).toEqual(turn);
-      const next = await openRun(it.alice, session, it.machine);
+      const next = await openRun(it.alice, session, it.machine, turn.id);
       const again = await startTurn(it.alice, next, it.project, [], turn.id);
       expect(again).toMatchObject({ id: turn.id, runId: next.id, state: 'open', hop: 1, signals: turn.signals });
       const ended = await endTurn(it.alice, next, turn.id);
       expect(await endTurn(it.alice, next, turn.id)).toEqual(ended);
+    });
+
+    test('a turn that nobody can go on with waits again for whoever comes, unless it was answered', async () => {
+      await using it = await crew(open);
+      const { session, run } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      await send(it.alice, it.project, '@helper go');
+      const stranded = await startTurn(it.alice, run, it.project, await waiting(it.alice, session));
+      const other = await openRun(it.alice, session, it.machine);
+      const again = await waiting(it.alice, session);
+      expect(again.map(({ id }) => id)).toEqual(stranded.signals);
+      // The one that had it comes back: it is over.
+      expect(await startTurn(it.alice, other, it.project, [], stranded.id)).toMatchObject({
+        state: 'failed',
+        signals: [],
+      });
+      const turn = await startTurn(it.alice, other, it.project, again);
+      const { token } = await it.alice.call(ROUTES.mintSessionToken, { params: { runId: other.id } });
+      const body = { clientId: turn.id, body: 'done' };
+      await caller(it.server.url, token).call(ROUTES.sendMessage, { params: { projectId: it.project.id }, body });
+      await openRun(it.alice, session, it.machine);
+      expect(await waiting(it.alice, session)).toEqual([]);
+      const { turns } = await it.alice.call(ROUTES.getSession, { params: { sessionId: session.id } });
+      expect(turns.map(({ state }) => state)).toEqual(['failed', 'ended']);
     });
 
     test('of two sessions that report the same signal one gets it', async () => {

@@ -1,0 +1,41 @@
+import { utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { newId } from '#base/id.ts';
+import { shortId } from '#contract/ids.ts';
+import { encode } from '#runtime/event-log.ts';
+import { run } from '../support/command.ts';
+import { tempDir, writeFiles } from '../support/temp.ts';
+
+const log = (message: string) =>
+  encode({ seq: 1, at: '2026-01-01T00:00:00.000Z', type: 'problem', message, hint: null });
+
+test('the log without a session is the one that was written to last', async () => {
+  await using dir = await tempDir();
+  const [older, newer, booting] = [newId(), newId(), newId()];
+  await writeFiles(dir.path, {
+    [`.run/sessions/${older}/events.jsonl`]: log('older'),
+    [`.run/sessions/${newer}/events.jsonl`]: log('newer'),
+    [`.run/sessions/${booting}/session.json`]: '{}',
+  });
+  const world = { env: { AACHAT_HOME: dir.path }, isTerminal: true };
+  for (const [id, seconds] of [
+    [newer, 2_000],
+    [older, 1_000],
+  ] as const)
+    await utimes(join(dir.path, `.run/sessions/${id}/events.jsonl`), seconds, seconds);
+  const { status, stdout } = await run(['session', 'log'], world);
+  expect([status, stdout]).toEqual([0, expect.stringMatching(new RegExp(`^Session ${shortId(newer)}\n.*! newer\n$`))]);
+  expect((await run(['session', 'log', shortId(older)], world)).stdout).toMatch(/^[^S].*! older\n$/);
+  await utimes(join(dir.path, `.run/sessions/${older}/events.jsonl`), 3_000, 3_000);
+  expect((await run(['session', 'log'], world)).stdout).toContain('! older');
+});
+
+test('without any session the next step is said', async () => {
+  await using dir = await tempDir();
+  const { status, stderr } = await run(['session', 'log'], { env: { AACHAT_HOME: dir.path }, isTerminal: true });
+  expect([status, stderr]).toEqual([
+    4,
+    'No session has run on this machine.\nRun `aachat up` to start those of your agents.\n',
+  ]);
+});

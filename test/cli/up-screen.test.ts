@@ -1,0 +1,34 @@
+import { PassThrough } from 'node:stream';
+import { expect, test } from 'vitest';
+import { NO_PAINT } from '#cli/live-view.ts';
+import { openScreen } from '#cli/up-screen.ts';
+import type { PendingPermission } from '#contract/control.ts';
+
+const permission = {
+  id: '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5c',
+  agent: 'ada.mia',
+  title: 'Write a',
+} as PendingPermission;
+
+test.each([
+  ['24 rows and 80 columns', { rows: 24, columns: 80 }],
+  ['no rows and columns', { rows: 0, columns: 0 }],
+  ['no size', {}],
+])('what a key answers is shown on a terminal with %s', async (_, size) => {
+  const stdout = Object.assign(new PassThrough(), { isTTY: true }, size);
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  const answers: boolean[] = [];
+  const screen = await openScreen({
+    stdout,
+    stdin,
+    json: false,
+    paint: NO_PAINT,
+    state: () => ({ sessions: [], permissions: [permission], connected: true }),
+    onAnswer: (_permission, allow) => answers.push(allow),
+    onInterrupt: () => {},
+  });
+  expect(String(stdout.read())).toMatch(/ada\.mia asks: Write a\n.*y allow once/);
+  stdin.emit('data', Buffer.from('y'));
+  expect(answers).toEqual([true]);
+  screen.close();
+});
