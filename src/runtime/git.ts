@@ -74,6 +74,8 @@ const SAFE_SETTINGS = [
   // Relative ones would need an extension in the settings that are written anew each time.
   'worktree.useRelativePaths=false',
   'maintenance.auto=false',
+  // As many as there are cores, where a checkout has many files.
+  'checkout.workers=0',
   // A remote that says nothing for a minute is gone.
   'http.lowSpeedLimit=1',
   'http.lowSpeedTime=60',

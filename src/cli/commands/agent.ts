@@ -39,7 +39,7 @@ type Placed = Agent & { readonly teams: readonly Team[] };
 /** `aachat agent list [--all]` */
 export async function list(context: CommandContext, args: { readonly all: boolean }): Promise<void> {
   const { http } = await context.connect();
-  const scope = args.all || context.inSession ? 'visible' : 'mine';
+  const scope = args.all ? 'visible' : 'mine';
   const { agents } = await http.call(ROUTES.listAgents, { query: { scope } }, context.signal);
   const rows = agents.map(({ name, teams }) => [name, teams.map(({ slug }) => slug).join(', ') || 'in no project yet']);
   context.output.result(
@@ -59,19 +59,15 @@ export async function show(context: CommandContext, args: { readonly agent: stri
   const facts = [
     ['name', agent.name],
     ['repo', repo],
-    ...(context.inSession
-      ? []
-      : [
-          ['folder', join(home.agents, agent.name)],
-          ['policy', policy],
-        ]),
+    ['folder', join(home.agents, agent.name)],
+    ['policy', policy],
     ['teams', agent.teams.map(({ slug }) => slug).join(', ') || '-'],
     ...sessions.map(({ id, state, activity, team }) => [
       'session',
       `${shortId(id)}  ${activity?.replaceAll('_', ' ') ?? state}  ${team}`,
     ]),
   ];
-  output.result({ agent, sessions, ...(context.inSession ? {} : { policy }) }, table(facts));
+  output.result({ agent, sessions, policy }, table(facts));
 }
 
 /** `aachat agent save [agent] [-m <text>]`: in a session without a name, the agent itself. */
@@ -155,10 +151,9 @@ export async function trust(
   output.result({ agent: name, trusted, program: program ?? null }, `${name} ${text}, from its next start on.`);
 }
 
-/** One of the caller's agents (in a session: one that it can see), by full or bare name. */
+/** One of the caller's agents, by full or bare name. */
 export async function findAgent(context: CommandContext, http: HttpClient, name: string): Promise<Placed> {
-  const scope = context.inSession ? 'visible' : 'mine';
-  const { agents } = await http.call(ROUTES.listAgents, { query: { scope } }, context.signal);
+  const { agents } = await http.call(ROUTES.listAgents, { query: { scope: 'mine' } }, context.signal);
   const plainName = name.replace(/^@/, '');
   const found = agents.filter((agent) => agent.name === plainName || agent.name.split('.')[0] === plainName);
   const [only, ...others] = found;
