@@ -10,6 +10,24 @@ export function createSerial(): <T>(run: () => Promise<T>) => Promise<T> {
   };
 }
 
+/** A function that starts `run`; asked while that runs, it runs once more afterwards. `run` must not reject. */
+export function createCoalesced(run: () => Promise<void>): () => void {
+  let isRunning = false;
+  let isAsked = false;
+  return () => {
+    isAsked = true;
+    if (isRunning) return;
+    isRunning = true;
+    void (async () => {
+      while (isAsked) {
+        isAsked = false;
+        await run();
+      }
+      isRunning = false;
+    })();
+  };
+}
+
 /** The promise, or `undefined` when `ms` pass first. The promise itself goes on. */
 export async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;

@@ -1,5 +1,5 @@
 /** Files of ours: private by default, replaced as a whole, and an unreadable one never looks absent. */
-import { mkdir, readFile, readlink, realpath, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, readFile, readlink, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { isSystemError } from './errors.ts';
@@ -65,4 +65,18 @@ export async function realPlace(path: string): Promise<string> {
 /** Removes a file or folder of ours; absent is fine. */
 export async function removeAll(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** Whether a part of `path` below `root` is a link: it may lead anywhere, so nothing is written or removed through it. */
+export async function hasLink(root: string, path: string): Promise<boolean> {
+  const parents = path.split('/').map((_, index, parts) => join(root, ...parts.slice(0, index + 1)));
+  for (const parent of parents) {
+    try {
+      if ((await lstat(parent)).isSymbolicLink()) return true;
+    } catch (thrown) {
+      if (isSystemError(thrown, 'ENOENT')) return false;
+      throw thrown;
+    }
+  }
+  return false;
 }

@@ -3,12 +3,14 @@
  * change, with `--json` one object for each change.
  */
 import { basename } from 'node:path';
-import type { LiveSession, PendingPermission } from '#contract/control.ts';
+import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import { shortId } from '#contract/ids.ts';
+import { documentsLine, documentTroubles } from './documents-view.ts';
 
 export interface LiveState {
   readonly sessions: readonly LiveSession[];
   readonly permissions: readonly PendingPermission[];
+  readonly mirrors: readonly MirrorView[];
   readonly connected: boolean;
 }
 
@@ -30,6 +32,14 @@ export function liveBlock(state: LiveState, colours: Paint, columns: number): st
     clip(sessionLine(session, width), columns, (text) => paintLine(session, text, paint)),
     ...problemLines(session).map((line) => clip(`  ${line}`, columns, paint.bad)),
   ]);
+  const troubles = documentTroubles(state.mirrors).map(oneLine);
+  if (state.mirrors.length > 0) {
+    lines.push(
+      clip(documentsLine(state.mirrors), columns, paint.dim),
+      ...troubles.slice(0, MOST_TROUBLES).map((line) => clip(`  ${line}`, columns, paint.bad)),
+      ...(troubles.length > MOST_TROUBLES ? [`  and ${troubles.length - MOST_TROUBLES} more: aachat status`] : []),
+    );
+  }
   const first = state.permissions[0];
   if (first !== undefined) {
     const more = state.permissions.length > 1 ? ` (${state.permissions.length - 1} more wait)` : '';
@@ -42,6 +52,8 @@ export function liveBlock(state: LiveState, colours: Paint, columns: number): st
   if (!state.connected) lines.push(clip('Connecting to the server …', columns, paint.bad));
   return lines.join('\n');
 }
+
+const MOST_TROUBLES = 4;
 
 /** `awaiting permission` is the longest. */
 const STATE_WIDTH = 19;
@@ -68,6 +80,7 @@ export function sessionLine(session: LiveSession, width = 0): string {
 export function changedLines(before: LiveState | undefined, after: LiveState): readonly string[] {
   const old = new Map(before?.sessions.map((session) => [session.sessionId, session]));
   const asked = new Set(before?.permissions.map(({ id }) => id));
+  const known = new Set(documentTroubles(before?.mirrors ?? []));
   return [
     ...after.sessions.flatMap((session) => {
       const was = old.get(session.sessionId);
@@ -80,6 +93,9 @@ export function changedLines(before: LiveState | undefined, after: LiveState): r
       .map(
         ({ agent, title, id }) => `${agent} asks: ${oneLine(title)}  (aachat permission allow | deny ${shortId(id)})`,
       ),
+    ...documentTroubles(after.mirrors)
+      .filter((line) => !known.has(line))
+      .map(oneLine),
   ];
 }
 

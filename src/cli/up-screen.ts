@@ -4,7 +4,7 @@
  */
 import type { ReadStream, WriteStream } from 'node:tty';
 import type { createLogUpdate } from 'log-update';
-import type { LiveSession, PendingPermission } from '#contract/control.ts';
+import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import { changedLines, type LiveState, liveBlock, type Paint } from './live-view.ts';
 
 export interface ScreenOptions {
@@ -107,25 +107,28 @@ function jsonScreen({ stdout, state }: ScreenOptions): Screen {
   const sessions = new Map<string, string>();
   const asked = new Map<string, string>();
   const write = (value: unknown) => stdout.write(`${JSON.stringify(value)}\n`);
-  const changed = (seen: Map<string, string>, key: string, value: LiveSession | PendingPermission) => {
+  const folders = new Map<string, string>();
+  const changed = (seen: Map<string, string>, key: string, value: LiveSession | PendingPermission | MirrorView) => {
     const text = JSON.stringify(value);
     const isNew = seen.get(key) !== text;
     seen.set(key, text);
     return isNew;
   };
   const update = () => {
-    const { sessions: now, permissions } = state();
+    const { sessions: now, permissions, mirrors } = state();
     for (const session of now)
       if (changed(sessions, session.sessionId, session)) write({ type: 'session', ...session });
     for (const permission of permissions) {
       if (changed(asked, permission.id, permission)) write({ type: 'permission', ...permission });
     }
+    for (const mirror of mirrors) if (changed(folders, mirror.root, mirror)) write({ type: 'documents', ...mirror });
   };
   return { update, say: (text, data = {}) => write({ type: 'note', text, ...data }), close: update };
 }
 
-const snapshot = ({ sessions, permissions, connected }: LiveState): LiveState => ({
+const snapshot = ({ sessions, permissions, mirrors, connected }: LiveState): LiveState => ({
   sessions: [...sessions],
   permissions: [...permissions],
+  mirrors: [...mirrors],
   connected,
 });

@@ -32,6 +32,8 @@ export type SocketOutput =
   | { readonly kind: 'authenticate'; readonly protocol: number }
   | { readonly kind: 'send'; readonly frame: UpFrame }
   | { readonly kind: 'apply'; readonly stream: StreamId; readonly event: StreamEvent }
+  /** What comes from now on is heard; what was before is not known. */
+  | { readonly kind: 'begin'; readonly stream: StreamId }
   | { readonly kind: 'reset'; readonly stream: StreamId; readonly seq: number }
   | { readonly kind: 'denied'; readonly stream: StreamId }
   | { readonly kind: 'connected'; readonly connected: boolean }
@@ -91,7 +93,7 @@ function onFrame(state: SocketState, frame: DownFrame): Step {
     case 'live': {
       const cursor = state.cursors.get(frame.stream);
       if (cursor === undefined) return to(state);
-      if (cursor === null) return to(at(state, frame.stream, frame.seq));
+      if (cursor === null) return to(at(state, frame.stream, frame.seq), { kind: 'begin', stream: frame.stream });
       return cursor < frame.seq ? to(state, ...subscribeFrames([[frame.stream, cursor]])) : to(state);
     }
     case 'reset':

@@ -23,6 +23,8 @@ export interface EventSocketOptions {
   readonly token: (how?: 'renew') => Promise<string>;
   /** Called in order. Work that takes time belongs elsewhere: the cursor has moved when this returns. */
   readonly onEvent: (stream: StreamId, event: StreamEvent) => void;
+  /** A stream that was subscribed from now on is heard: what was before is read over HTTP. */
+  readonly onBegin?: (stream: StreamId) => void;
   /** Events were missed for good: read the state over HTTP. */
   readonly onReset: (stream: StreamId, seq: number) => void;
   readonly onDenied: (stream: StreamId) => void;
@@ -73,6 +75,9 @@ export function openEventSocket(options: EventSocketOptions): EventSocket {
           break;
         case 'apply':
           options.onEvent(output.stream, output.event);
+          break;
+        case 'begin':
+          options.onBegin?.(output.stream);
           break;
         case 'reset':
           options.onReset(output.stream, output.seq);

@@ -35,6 +35,26 @@ export const PendingPermission = z.object({
 });
 export type PendingPermission = z.infer<typeof PendingPermission>;
 
+/** A folder that `up` keeps in step with the documents at the server. */
+export const MirrorView = z.object({
+  /** `home`: the person's own; `repo`: of a connected repository; `session`: in a session's workspace. */
+  kind: z.enum(['home', 'repo', 'session']),
+  root: z.string(),
+  /** `in sync`: every file is as the server last said, but for `problems`. `stopped`: waits for `resume`. `failed`: did not begin. */
+  state: z.enum(['in sync', 'syncing', 'offline', 'stopped', 'failed']),
+  /** Why it is offline, stopped or failed. */
+  reason: z.string().optional(),
+  pending: z.array(z.object({ path: z.string(), why: z.string() })).readonly(),
+  problems: z.array(z.object({ path: z.string(), reason: z.string() })).readonly(),
+  /** Files that show texts kept aside. */
+  conflicts: z.array(z.string()).readonly(),
+  /** Texts that had to give way, and where they are now. */
+  kept: z.array(z.object({ path: z.string(), file: z.string() })).readonly(),
+  /** False: the file system has no hard links, so a save in the moment of a replacement may be lost. */
+  hasLinks: z.boolean(),
+});
+export type MirrorView = z.infer<typeof MirrorView>;
+
 export const getStatus = route({
   method: 'GET',
   path: '/v1/status',
@@ -47,6 +67,7 @@ export const getStatus = route({
     ready: z.boolean(),
     sessions: z.array(LiveSession),
     permissions: z.array(PendingPermission),
+    mirrors: z.array(MirrorView),
   }),
 });
 
@@ -66,4 +87,14 @@ export const stopUp = route({
   body: z.object({ force: z.boolean().default(false) }),
 });
 
-export const CONTROL_ROUTES = { getStatus, answerPermission, stopUp };
+/** A mirror that stopped because much was gone at once goes on: brings the files back, or deletes them everywhere. */
+export const resumeMirror = route({
+  method: 'POST',
+  path: '/v1/mirrors/resume',
+  body: z.object({ root: z.string(), how: z.enum(['restore', 'delete']) }),
+});
+
+/** Keeps documents in step in repositories that were connected since the start. */
+export const beginMirrors = route({ method: 'POST', path: '/v1/mirrors/begin' });
+
+export const CONTROL_ROUTES = { getStatus, answerPermission, stopUp, resumeMirror, beginMirrors };

@@ -4,6 +4,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { toAachatError } from '#base/errors.ts';
 import { ensureDir, realPlace, writePrivate } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import type { Log } from '#base/log.ts';
@@ -11,10 +12,12 @@ import { createHttpClient, type HttpClient } from '#client/http.ts';
 import type { Agent as AgentEntity, Run, Session, Team } from '#contract/entities.ts';
 import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import type { Accepted } from '#sync/replica.ts';
 import { type Agent, type AgentUpdate, openAgent, type PermissionAnswer, type PermissionRequest } from './agent.ts';
 import { type AgentProgram, findAgentProgram, refuseUnknownProgram } from './agent-program.ts';
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, type Policy } from './claude.ts';
 import type { ClonePool } from './clone-pool.ts';
+import { DOCUMENTS } from './connect.ts';
 import { resolveDeclared } from './declared-environment.ts';
 import { agentEnvironment } from './environment.ts';
 import { refuseForeignSettings } from './foreign-settings.ts';
@@ -22,6 +25,7 @@ import { authorEnvironment } from './git.ts';
 import type { Home } from './home.ts';
 import { identityText, managedText } from './instructions.ts';
 import type { ThisMachine } from './machine.ts';
+import type { Mirrors, SessionMirror } from './mirrors.ts';
 import type { PermissionScope } from './permissions.ts';
 import { agentFolder, openWorkspace, type Workspace, type WorkspaceStep } from './workspace.ts';
 
@@ -31,6 +35,7 @@ export type BootStep = WorkspaceStep | 'register' | 'environment' | 'agent' | 'c
 export interface Launcher {
   readonly home: Home;
   readonly clones: ClonePool;
+  readonly mirrors: Pick<Mirrors, 'openSession'>;
   readonly machine: ThisMachine;
   readonly serverUrl: URL;
   /** Acts as the owner. */
@@ -75,6 +80,10 @@ export interface BootOptions {
     policy: Policy,
   ) => Promise<PermissionAnswer>;
   readonly onUnprompted: (state: 'started' | 'ended') => void;
+  /** What the session covers now. */
+  readonly projects: () => Session['projects'];
+  /** The server answered to an edit of a document in the workspace. */
+  readonly onAccepted: (accepted: Accepted) => void;
   readonly signal: AbortSignal;
 }
 
@@ -140,11 +149,19 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       onStep,
       signal,
     });
-    undo.push(workspace.close);
+    let documents: SessionMirror | undefined;
+    undo.push(async () => {
+      const stays = await documents?.close();
+      return stays === undefined ? await workspace.close() : [stays];
+    });
 
     onStep('environment');
     const declared = await resolveDeclared(home.envValues, session.agent, workspace.repo.environment);
     const token = await minting;
+    const agentHttp = createHttpClient({ baseUrl: launcher.serverUrl, token: token.value });
+    const mirror = await openDocuments(options, workspace, agentHttp);
+    documents = mirror.documents;
+    const filling = documents?.fill();
 
     onStep('agent');
     const program = await findAgentProgram({
@@ -230,6 +247,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
     });
 
     onStep('confirm');
+    await filling;
     await launcher.connected(signal);
     const confirmed = await http.call(
       ROUTES.setActivity,
@@ -241,9 +259,9 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       session: confirmed.session,
       agent,
       program,
-      agentHttp: createHttpClient({ baseUrl: launcher.serverUrl, token: token.value }),
+      agentHttp,
       workspace,
-      warnings: [...workspace.warnings, ...declared.warnings, ...agent.warnings],
+      warnings: [...workspace.warnings, ...mirror.warnings, ...declared.warnings, ...agent.warnings],
       environment: { resolved: Object.keys(declared.values), missing: declared.missing },
       preamble: isClaude ? '' : `${texts.managedText}\n\n${texts.identity}\n\n`,
       close,
@@ -251,6 +269,33 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
   } catch (thrown) {
     await close();
     throw thrown;
+  }
+}
+
+/** Keeps documents in step in the workspace; where that cannot be, the session works without them. */
+async function openDocuments(
+  { launcher, team, projects, onAccepted }: BootOptions,
+  workspace: Workspace,
+  agentHttp: HttpClient,
+): Promise<{ readonly documents: SessionMirror | undefined; readonly warnings: readonly string[] }> {
+  if (workspace.tracksDocuments) {
+    return {
+      documents: undefined,
+      warnings: [`The team's repo has files in ${DOCUMENTS}: no documents are kept there.`],
+    };
+  }
+  try {
+    const documents = await launcher.mirrors.openSession({
+      workspace: workspace.path,
+      http: agentHttp,
+      team: team.slug,
+      projects,
+      onAccepted,
+    });
+    return { documents, warnings: [] };
+  } catch (thrown) {
+    launcher.log.warn('session.documents_failed', { error: thrown });
+    return { documents: undefined, warnings: [toAachatError(thrown).message] };
   }
 }
 

@@ -2,13 +2,21 @@
  * The server's documents as a mirror needs them (`sync/replica.ts`), with the rights of whoever `http` speaks for.
  * Mirrors know paths, the server knows ids: this file is where they meet.
  */
-import { isAachatError } from '#base/errors.ts';
+import { isAachatError, toAachatError } from '#base/errors.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Document, DocumentConflict } from '#contract/documents.ts';
 import type { DocumentId, ProjectId } from '#contract/ids.ts';
-import { conflictWho, formatDocumentPath, parseDocumentPath } from '#contract/paths.ts';
+import {
+  conflictWho,
+  formatConflictPath,
+  formatDocumentPath,
+  parseConflictPath,
+  parseDocumentPath,
+} from '#contract/paths.ts';
 import { ROUTES } from '#contract/routes.ts';
-import type { RemoteConflict, RemoteDocument, Replica } from '#sync/replica.ts';
+import type { Grammar } from '#sync/remote.ts';
+import type { Accepted, RemoteConflict, RemoteDocument, Replica } from '#sync/replica.ts';
+import type { DocumentNotice } from './event-log.ts';
 
 export interface DocumentReplicaOptions {
   readonly http: HttpClient;
@@ -18,6 +26,31 @@ export interface DocumentReplicaOptions {
 
 const PAGE = 2_000;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The grammar of documents, for mirrors. */
+export const GRAMMAR: Grammar = {
+  classify(path) {
+    if (path.split('/').at(-1)?.startsWith('_')) return { kind: 'ours' };
+    const conflict = parseConflictPath(path);
+    if (conflict !== undefined) {
+      const { document, number, who } = conflict;
+      return { kind: 'conflict', of: formatDocumentPath(document), number, who };
+    }
+    try {
+      parseDocumentPath(path);
+      return { kind: 'document' };
+    } catch (thrown) {
+      return { kind: 'problem', reason: toAachatError(thrown).message };
+    }
+  },
+  conflictPath: ({ path, number, who }) => formatConflictPath({ document: parseDocumentPath(path), number, who }),
+};
+
+/** What an agent has to be told about the answer to an edit of its own. */
+export function noticeOf({ document: { path }, outcome, conflict }: Accepted): DocumentNotice | undefined {
+  if (outcome !== 'overlap' && outcome !== 'kept') return undefined;
+  return { path, conflict: conflict === undefined ? null : GRAMMAR.conflictPath(conflict) };
+}
 
 export const remoteDocument = (document: Document): RemoteDocument => ({
   path: pathOf(document),

@@ -31,7 +31,13 @@ export type LogEvent =
       readonly signals: readonly SignalId[];
     }
   /** Written before the prompt is sent: from here on the agent may have seen it. */
-  | { readonly type: 'turn.prompted'; readonly turnId: TurnId; readonly prompt: string }
+  | {
+      readonly type: 'turn.prompted';
+      readonly turnId: TurnId;
+      readonly prompt: string;
+      /** How many of the oldest `document.lost` it told the agent about. */
+      readonly told?: number;
+    }
   /** Broken off on purpose, to be taken up again. */
   | { readonly type: 'turn.held'; readonly turnId: TurnId; readonly cause: 'limit' | 'login' | 'stopped' }
   | { readonly type: 'turn.finished'; readonly turnId: TurnId; readonly outcome: TurnRecord }
@@ -50,8 +56,16 @@ export type LogEvent =
       readonly permissionId: PermissionId;
       readonly outcome: string;
     }
+  /** An edit of the agent is not in the document, or not all of it: the next prompt says so. */
+  | ({ readonly type: 'document.lost' } & DocumentNotice)
   | { readonly type: 'problem'; readonly message: string; readonly hint: string | null }
   | { readonly type: 'run.ended'; readonly runId: RunId; readonly reason: string };
+
+export interface DocumentNotice {
+  readonly path: string;
+  /** Path of the file with the agent's text; null: it was a deletion, and the document is back. */
+  readonly conflict: string | null;
+}
 
 /** How a turn came out. `text` is what will be posted; empty: nothing. */
 export interface TurnRecord {

@@ -6,6 +6,7 @@
  */
 import type { Message, Party } from '#contract/entities.ts';
 import { shortId, type TurnId } from '#contract/ids.ts';
+import type { DocumentNotice } from './event-log.ts';
 import type { InterruptionCause } from './recovery.ts';
 
 export interface PromptInput {
@@ -22,15 +23,18 @@ export interface PromptInput {
   readonly omitted: number;
   /** What the owner said to this session itself. */
   readonly instructions: readonly string[];
+  /** Edits of the agent that somebody else's stand in the way of. */
+  readonly notices: readonly DocumentNotice[];
 }
 
 /** Words that an agent answers with when it has nothing to say; such an answer is not posted. */
 export const SILENCE = 'NOTHING TO SAY';
 
 export function turnPrompt(input: PromptInput): string {
-  const { turnId, hop, project, team, context, messages, omitted, instructions } = input;
+  const { turnId, hop, project, team, context, messages, omitted, instructions, notices } = input;
   const parts = [
     `[aachat] Turn ${shortId(turnId)} in project \`${project}\` of team \`${team}\` (hop ${hop}).`,
+    ...notices.map(noticeText),
     ...instructions.map((text) => `Your owner tells you, in this session:\n${quote(text)}`),
   ];
   if (context.length > 0) parts.push(`Earlier messages, for context:\n\n${context.map(entry(input)).join('\n\n')}`);
@@ -50,15 +54,27 @@ export function interruptedPrompt(input: PromptInput, cause: InterruptionCause):
     login: 'the program that runs you had no valid login',
     stopped: 'your owner stopped aachat in the middle of it',
   }[cause];
-  const { turnId, project, team, hop, messages, instructions } = input;
+  const { turnId, project, team, hop, messages, instructions, notices } = input;
   const asked = [...instructions.map(quote), ...messages.map(entry(input))];
   return `${[
     `[aachat] Turn ${shortId(turnId)} in project \`${project}\` of team \`${team}\` (hop ${hop}) was interrupted: ${why}.`,
+    ...notices.map(noticeText),
     'Nothing of it was posted. Part of the work may be done: look at the state of things before you repeat anything, then finish the turn.',
     `It was about this:\n\n${asked.join('\n\n')}`,
     answering(input),
   ].join('\n\n')}\n`;
 }
+
+/** Paths are names by the grammar of documents, so they need no quoting. */
+const noticeText = ({ path, conflict }: DocumentNotice): string =>
+  conflict === null
+    ? `You deleted \`${inDocuments(path)}\` while somebody else edited it, so it is back.`
+    : [
+        `You and somebody else changed the same lines of \`${inDocuments(path)}\`, and theirs are in it.`,
+        `Your whole text lies in \`${inDocuments(conflict)}\`: take over what is missing, then delete that file.`,
+      ].join(' ');
+
+const inDocuments = (path: string): string => `aachat/docs/${path}`;
 
 /** Whether an answer is worth a message. */
 export function isSilence(text: string): boolean {

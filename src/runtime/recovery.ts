@@ -10,7 +10,7 @@
  *   posted     the answer is there                   → close
  */
 import type { ProjectId, SignalId, TurnId } from '#contract/ids.ts';
-import type { LogLine, TurnRecord } from './event-log.ts';
+import type { DocumentNotice, LogLine, TurnRecord } from './event-log.ts';
 
 export interface OwedTurn {
   readonly turnId: TurnId;
@@ -39,10 +39,12 @@ export interface Recovery {
   readonly tokens: number;
   /** What the conversation cost so far, in millionths of a dollar: the agent program counts on from there. */
   readonly costMicros: number;
+  /** What no prompt has told the agent yet, oldest first. */
+  readonly notices: readonly DocumentNotice[];
 }
 
 export const recover = (lines: readonly LogLine[]): Recovery =>
-  lines.reduce(advance, { conversation: null, introduced: false, owed: null, tokens: 0, costMicros: 0 });
+  lines.reduce(advance, { conversation: null, introduced: false, owed: null, tokens: 0, costMicros: 0, notices: [] });
 
 function advance(state: Recovery, line: LogLine): Recovery {
   const { owed } = state;
@@ -59,10 +61,15 @@ function advance(state: Recovery, line: LogLine): Recovery {
       const fresh = { step: 'started', prompt: null, outcome: null, attempts: 0, cause: 'crash' } as const;
       return { ...state, owed: { turnId, projectId, signals, ...fresh } };
     }
+    case 'document.lost': {
+      const { path, conflict } = line;
+      return { ...state, notices: [...state.notices, { path, conflict }] };
+    }
     case 'turn.prompted':
       if (owed?.turnId !== line.turnId) return state;
       return {
         ...state,
+        notices: state.notices.slice(line.told ?? 0),
         owed: { ...owed, step: 'prompted', prompt: line.prompt, attempts: owed.attempts + 1, cause: 'crash' },
       };
     case 'turn.held':

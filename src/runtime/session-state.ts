@@ -12,6 +12,7 @@
  *
  * `transition` is pure and total: every state answers every event. `session.ts` performs the effects.
  */
+import type { LiveSession } from '#contract/control.ts';
 import type { Activity } from '#contract/entities.ts';
 import type { TurnId } from '#contract/ids.ts';
 
@@ -167,3 +168,18 @@ function backOff(deaths: number): Transition {
   const delayMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** deaths);
   return go({ kind: 'backing-off', deaths: deaths + 1 }, { kind: 'schedule-retry', delayMs });
 }
+
+const PHASES: Readonly<Record<SessionState['kind'], LiveSession['phase']>> = {
+  stopped: 'stopped',
+  booting: 'booting',
+  ready: 'running',
+  working: 'running',
+  cancelling: 'running',
+  unprompted: 'running',
+  limited: 'running',
+  'backing-off': 'booting',
+  failed: 'failed',
+  stopping: 'stopping',
+};
+
+export const phaseOf = ({ kind }: SessionState): LiveSession['phase'] => PHASES[kind];

@@ -2,6 +2,7 @@
  * One session on this machine: performs what `session-state.ts` decides. Boots it, keeps the server told, and gives
  * everything back when it stops; its turns are in `turn-loop.ts`.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { createSerial } from '#base/async.ts';
 import { isAachatError, toAachatError } from '#base/errors.ts';
 import { writePrivate } from '#base/fs.ts';
@@ -10,12 +11,14 @@ import type { LiveSession } from '#contract/control.ts';
 import type { Activity, Agent, EndReason, Run, Session, Team } from '#contract/entities.ts';
 import { type RunId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import type { Accepted } from '#sync/replica.ts';
 import { type Booted, type BootStep, bootSession, type Launcher } from './boot.ts';
-import { type EventLog, openEventLog, readEventLog } from './event-log.ts';
+import { noticeOf } from './document-replica.ts';
+import { type DocumentNotice, type EventLog, openEventLog, readEventLog } from './event-log.ts';
 import type { PermissionDesk } from './permissions.ts';
 import { recover } from './recovery.ts';
 import { NOTHING_YET, reportOf, type SessionReport } from './report.ts';
-import { activityOf, type SessionEvent, type SessionState, transition } from './session-state.ts';
+import { activityOf, phaseOf, type SessionEvent, type SessionState, transition } from './session-state.ts';
 import type { Failure } from './turn.ts';
 import { createTurnLoop, type TurnLoop } from './turn-loop.ts';
 
@@ -57,6 +60,7 @@ export class LiveAgentSession {
   #earlierTokens = 0;
   #reported: Activity | undefined;
   #problem: Failure | null = null;
+  #notices: DocumentNotice[] = [];
   #kept: readonly string[] = [];
   #report: Pick<SessionReport, 'program' | 'opened' | 'commits' | 'skills' | 'environment' | 'warnings'> = NOTHING_YET;
   #endReason: EndReason = 'stopped';
@@ -85,7 +89,7 @@ export class LiveAgentSession {
       sessionId: session.id,
       agent: agent.name,
       team: session.team,
-      phase: PHASES[this.#state.kind],
+      phase: phaseOf(this.#state),
       step: this.#state.kind === 'booting' ? this.#step : this.#state.kind,
       activity: this.#activity() ?? null,
       unread: this.#loop?.waiting ?? 0,
@@ -253,6 +257,7 @@ export class LiveAgentSession {
     this.#events = events;
     const past = recover(events.lines);
     this.#earlierTokens = past.tokens;
+    this.#notices = [...past.notices];
     const booted = await bootSession({
       launcher,
       session: this.session,
@@ -272,6 +277,8 @@ export class LiveAgentSession {
       onUpdate: (update) => this.#loop?.onUpdate(update),
       onPermission: async (request, scope, policy) =>
         (await this.#loop?.onPermission(request, scope, policy)) ?? { kind: 'cancelled' },
+      projects: () => this.session.projects,
+      onAccepted: (accepted) => this.#accepted(accepted),
       onUnprompted: (state) => this.#send({ kind: `unprompted-${state}` }),
       signal: this.#bootAbort.signal,
     });
@@ -302,6 +309,7 @@ export class LiveAgentSession {
       log,
       owed: past.owed,
       introduced: past.introduced,
+      notices: this.#notices,
       reread: async () => recover(await readEventLog(path)).owed,
       isReady: () => this.#state.kind === 'ready',
       isStopping: () => this.#state.kind === 'stopping',
@@ -324,6 +332,16 @@ export class LiveAgentSession {
         onChange();
       },
     });
+  }
+
+  /** An edit that is not in the document as the agent made it is told in its next turn. */
+  #accepted(accepted: Accepted): void {
+    const notice = noticeOf(accepted);
+    // A crash repeats the last answers.
+    const isKnown = this.#notices.some((known) => isDeepStrictEqual(known, notice));
+    if (notice === undefined || isKnown) return;
+    this.#notices.push(notice);
+    void this.#events?.append({ type: 'document.lost', ...notice });
   }
 
   async #agentClosed(booted: Booted, loop: TurnLoop): Promise<void> {
@@ -370,16 +388,3 @@ export class LiveAgentSession {
     await events?.[Symbol.asyncDispose]();
   }
 }
-
-const PHASES: Readonly<Record<SessionState['kind'], LiveSession['phase']>> = {
-  stopped: 'stopped',
-  booting: 'booting',
-  ready: 'running',
-  working: 'running',
-  cancelling: 'running',
-  unprompted: 'running',
-  limited: 'running',
-  'backing-off': 'booting',
-  failed: 'failed',
-  stopping: 'stopping',
-};

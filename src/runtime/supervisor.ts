@@ -9,20 +9,21 @@ import { AachatError, isAachatError } from '#base/errors.ts';
 import { ensureDir } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { claimPidFile } from '#base/pid-file.ts';
-import { isoTime, sleep } from '#base/time.ts';
-import { type EventSocket, openEventSocket } from '#client/socket.ts';
-import type { LiveSession, PendingPermission } from '#contract/control.ts';
+import { isoTime } from '#base/time.ts';
+import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import type { Agent, Project, Session, Signal, Team } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
-import { type SessionId, type StreamId, UserId } from '#contract/ids.ts';
+import { type SessionId, UserId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Launcher } from './boot.ts';
 import { createClonePool } from './clone-pool.ts';
 import { openControlServer } from './control.ts';
 import { leaseChildren, reapLeases } from './lease.ts';
+import { createMirrors, type Mirrors } from './mirrors.ts';
 import { type Pair, planPairs } from './pairs.ts';
 import { createPermissionDesk, type PermissionDesk } from './permissions.ts';
 import type { SessionReport } from './report.ts';
+import { openServerLink, type ServerLink } from './server-link.ts';
 import { LiveAgentSession } from './session.ts';
 import { writeShims } from './shim.ts';
 import { EXCLUDED } from './workspace.ts';
@@ -39,7 +40,9 @@ export const UpFile = z.object({
 export type UpFile = z.infer<typeof UpFile>;
 
 export interface UpOptions {
-  readonly launcher: Omit<Launcher, 'connected' | 'clones'>;
+  readonly launcher: Omit<Launcher, 'connected' | 'clones' | 'mirrors'>;
+  /** Origin of the server as `init` notes it; null: the embedded platform. */
+  readonly server: string | null;
   /** Access token for the event socket, fresh at each call. */
   readonly token: () => Promise<string>;
   /** Names to bring up, full or bare; empty: all. */
@@ -53,13 +56,14 @@ export interface UpOptions {
 }
 
 export type UpChange =
-  | { readonly kind: 'session' | 'permission' | 'connection' }
+  | { readonly kind: 'session' | 'permission' | 'connection' | 'documents' }
   /** People are told once that agents answered each other too often. */
   | { readonly kind: 'loop-stopped'; readonly project: Project };
 
 export interface Up {
   sessions(): readonly LiveSession[];
   permissions(): readonly PendingPermission[];
+  mirrors(): readonly MirrorView[];
   readonly connected: boolean;
   /** Resolves when every session of the start has booted or failed. */
   readonly ready: Promise<void>;
@@ -72,7 +76,6 @@ export interface Up {
 }
 
 const HEARTBEAT_MS = 30_000;
-const REVIVE_MS = 3_000;
 
 /**
  * Starts everything.
@@ -132,13 +135,12 @@ class RunningUp implements Up {
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #userStream: UserId;
-  #socket: EventSocket | undefined;
+  readonly #mirrors: Mirrors;
+  #link: ServerLink | undefined;
   #control: AsyncDisposable | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
-  #connection = Promise.withResolvers<void>();
   #planning: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
-  connected: boolean = false;
   #isReady = false;
   ready: Promise<void> = Promise.resolve();
 
@@ -147,20 +149,26 @@ class RunningUp implements Up {
     this.#since = since;
     this.#release = release;
     this.#userStream = UserId.parse(options.launcher.owner.id);
+    const { home, http, log } = options.launcher;
+    this.#mirrors = createMirrors({
+      home,
+      http,
+      server: options.server,
+      follow: (project) => this.#link?.follow(project),
+      onChange: () => options.onChange({ kind: 'documents' }),
+      log,
+    });
     this.#launcher = {
       ...options.launcher,
-      clones: createClonePool(options.launcher.home.cache, { exclude: EXCLUDED, signal: this.#over.signal }),
-      connected: async (signal) => {
-        signal.throwIfAborted();
-        await Promise.race([
-          this.#connection.promise,
-          new Promise<never>((_, reject) =>
-            signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
-          ),
-        ]);
-      },
+      clones: createClonePool(home.cache, { exclude: EXCLUDED, signal: this.#over.signal }),
+      mirrors: this.#mirrors,
+      connected: async (signal) => await this.#link?.whenConnected(signal),
     };
     this.#desk = createPermissionDesk({ onChange: () => options.onChange({ kind: 'permission' }) });
+  }
+
+  get connected(): boolean {
+    return this.#link?.connected === true;
   }
 
   get closed(): Promise<void> {
@@ -174,22 +182,25 @@ class RunningUp implements Up {
       http.call(ROUTES.putMachine, { params: { machineId: machine.id }, body: { name: machine.name } }),
     ]);
     this.#control = await openControlServer(home.controlSocket, this.#handlers(), log);
-    this.#socket = openEventSocket({
+    this.#link = openServerLink({
       url: serverUrl,
       token: this.#options.token,
-      onEvent: (stream, event) => this.#onEvent(stream, event),
-      onReset: () => this.#catchUp(),
-      onDenied: () => {},
-      onState: (connected) => this.#onConnection(connected),
+      onEvent: (event) => this.#onEvent(event),
+      onBegin: this.#mirrors.refresh,
+      onGap: () => this.#catchUp(),
+      onState: () => this.#options.onChange({ kind: 'connection' }),
+      revive: this.#options.revive,
       log,
     });
     // From now on: what is older is read over HTTP when a session comes up.
-    this.#socket.subscribe(this.#userStream, null);
+    this.#link.follow(this.#userStream);
+    const mirrors = this.#mirrors.begin();
+    mirrors.catch((error: unknown) => log.error('mirrors.failed', { error }));
     this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT_MS);
     // Reconnects plan too: one at a time, or an agent would get two sessions.
     this.#planning = this.#bring(pairs);
     await this.#planning;
-    this.ready = Promise.all([...this.#sessions.values()].map(({ settled }) => settled)).then(() => {
+    this.ready = Promise.all([mirrors, ...[...this.#sessions.values()].map(({ settled }) => settled)]).then(() => {
       this.#isReady = true;
       log.info('up.ready', { report: this.report() });
     });
@@ -201,6 +212,10 @@ class RunningUp implements Up {
 
   permissions(): readonly PendingPermission[] {
     return this.#desk.pending();
+  }
+
+  mirrors(): readonly MirrorView[] {
+    return this.#mirrors.views();
   }
 
   report(): readonly SessionReport[] {
@@ -222,7 +237,8 @@ class RunningUp implements Up {
     await Promise.all([...this.#sessions.values()].map((session) => session.stop(force)));
     this.#over.abort();
     log.info('up.stopped', { report: this.report() });
-    await this.#socket?.[Symbol.asyncDispose]();
+    await this.#mirrors[Symbol.asyncDispose]();
+    await this.#link?.[Symbol.asyncDispose]();
     await this.#control?.[Symbol.asyncDispose]();
     await this.#release();
     this.#closed.resolve();
@@ -268,39 +284,18 @@ class RunningUp implements Up {
 
   /** Hears what happens in the projects that a session covers. */
   #follow(session: Session): void {
-    for (const { id } of session.projects) this.#socket?.subscribe(id, null);
-  }
-
-  #onConnection(connected: boolean): void {
-    this.connected = connected;
-    if (connected) {
-      this.#connection.resolve();
-      this.#catchUp();
-    } else {
-      this.#connection = Promise.withResolvers<void>();
-      void this.#revive();
-    }
-    this.#options.onChange({ kind: 'connection' });
-  }
-
-  async #revive(): Promise<void> {
-    while (!this.connected && this.#stopping === undefined) {
-      try {
-        await sleep(REVIVE_MS, this.#over.signal);
-        if (!this.connected) await this.#options.revive();
-      } catch (error) {
-        if (!this.#over.signal.aborted) this.#launcher.log.warn('up.revive_failed', { error });
-      }
-    }
+    for (const { id } of session.projects) this.#link?.follow(id);
   }
 
   /** What came while the socket was away is in the server's tables. */
   #catchUp(): void {
     for (const session of this.#sessions.values()) session.refresh();
     this.#replan();
+    this.#mirrors.refresh();
   }
 
-  #onEvent(_stream: StreamId, event: StreamEvent): void {
+  #onEvent(event: StreamEvent): void {
+    this.#mirrors.hear(event);
     switch (event.type) {
       case 'signal.created':
         this.#onSignal(event.data.signal);
@@ -309,6 +304,7 @@ class RunningUp implements Up {
         const { session } = event.data;
         const live = this.#sessions.get(session.id);
         if (live !== undefined) {
+          if (live.session.projects.length !== session.projects.length) this.#mirrors.refresh();
           live.session = session;
           this.#follow(session);
         }
@@ -319,6 +315,7 @@ class RunningUp implements Up {
       }
       case 'membership.changed':
         this.#replan();
+        this.#mirrors.refresh();
         break;
       case 'loop.stopped':
         this.#options.onChange({ kind: 'loop-stopped', project: event.data.project });
@@ -373,9 +370,19 @@ class RunningUp implements Up {
         ready: this.#isReady,
         sessions: [...this.sessions()],
         permissions: [...this.permissions()],
+        mirrors: [...this.mirrors()],
       }),
       answerPermission: async (call: { params: { permissionId: PendingPermission['id'] }; body: { allow: boolean } }) =>
         this.answer(call.params.permissionId, call.body.allow),
+      resumeMirror: async ({ body: { root, how } }: { body: { root: string; how: 'restore' | 'delete' } }) => {
+        await this.#mirrors.resume(root, how);
+        return {};
+      },
+      beginMirrors: async () => {
+        await this.#mirrors.begin();
+        this.#mirrors.refresh();
+        return {};
+      },
       stopUp: async (call: { body: { force: boolean } }) => {
         void this.stop(call.body.force);
         return {};

@@ -3,7 +3,7 @@
  * between the agent's permission requests and whoever answers them. It lives as long as the program does; what it
  * leaves undone is in the session's log.
  */
-import { within } from '#base/async.ts';
+import { createCoalesced, within } from '#base/async.ts';
 import { isAachatError, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import type { Agent, Party, Session, Signal } from '#contract/entities.ts';
@@ -12,7 +12,7 @@ import { ROUTES } from '#contract/routes.ts';
 import type { AgentUpdate, PermissionAnswer, PermissionRequest } from './agent.ts';
 import type { Booted, Launcher } from './boot.ts';
 import type { Policy } from './claude.ts';
-import type { EventLog } from './event-log.ts';
+import type { DocumentNotice, EventLog } from './event-log.ts';
 import { answerFor, decide, type PermissionDesk, type PermissionScope, resolvePaths } from './permissions.ts';
 import type { OwedTurn } from './recovery.ts';
 import type { SessionEvent } from './session-state.ts';
@@ -30,6 +30,8 @@ export interface TurnLoopOptions {
   readonly owed: OwedTurn | null;
   /** Whether the conversation has answered a prompt before. */
   readonly introduced: boolean;
+  /** What the next prompt has to tell the agent about its edits of documents. */
+  readonly notices: DocumentNotice[];
   /** Reads again what is owed, after a turn was broken off. */
   readonly reread: () => Promise<OwedTurn | null>;
   readonly isReady: () => boolean;
@@ -87,29 +89,16 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
   let introduced = options.introduced && booted.agent.opened !== 'new' && booted.agent.opened !== 'renewed';
   let current: CurrentTurn | undefined;
   let [waiting, tokens, asking, lastSign] = [0, 0, 0, Date.now()];
-  let [reading, readAgain] = [false, false];
 
-  function wake(): void {
-    if (reading) {
-      readAgain = true;
-      return;
+  const wake = createCoalesced(async () => {
+    try {
+      await takeNext();
+    } catch (thrown) {
+      // The next hint, or the connection coming back, wakes it again.
+      if (isAachatError(thrown, 'STALE_RUN')) options.onStale();
+      else launcher.log.warn('session.wake_failed', { error: thrown });
     }
-    reading = true;
-    void (async () => {
-      try {
-        do {
-          readAgain = false;
-          await takeNext();
-        } while (readAgain);
-      } catch (thrown) {
-        // The next hint, or the connection coming back, wakes it again.
-        if (isAachatError(thrown, 'STALE_RUN')) options.onStale();
-        else launcher.log.warn('session.wake_failed', { error: thrown });
-      } finally {
-        reading = false;
-      }
-    })();
-  }
+  });
 
   async function takeNext(): Promise<void> {
     const { signals } = await http.call(ROUTES.listSignals, { params: { sessionId: booted.session.id } });
@@ -153,6 +142,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
         isStopping: options.isStopping,
         onTrouble: options.onFailure,
         isCancelled: () => turn.isCancelled,
+        notices: options.notices,
         preamble: introduced ? '' : booted.preamble,
         clock: Date.now,
       },

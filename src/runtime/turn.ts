@@ -11,7 +11,7 @@ import { MESSAGE_LIMIT, type Party, type SignalKind } from '#contract/entities.t
 import type { ProjectId, RunId, SignalId, TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Agent, TurnOutcome } from './agent.ts';
-import type { EventLog, TurnRecord } from './event-log.ts';
+import type { DocumentNotice, EventLog, TurnRecord } from './event-log.ts';
 import { interruptedPrompt, isSilence, type PromptInput, turnPrompt } from './prompt.ts';
 import type { OwedTurn } from './recovery.ts';
 
@@ -43,6 +43,8 @@ export interface TurnContext {
   readonly isStopping: () => boolean;
   /** True once somebody cancelled this turn: it is over, whatever the agent makes of it. */
   readonly isCancelled: () => boolean;
+  /** What the next prompt has to tell, oldest first; what was told is taken out. */
+  readonly notices: DocumentNotice[];
   /** What stands before the prompts of a conversation until one was answered. */
   readonly preamble: string;
   /** The turn goes on when what is wrong has passed. */
@@ -114,13 +116,14 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
     };
   }
 
-  const words = await compose(context, task, turn.hop);
+  const { words, told } = await compose(context, task, turn.hop);
   if (context.isCancelled()) {
     await log.append({ type: 'turn.finished', turnId, outcome: CANCELLED }, 'durable');
     return settle(context, turnId, projectId, CANCELLED, 'finished');
   }
   const prompt = context.preamble + words;
-  await log.append({ type: 'turn.prompted', turnId, prompt }, 'durable');
+  await log.append({ type: 'turn.prompted', turnId, prompt, told }, 'durable');
+  context.notices.splice(0, told);
   const outcome = await context.agent.prompt(prompt);
 
   const later = postponed(context, outcome);
@@ -135,7 +138,11 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   return settle(context, turnId, projectId, record, 'finished', context.isCancelled() ? undefined : outcome);
 }
 
-async function compose(context: TurnContext, task: TurnTask, hop: number): Promise<string> {
+async function compose(
+  context: TurnContext,
+  task: TurnTask,
+  hop: number,
+): Promise<{ readonly words: string; readonly told: number }> {
   const { ownerHttp, signal, self, ownerId, team } = context;
   const { turnId, projectId } = task;
   const read = await persist(context, () => ownerHttp.call(ROUTES.getTurnMessages, { params: { turnId } }, signal));
@@ -153,12 +160,15 @@ async function compose(context: TurnContext, task: TurnTask, hop: number): Promi
     messages,
     omitted,
     instructions,
+    notices: [...context.notices],
   };
-  if (task.kind === 'owed' && task.step === 'prompted') return interruptedPrompt(input, task.cause);
+  const told = input.notices.length;
+  if (task.kind === 'owed' && task.step === 'prompted') return { words: interruptedPrompt(input, task.cause), told };
   // The owner may give the agent program one of its own commands, such as `/compact`; nobody else can.
   const [command] = instructions;
-  if (instructions.length === 1 && messages.length === 0 && command?.startsWith('/')) return command;
-  return turnPrompt(input);
+  if (instructions.length === 1 && messages.length === 0 && command?.startsWith('/'))
+    return { words: command, told: 0 };
+  return { words: turnPrompt(input), told };
 }
 
 const isInstruction = (kind: SignalKind): boolean => kind === 'prompt' || kind === 'session_start';
@@ -194,7 +204,7 @@ function recordOf(outcome: TurnOutcome): TurnRecord {
     return { state: 'failed', stopReason: 'agent_error', ...WORDLESS };
   }
   const { stopReason, counters, lastMessageId } = outcome;
-  const cancelled = stopReason === 'cancelled';
+  const cancelled: boolean = stopReason === 'cancelled';
   const text = cancelled || isSilence(outcome.text) ? '' : fitMessage(outcome.text);
   return { state: cancelled ? 'cancelled' : 'ended', stopReason, text, counters, lastMessageId };
 }

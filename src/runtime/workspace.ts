@@ -2,14 +2,14 @@
  * The folder that a session works in: a worktree of the team's repo, with the agent's own repo as a worktree inside
  * it, and our files in places that its git does not see.
  */
-import { lstat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { AachatError, isSystemError } from '#base/errors.ts';
-import { exists } from '#base/fs.ts';
+import { AachatError } from '#base/errors.ts';
+import { exists, hasLink } from '#base/fs.ts';
 import type { Session } from '#contract/entities.ts';
 import { type AgentRepo, readAgentRepo } from './agent-repo.ts';
 import { type Clone, createRemote, excludePaths } from './clone.ts';
 import type { ClonePool } from './clone-pool.ts';
+import { DOCUMENTS } from './connect.ts';
 import { git } from './git.ts';
 import type { Home } from './home.ts';
 import { listSkills, projectSkills, SKILL_FOLDERS, type Skill } from './skills.ts';
@@ -36,6 +36,8 @@ export interface Workspace {
   readonly repo: AgentRepo;
   readonly skills: readonly Skill[];
   readonly warnings: readonly string[];
+  /** The team's repo has files of its own where documents would lie. */
+  readonly tracksDocuments: boolean;
   readonly commits: { readonly team: string; readonly agent: string };
   /**
    * Removes the folder if nothing in it would be lost.
@@ -91,7 +93,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       );
     }
     onStep('agent repo');
-    const tracking = trackedSkills(path);
+    const tracking = trackedNames(path);
     tracking.catch(() => {});
     if (await hasLink(path, dirname(agentFolder(session.agent)))) {
       throw new AachatError(
@@ -138,6 +140,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       repo,
       skills,
       warnings: [...new Set(warnings)],
+      tracksDocuments: tracked(DOCUMENTS).size > 0,
       commits: { team: teamCommit, agent: agentCommit },
       close,
     };
@@ -150,23 +153,9 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
 /** The one of our skills that agents get; the others are for tools outside sessions. */
 const SESSION_SKILL = 'aachat-session';
 
-/** Whether a part of `path` below `root` is a link: it may lead anywhere, so nothing is written or removed through it. */
-async function hasLink(root: string, path: string): Promise<boolean> {
-  const parents = path.split('/').map((_, index, parts) => join(root, ...parts.slice(0, index + 1)));
-  for (const parent of parents) {
-    try {
-      if ((await lstat(parent)).isSymbolicLink()) return true;
-    } catch (thrown) {
-      if (isSystemError(thrown, 'ENOENT')) return false;
-      throw thrown;
-    }
-  }
-  return false;
-}
-
-/** Names of the skills that the team's repo itself has in a folder: our copies from an earlier run lie beside them. */
-async function trackedSkills(workspace: string): Promise<(folder: string) => ReadonlySet<string>> {
-  const paths = (await git(['ls-files', '-z', '--', ...SKILL_TARGETS], { cwd: workspace })).split('\0');
+/** What the team's repo itself has in a folder: our copies of skills from an earlier run lie beside them. */
+async function trackedNames(workspace: string): Promise<(folder: string) => ReadonlySet<string>> {
+  const paths = (await git(['ls-files', '-z', '--', ...SKILL_TARGETS, DOCUMENTS], { cwd: workspace })).split('\0');
   return (folder) => {
     const inside = paths.filter((path) => path.startsWith(`${folder}/`));
     return new Set(inside.map((path) => path.slice(folder.length + 1).split('/')[0] ?? ''));

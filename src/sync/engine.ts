@@ -29,6 +29,8 @@ export interface MirrorOptions {
   readonly log: Log;
   /** Called for each answer to something handed in, at least once: a crash may repeat the last ones. */
   readonly onAccepted?: (accepted: Accepted) => void;
+  /** The status may be another one now. */
+  readonly onChange?: () => void;
 }
 
 export interface MirrorStatus {
@@ -88,7 +90,10 @@ export class Mirror {
     this.#queue = new Queue({
       concurrency: CONCURRENCY,
       work: (path) => this.#work(path),
-      onRest: () => this.#report(),
+      onRest: () => {
+        this.#report();
+        this.#options.onChange?.();
+      },
     });
     const shared = { directory: this.#directory, journal: this.#journal };
     this.#asides = new Asides({ ...shared, keep: (path, bytes) => this.#keep(path, bytes) });
@@ -138,6 +143,7 @@ export class Mirror {
     }
     this.#outages = 0;
     this.#outage = undefined;
+    this.#options.onChange?.();
     this.#reconciler.forgetRefusals();
     const paths = new Set([
       ...this.#remote.paths(),
@@ -153,16 +159,20 @@ export class Mirror {
     if (!this.#isClosed) this.#reconciler.hear(change);
   }
 
-  /** Hands in everything that was saved until now. @returns the status when that is done, or when `limitMs` passed */
+  /**
+   * Looks at everything and hands in what was saved until now.
+   *
+   * @returns the status when that is done, or when `limitMs` passed since the look
+   */
   async flush(limitMs: number): Promise<MirrorStatus> {
-    const done = async () => {
-      await this.#walk();
+    await this.#walk();
+    const settled = async () => {
       while (!this.#checkAsides() && !this.#isClosed) {
         await new Promise((resolve) => setTimeout(resolve, ASIDE_SOON_MS));
       }
       if (this.#halted === undefined) await this.#queue.atRest();
     };
-    await within(limitMs, done());
+    await within(limitMs, settled());
     return this.status();
   }
 
@@ -248,6 +258,7 @@ export class Mirror {
     if (this.#outage === undefined) this.#options.log.info('mirror.suspended', { error: thrown });
     this.#outage = message;
     this.#outages += 1;
+    this.#options.onChange?.();
     clearTimeout(this.#retryTimer);
     this.#retryTimer = setTimeout(() => void this.refresh(), backoffMs(this.#outages, OUTAGE));
   }
@@ -334,6 +345,7 @@ export class Mirror {
     this.#halted = reason;
     void this.#queue.close();
     this.#options.log.warn('mirror.stopped', { reason });
+    this.#options.onChange?.();
   }
 
   #keep(path: string, bytes: Uint8Array): void {

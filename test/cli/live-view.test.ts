@@ -24,6 +24,7 @@ const permission = (title: string): PendingPermission =>
 const state = (more: Partial<LiveState> = {}): LiveState => ({
   sessions: [session()],
   permissions: [],
+  mirrors: [],
   connected: true,
   ...more,
 });

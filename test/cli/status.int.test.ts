@@ -13,9 +13,16 @@ async function runningUp(path: string, connected: boolean): Promise<AsyncDisposa
   const since = '2026-01-01T00:00:00.000Z';
   const server = 'http://127.0.0.1:1';
   await claimPidFile(home.upFile, UpFile, { since, server, agents: [], team: null });
-  const facts = { pid: process.pid, startedAt: since, server, connected, ready: true, sessions: [], permissions: [] };
+  const nothing = { sessions: [], permissions: [], mirrors: [] };
+  const facts = { pid: process.pid, startedAt: since, server, connected, ready: true, ...nothing };
   const unused = () => Promise.reject(new Error('Nobody asks for it.'));
-  const handlers = { getStatus: async () => facts, answerPermission: unused, stopUp: unused };
+  const handlers = {
+    getStatus: async () => facts,
+    answerPermission: unused,
+    stopUp: unused,
+    resumeMirror: unused,
+    beginMirrors: unused,
+  };
   return await openControlServer(home.controlSocket, handlers, silentLog);
 }
 

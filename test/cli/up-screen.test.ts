@@ -23,7 +23,7 @@ test.each([
     stdin,
     json: false,
     paint: NO_PAINT,
-    state: () => ({ sessions: [], permissions: [permission], connected: true }),
+    state: () => ({ sessions: [], permissions: [permission], mirrors: [], connected: true }),
     onAnswer: (_permission, allow) => answers.push(allow),
     onInterrupt: () => {},
   });

@@ -33,6 +33,7 @@ const input = (messages: readonly Message[], more: Partial<PromptInput> = {}): P
   messages,
   omitted: 0,
   instructions: [],
+  notices: [],
   ...more,
 });
 

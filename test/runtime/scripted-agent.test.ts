@@ -34,6 +34,7 @@ function promptWith(author: Party, body: string): string {
     messages: [message],
     omitted: 0,
     instructions: [],
+    notices: [],
   });
 }
 

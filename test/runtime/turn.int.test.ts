@@ -146,6 +146,7 @@ async function scene() {
         projectName: async () => 'launch',
         signal: new AbortController().signal,
         isStopping: () => false,
+        notices: [],
         isCancelled,
         onTrouble: over.onTrouble ?? (() => {}),
         preamble: '',

@@ -2,33 +2,14 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { silentLog } from '#base/log.ts';
-import { formatConflictPath, parseConflictPath, parseDocumentPath } from '#contract/paths.ts';
+import { GRAMMAR } from '#runtime/document-replica.ts';
 import { Mirror, type MirrorOptions, type MirrorStatus } from '#sync/engine.ts';
-import type { Grammar } from '#sync/remote.ts';
 import type { RemoteChange } from '#sync/replica.ts';
 import { eventually } from './eventually.ts';
 import type { MemoryServer, Rights } from './memory-replica.ts';
 import { tempDir } from './temp.ts';
 
-/** The grammar of documents, as the runtime hands it to mirrors. */
-export const grammar: Grammar = {
-  classify(path) {
-    if (path.split('/').at(-1)?.startsWith('_')) return { kind: 'ours' };
-    const conflict = parseConflictPath(path);
-    if (conflict !== undefined) {
-      const { document, number, who } = conflict;
-      const { team, project, kind, name } = document;
-      return { kind: 'conflict', of: `${team}/${project}/${kind}/${name}.md`, number, who };
-    }
-    try {
-      parseDocumentPath(path);
-      return { kind: 'document' };
-    } catch (thrown) {
-      return { kind: 'problem', reason: (thrown as Error).message };
-    }
-  },
-  conflictPath: ({ path, number, who }) => formatConflictPath({ document: parseDocumentPath(path), number, who }),
-};
+export const grammar = GRAMMAR;
 
 export interface OpenMirror extends AsyncDisposable {
   readonly root: string;
@@ -94,7 +75,10 @@ export async function filesIn(root: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name).slice(root.length + 1);
-    if (entry.isFile() && !path.startsWith('.aachat')) found.set(path, await readFile(join(root, path), 'utf8'));
+    if (!entry.isFile() || path.startsWith('.aachat')) continue;
+    // It may go at any moment.
+    const text = await readFile(join(root, path), 'utf8').catch(() => undefined);
+    if (text !== undefined) found.set(path, text);
   }
   return new Map([...found].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -12,6 +12,7 @@ import type { Left } from '#runtime/placed-files.ts';
 import { openProjectRepo, type ProjectRepo } from '#runtime/project-repo.ts';
 import { UpFile } from '#runtime/supervisor.ts';
 import { listConnectedRepos } from '#runtime/workspaces.ts';
+import { beginMirrors } from './mirror.ts';
 
 /** `aachat init [--team <team>]` */
 export async function init(context: CommandContext, args: { readonly team: string | undefined }): Promise<void> {
@@ -27,6 +28,7 @@ export async function init(context: CommandContext, args: { readonly team: strin
   const server = configured === undefined ? null : serverAddress(configured).origin;
   const names = agents.map(({ name }) => name);
   const made = await connectRepo({ home, http, repo, team, server, agents: names, skillsDir });
+  const isKept = await beginMirrors(context);
   const changes = [...made.wrote.map((path) => `  wrote ${path}`), ...made.removed.map((path) => `  removed ${path}`)];
   const text = [
     `${repo.root} is connected to team ${team.slug}${server === null ? '' : ` at ${server}`}.`,
@@ -34,7 +36,9 @@ export async function init(context: CommandContext, args: { readonly team: strin
     ...made.left.map(leftLine),
     ...(made.teamRepo === null ? [] : [`Sessions of the team work in ${made.teamRepo}.`]),
     ...made.notes,
-    'aachat up keeps aachat/docs in step with the documents of the team.',
+    isKept
+      ? 'aachat/docs is in step with the documents of the team now.'
+      : 'aachat up keeps aachat/docs in step with the documents of the team.',
   ];
   output.result({ root: repo.root, team, server, ...made }, plain(text.join('\n')));
 }

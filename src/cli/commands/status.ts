@@ -2,7 +2,9 @@
 import { isAachatError } from '#base/errors.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
+import { documentDetails } from '#cli/documents-view.ts';
 import { liveBlock } from '#cli/live-view.ts';
+import { plain } from '#cli/output.ts';
 import { findLocalServer } from '#cli/platform.ts';
 import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
@@ -24,8 +26,9 @@ export async function status(context: CommandContext): Promise<void> {
     up === null
       ? 'Sessions: aachat up does not run here.'
       : `Sessions: aachat up runs, pid ${up.pid}, since ${up.startedAt}`,
-    ...(up === null ? [] : [liveBlock(up, paint, stdout.columns || 200)]),
+    ...(up === null ? [] : [liveBlock({ ...up, mirrors: [] }, paint, stdout.columns || 200)]),
     ...(up === null || up.connected ? [] : [nextStep(server)]),
+    ...documentDetails(up?.mirrors ?? []).map(plain),
     ...(leftovers === 0 ? [] : [red(`${leftovers} agent processes outlived their launcher: aachat doctor --fix`)]),
   ];
   output.result({ server, up, leftovers }, lines.filter((line) => line !== '').join('\n'));
@@ -61,7 +64,16 @@ async function upState({ home, signal }: CommandContext) {
   } catch (thrown) {
     if (!isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) throw thrown;
     const { pid, since, server } = holder;
-    return { pid, startedAt: since, server, connected: false, ready: false, sessions: [], permissions: [] };
+    return {
+      pid,
+      startedAt: since,
+      server,
+      connected: false,
+      ready: false,
+      sessions: [],
+      permissions: [],
+      mirrors: [],
+    };
   }
 }
 

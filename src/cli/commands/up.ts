@@ -9,6 +9,7 @@ import { sessionLine } from '#cli/live-view.ts';
 import { plain } from '#cli/output.ts';
 import { type Connection, findLocalServer, startLocalServer } from '#cli/platform.ts';
 import { openScreen, type Screen } from '#cli/up-screen.ts';
+import { serverAddress } from '#client/address.ts';
 import { CONTROL_ROUTES, type LiveSession, type PendingPermission } from '#contract/control.ts';
 import { POLICIES, type Policy } from '#runtime/claude.ts';
 import { openControlClient } from '#runtime/control.ts';
@@ -71,7 +72,12 @@ async function showUp({ output, stdout, stdin, interrupt }: CommandContext, runn
     stdin,
     json: output.isJson,
     paint: { dim, good: green, busy: yellow, bad: red },
-    state: () => ({ sessions: running.sessions(), permissions: running.permissions(), connected: running.connected }),
+    state: () => ({
+      sessions: running.sessions(),
+      permissions: running.permissions(),
+      mirrors: running.mirrors(),
+      connected: running.connected,
+    }),
     onAnswer: (permission, allow) => answer(running, permission, allow),
     onInterrupt: interrupt,
   });
@@ -89,6 +95,7 @@ export async function openUp(
   const { home, config, env, selfCommand, scriptedCommand, skillsDir, signal } = context;
   const { http, url, token } = connection;
   const secrets = new Set<string>();
+  const configured = config.get('server')?.value;
   return await startUp({
     launcher: {
       home,
@@ -108,12 +115,13 @@ export async function openUp(
       policyOf: (agent) => toPolicy(config.get(`agents.${agent}.policy`)?.value),
     },
     token,
+    server: configured === undefined ? null : serverAddress(configured).origin,
     agents: args.agent,
     team: args.team,
     onChange,
     revive: async () => {
       // One that was stopped on purpose has taken its file along.
-      const died = config.get('server') === undefined && (await exists(home.serverFile));
+      const died = configured === undefined && (await exists(home.serverFile));
       if (!died || (await findLocalServer(home)) !== undefined) return;
       // The platform outlives this `up`, and is no agent.
       const { [LEASE_MARKER]: _, ...outside } = env;

@@ -11,13 +11,12 @@ import { silentLog } from '#base/log.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { resolve } from '#cli/messages.ts';
 import { clockTime, plain } from '#cli/output.ts';
-import type { Connection } from '#cli/platform.ts';
+import { listReadableProjects } from '#client/projects.ts';
 import { openEventSocket } from '#client/socket.ts';
 import type { Project } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
 import { Seq, StreamId } from '#contract/ids.ts';
 import { formatDocumentPath } from '#contract/paths.ts';
-import { ROUTES } from '#contract/routes.ts';
 
 export interface WatchArgs {
   /** Only these; none: all that the person can read, and what is for the person. */
@@ -67,7 +66,7 @@ export async function watch(context: CommandContext, args: WatchArgs): Promise<v
       socket.subscribe(id, placeOf(id));
     }
   };
-  const addAll = async () => add(await readableProjects(connection, signal));
+  const addAll = async () => add(await listReadableProjects(connection.http, signal));
 
   const socket = openEventSocket({
     url: connection.url,
@@ -133,19 +132,6 @@ async function readPlaces(file: string): Promise<Places> {
       cause,
     });
   }
-}
-
-const PAGE = 200;
-
-async function readableProjects({ http }: Connection, signal: AbortSignal): Promise<readonly Project[]> {
-  const found: Project[] = [];
-  for (let more = true; more; ) {
-    const query = { status: 'all', limit: PAGE, offset: found.length } as const;
-    const page = await http.call(ROUTES.listProjects, { query }, signal);
-    found.push(...page.projects);
-    more = page.hasMore;
-  }
-  return found;
 }
 
 /** The same state of a session comes in the stream of each project that it covers, and in the person's. */

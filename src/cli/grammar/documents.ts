@@ -126,6 +126,20 @@ export function declareDocuments(program: Command, act: Act): void {
     );
 
   doc
+    .command('resume')
+    .description('let documents go on after much of a folder was gone at once, so that `aachat up` stopped there')
+    .argument('[folder]', 'by default the only one that stopped')
+    .addOption(new Option('--restore', 'bring the files back').conflicts('delete'))
+    .option('--delete', 'delete them for everybody')
+    .addHelpText('after', example('aachat doc resume --restore'))
+    .action(
+      act(async (context, folder: string | undefined, options: { restore?: boolean; delete?: boolean }) => {
+        const { resume } = await import('#cli/commands/mirror.ts');
+        await resume(context, { folder, ...options });
+      }),
+    );
+
+  doc
     .command('purge')
     .description('remove the text of old versions for ever, such as a pasted secret; for admins')
     .argument('<document>', DOCUMENT)

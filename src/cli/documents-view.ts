@@ -1,0 +1,47 @@
+/** What people are shown about the folders that `aachat up` keeps in step. Pure: state in, lines out. */
+import type { MirrorView } from '#contract/control.ts';
+
+/** From what a person must see to, to what is well. */
+const STATES = ['failed', 'stopped', 'offline', 'syncing', 'in sync'] as const;
+
+/** `documents  in sync  3 folders`: the worst of all of them. */
+export function documentsLine(mirrors: readonly MirrorView[]): string {
+  const worst = STATES.find((state) => mirrors.some((mirror) => mirror.state === state)) ?? 'in sync';
+  const waiting = new Set(mirrors.flatMap(({ pending }) => pending.map(({ path }) => path))).size;
+  const conflicts = new Set(mirrors.flatMap((mirror) => mirror.conflicts)).size;
+  const problems = mirrors.flatMap((mirror) => mirror.problems).length;
+  return [
+    'documents',
+    problems > 0 ? `${worst} but for ${problems === 1 ? '1 file' : `${problems} files`}` : worst,
+    mirrors.length === 1 ? '1 folder' : `${mirrors.length} folders`,
+    ...(waiting > 0 ? [`waiting=${waiting}`] : []),
+    ...(conflicts > 0 ? [`conflicts=${conflicts}`] : []),
+  ].join('  ');
+}
+
+/** What somebody has to see to, a line each; the same for the same state. */
+export function documentTroubles(mirrors: readonly MirrorView[]): readonly string[] {
+  const lines = mirrors.flatMap(({ root, state, reason, problems, kept }) => [
+    ...(state === 'failed' ? [`! ${root}: ${reason}`] : []),
+    ...(state === 'stopped'
+      ? [`! ${root}: ${reason} Nothing is deleted until you say so: aachat doc resume --restore | --delete ${root}`]
+      : []),
+    ...problems.map(({ path, reason: why }) => `! ${root}/${path}: ${why}`),
+    ...kept.map(({ path, file }) => `! ${root}/${path} had to give way; its text is in ${file}`),
+  ]);
+  const conflicts = [...new Set(mirrors.flatMap((mirror) => mirror.conflicts))];
+  return [...lines, ...conflicts.map((path) => `! ${path} was kept aside: aachat doc conflicts`)];
+}
+
+/** Everything about each folder, for `aachat status`. */
+export function documentDetails(mirrors: readonly MirrorView[]): readonly string[] {
+  const folders = mirrors.flatMap(({ root, state, reason, pending, hasLinks }) => [
+    `  ${root}: ${state}${state === 'offline' && reason !== undefined ? ` (${reason})` : ''}`,
+    ...pending.slice(0, MOST).map(({ path, why }) => `    ${path}: ${why}`),
+    ...(pending.length > MOST ? [`    and ${pending.length - MOST} more`] : []),
+    ...(hasLinks ? [] : ['    This disk has no hard links: a save in the moment of a replacement may be lost.']),
+  ]);
+  return mirrors.length === 0 ? [] : [documentsLine(mirrors), ...folders, ...documentTroubles(mirrors)];
+}
+
+const MOST = 10;

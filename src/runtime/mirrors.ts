@@ -1,0 +1,252 @@
+/**
+ * The mirrors of a running `up`: the person's folder, one in each connected repo, one in the workspace of each session.
+ * All of them hear the same events; each has the rights of whoever it belongs to. What a mirror promises is in
+ * `sync/SPEC.md`.
+ */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { createCoalesced } from '#base/async.ts';
+import { AachatError, toAachatError } from '#base/errors.ts';
+import { ensureDir, hasLink } from '#base/fs.ts';
+import type { Log } from '#base/log.ts';
+import { claimPidFile } from '#base/pid-file.ts';
+import type { HttpClient } from '#client/http.ts';
+import { listReadableProjects } from '#client/projects.ts';
+import type { MirrorView } from '#contract/control.ts';
+import type { Document, DocumentConflict } from '#contract/documents.ts';
+import type { StreamEvent } from '#contract/frames.ts';
+import type { ProjectId } from '#contract/ids.ts';
+import { Mirror } from '#sync/engine.ts';
+import type { Accepted } from '#sync/replica.ts';
+import { DOCUMENTS } from './connect.ts';
+import { createDocumentReplica, GRAMMAR, remoteConflict, remoteDocument } from './document-replica.ts';
+import type { Home } from './home.ts';
+import { listConnectedRepos } from './workspaces.ts';
+
+export interface MirrorsOptions {
+  readonly home: Home;
+  /** Acts as the owner. */
+  readonly http: HttpClient;
+  /** Origin of the server as `init` notes it; null: the embedded platform. */
+  readonly server: string | null;
+  /** Hears the stream of a project from now on; `refresh` is called once it does. */
+  readonly follow: (project: ProjectId) => void;
+  readonly onChange: () => void;
+  readonly log: Log;
+}
+
+/** Where a mirror lies, and what it holds. */
+interface Place {
+  readonly kind: MirrorView['kind'];
+  /** An existing folder; nothing below it may be a link. */
+  readonly base: string;
+  readonly path: string;
+  /** Its rights. */
+  readonly http: HttpClient;
+  /** undefined: of all teams. */
+  readonly team?: string;
+  readonly holds: (row: Document | DocumentConflict) => boolean;
+  readonly onAccepted?: (accepted: Accepted) => void;
+}
+
+export interface SessionPlace {
+  /** The session's workspace. */
+  readonly workspace: string;
+  /** Acts as the agent. */
+  readonly http: HttpClient;
+  readonly team: string;
+  /** What the session covers now. */
+  readonly projects: () => readonly { readonly id: ProjectId }[];
+  readonly onAccepted: (accepted: Accepted) => void;
+}
+
+export interface SessionMirror {
+  /** Waits until every document is there, for a moment at most. */
+  fill(): Promise<void>;
+  /**
+   * Hands in what was saved and ends.
+   *
+   * @returns why the folder must not go, as a line; undefined: the server has all of it
+   */
+  close(): Promise<string | undefined>;
+}
+
+export interface Mirrors extends AsyncDisposable {
+  /** Begins those of the person that have not begun: repos may have been connected meanwhile. */
+  begin(): Promise<void>;
+  /** @throws AachatError `FORBIDDEN` if a link is in the way, `CONFLICT` if another `up` has a mirror there */
+  openSession(place: SessionPlace): Promise<SessionMirror>;
+  hear(event: StreamEvent): void;
+  /** Reads everything again, soon: something may have been missed, or may be read now that could not be before. */
+  refresh(): void;
+  views(): readonly MirrorView[];
+  /** @throws AachatError `NOT_FOUND` if there is no mirror at `root` */
+  resume(root: string, how: 'restore' | 'delete'): Promise<void>;
+}
+
+const FILL_MS = 10_000;
+const CLOSE_MS = 10_000;
+/** A server that is away may not come back soon: what was saved waits in the folder. */
+const OFFLINE_MS = 500;
+
+interface Opened {
+  readonly place: Place;
+  readonly root: string;
+  readonly mirror: Mirror;
+  readonly stop: () => Promise<void>;
+}
+
+export function createMirrors(options: MirrorsOptions): Mirrors {
+  const { home, http, server, follow, onChange, log } = options;
+  const opened = new Map<string, Opened>();
+  /** Root → why there is no mirror. */
+  const failed = new Map<string, MirrorView>();
+  const kept = join(home.state, 'kept');
+  let isOver: boolean = false;
+
+  async function open(place: Place): Promise<Opened> {
+    const root = join(place.base, place.path);
+    if (await hasLink(place.base, place.path)) {
+      throw new AachatError('FORBIDDEN', `A part of ${root} is a link, so documents are not kept in step there.`, {
+        hint: 'Put a folder in its place.',
+      });
+    }
+    const lock = join(root, '.aachat', 'up.json');
+    await ensureDir(join(root, '.aachat'));
+    const claim = await claimPidFile(lock, z.object({}), {});
+    if (!claim.claimed) {
+      throw new AachatError('CONFLICT', `Process ${claim.holder.pid} keeps the documents in ${root} in step.`, {
+        hint: 'Stop it, then try again.',
+      });
+    }
+    const mirror = new Mirror({
+      root,
+      kept,
+      replica: createDocumentReplica({ http: place.http, team: place.team }),
+      grammar: GRAMMAR,
+      log: log.child({ mirror: root }),
+      onChange,
+      ...(place.onAccepted === undefined ? {} : { onAccepted: place.onAccepted }),
+    });
+    const stop = async () => {
+      opened.delete(root);
+      await mirror.stop();
+      claim.file.release();
+    };
+    const made = { place, root, mirror, stop };
+    opened.set(root, made);
+    failed.delete(root);
+    try {
+      await mirror.start();
+    } catch (thrown) {
+      await stop();
+      throw thrown;
+    }
+    return made;
+  }
+
+  /** One that cannot be opened is shown, and does not stop the others. */
+  async function openOwn(place: Place): Promise<void> {
+    const root = join(place.base, place.path);
+    if (opened.has(root) || isOver) return;
+    try {
+      await open(place);
+    } catch (thrown) {
+      const { message } = toAachatError(thrown);
+      log.warn('mirror.not_opened', { root, error: thrown });
+      const nothing = { pending: [], problems: [], conflicts: [], kept: [], hasLinks: true };
+      failed.set(root, { kind: place.kind, root, state: 'failed', reason: message, ...nothing });
+    }
+    onChange();
+  }
+
+  async function begin(): Promise<void> {
+    await ensureDir(home.root);
+    const repos = await listConnectedRepos(home);
+    await Promise.all([
+      openOwn({ kind: 'home', base: home.root, path: 'docs', http, holds: () => true }),
+      ...repos
+        .filter((repo) => repo.server === server)
+        .map(({ path, team }) =>
+          openOwn({ kind: 'repo', base: path, path: DOCUMENTS, http, team, holds: (row) => row.team === team }),
+        ),
+    ]);
+  }
+
+  const refresh = createCoalesced(async () => {
+    if (isOver) return;
+    try {
+      for (const { id } of await listReadableProjects(http)) follow(id);
+    } catch (error) {
+      log.warn('mirrors.projects_unknown', { error });
+    }
+    await Promise.all(Array.from(opened.values(), ({ mirror }) => mirror.refresh()));
+  });
+
+  return {
+    begin,
+    async openSession({ workspace, http: agentHttp, team, projects, onAccepted }) {
+      const holds = ({ projectId }: Document | DocumentConflict) => projects().some(({ id }) => id === projectId);
+      const place = { kind: 'session', base: workspace, path: DOCUMENTS, http: agentHttp, team, holds } as const;
+      const { root, mirror, stop } = await open({ ...place, onAccepted });
+      return {
+        fill: async () => void (await mirror.flush(FILL_MS)),
+        async close() {
+          const status = await flush(mirror);
+          await stop();
+          return reasonToStay(root, status);
+        },
+      };
+    },
+    hear(event) {
+      const heard = changeIn(event);
+      if (heard === undefined) return;
+      for (const { place, mirror } of opened.values()) if (place.holds(heard.row)) mirror.changed(heard.change);
+    },
+    refresh,
+    views: () => [
+      ...Array.from(opened.values(), ({ place, root, mirror }) => ({ kind: place.kind, root, ...mirror.status() })),
+      ...failed.values(),
+    ],
+    async resume(root, how) {
+      const found = opened.get(root);
+      if (found === undefined) {
+        throw new AachatError('NOT_FOUND', `aachat up keeps no documents in ${root}.`, {
+          hint: 'Run `aachat status` to see where.',
+        });
+      }
+      await found.mirror.resume(how);
+    },
+    async [Symbol.asyncDispose]() {
+      isOver = true;
+      await Promise.all(
+        Array.from(opened.values(), async ({ mirror, stop }) => {
+          await flush(mirror);
+          await stop();
+        }),
+      );
+    },
+  };
+}
+
+const flush = (mirror: Mirror) => mirror.flush(mirror.status().state === 'offline' ? OFFLINE_MS : CLOSE_MS);
+
+function changeIn(event: StreamEvent) {
+  if (event.type === 'document.changed') {
+    const { document } = event.data;
+    return { row: document, change: { document: remoteDocument(document) } };
+  }
+  if (event.type === 'document.conflict') {
+    const { conflict } = event.data;
+    return { row: conflict, change: { conflict: remoteConflict(conflict), isSettled: conflict.settledAt !== null } };
+  }
+  return undefined;
+}
+
+function reasonToStay(root: string, { state, reason, pending, problems }: ReturnType<Mirror['status']>) {
+  if (state === 'stopped') return `${root} stays: ${reason}`;
+  const paths = [...new Set([...problems, ...pending].map(({ path }) => path))];
+  if (paths.length === 0) return undefined;
+  const more = paths.length > 3 ? ` and ${paths.length - 3} more` : '';
+  return `${root} stays: ${paths.slice(0, 3).join(', ')}${more} could not be shared.`;
+}
