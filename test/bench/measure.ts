@@ -1,5 +1,6 @@
 /** What every benchmark needs: medians, interleaving, and rows of one table. */
 import { readFileSync } from 'node:fs';
+import { isSystemError } from '#base/errors.ts';
 
 export interface Row {
   readonly what: string;
@@ -9,10 +10,12 @@ export interface Row {
   readonly aim: string;
 }
 
-export const median = (values: readonly number[]): number => {
+/** @param share of the values that lie below: 0.99 */
+export const percentile = (values: readonly number[], share: number): number => {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  return sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
 };
+export const median = (values: readonly number[]): number => percentile(values, 0.5);
 
 /** Runs the candidates in turn, `rounds` times, so that all of them meet the same machine. @returns median ms of each */
 export async function interleave<Name extends string>(
@@ -35,6 +38,23 @@ export async function interleave<Name extends string>(
 export const ms = (value: number): string => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 export const times = (value: number): string => `${value.toFixed(2)}×`;
 export const plus = (value: number): string => `${value < 0 ? '−' : '+'}${ms(Math.abs(value))}`;
+
+/** What a file has that others replace meanwhile; undefined: it is gone. */
+export function readOrNothing(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file);
+  } catch (thrown) {
+    if (isSystemError(thrown, 'ENOENT')) return undefined;
+    throw thrown;
+  }
+}
+
+/** Processor time that a process has used, in ms. */
+export function processorMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  // Linux counts these in hundredths of a second, whatever the kernel's clock.
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
 
 /** Resident memory of a process, in MB. */
 export function residentMb(pid: number): number {

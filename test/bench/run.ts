@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { commands } from './commands.ts';
 import { printTable, type Row } from './measure.ts';
 import { merges } from './merge.ts';
+import { sync } from './sync.ts';
 import { boots, memory, turns } from './up.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } });
@@ -21,6 +22,7 @@ const groups: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   turns: () => turns(rounds),
   memory,
   merge: () => merges(rounds),
+  sync: () => sync(quick),
 };
 
 const rows: Row[] = [];
