@@ -143,7 +143,6 @@ export class Mirror {
     }
     this.#outages = 0;
     this.#outage = undefined;
-    this.#options.onChange?.();
     this.#reconciler.forgetRefusals();
     const paths = new Set([
       ...this.#remote.paths(),
@@ -151,6 +150,8 @@ export class Mirror {
       ...this.#reconciler.problems.keys(),
     ]);
     for (const path of paths) if (this.#reconciler.isBehind(path)) this.#queue.remind(path, 0);
+    // Not before all that is behind waits: until then the status would say `in sync`.
+    this.#options.onChange?.();
     if (this.#halted === undefined && !this.#isClosed) this.#queue.resume();
   }
 

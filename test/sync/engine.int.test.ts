@@ -1,14 +1,17 @@
 /** Mirrors in step: two or more folders and one server, every way of saving. */
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, open, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { silentLog } from '#base/log.ts';
+import { Mirror } from '#sync/engine.ts';
 import type { Replica } from '#sync/replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
-import { inStep, type OpenMirror, openMirror } from '../support/mirror.ts';
+import { grammar, inStep, type OpenMirror, openMirror } from '../support/mirror.ts';
 import { gitIn, tempDir } from '../support/temp.ts';
 
 const run = promisify(execFile);
@@ -329,4 +332,23 @@ test('S30: news that come late and twice change nothing', async () => {
   await mkdir(join(one.root, 'acme/launch/empty'), { recursive: true });
   await inStep(server, one, other);
   expect(server.versions).toBe(2);
+});
+
+test('S28: whoever is told of a change never reads `in sync` too early', async () => {
+  await using own = await pair();
+  await using dir = await tempDir();
+  const root = join(dir.path, 'docs');
+  const heard: { state: string; isThere: boolean }[] = [];
+  const mirror: Mirror = new Mirror({
+    root,
+    kept: join(dir.path, 'kept'),
+    replica: own.server.replica('cy', {}),
+    grammar,
+    log: silentLog,
+    onChange: () => heard.push({ state: mirror.status().state, isThere: existsSync(join(root, note)) }),
+  });
+  await mirror.start();
+  await eventually('it has the document', () => heard.at(-1)?.state === 'in sync');
+  await mirror.stop();
+  expect(heard.filter((one) => one.state === 'in sync' && !one.isThere)).toEqual([]);
 });
