@@ -152,7 +152,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
     let documents: SessionMirror | undefined;
     undo.push(async () => {
       const stays = await documents?.close();
-      return stays === undefined ? await workspace.close() : [stays];
+      return await workspace.close(stays);
     });
 
     onStep('environment');

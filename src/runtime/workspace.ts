@@ -42,9 +42,10 @@ export interface Workspace {
   /**
    * Removes the folder if nothing in it would be lost.
    *
+   * @param stays why it must not go, whatever git says; a line
    * @returns one line for each worktree that stays, with the reason
    */
-  close(): Promise<readonly string[]>;
+  close(stays?: string): Promise<readonly string[]>;
 }
 
 /** Where the agent's repo lies inside the workspace. */
@@ -78,7 +79,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
 
   const path = home.workspace(session.agent, session.id);
   const agentDir = join(path, agentFolder(session.agent));
-  const close = () => closeWorkspace({ team, agent, path, agentDir, skills });
+  const close = (stays?: string) => closeWorkspace({ team, agent, path, agentDir, stays });
   let skills: readonly Skill[] = [];
   try {
     onStep('worktree');
@@ -167,10 +168,10 @@ async function closeWorkspace(parts: {
   readonly agent: Clone;
   readonly path: string;
   readonly agentDir: string;
-  readonly skills: readonly Skill[];
+  readonly stays: string | undefined;
 }): Promise<readonly string[]> {
-  const { team, agent, path, agentDir } = parts;
-  const kept: string[] = [];
+  const { team, agent, path, agentDir, stays } = parts;
+  const kept = stays === undefined ? [] : [stays];
   if (await exists(agentDir)) {
     const child = await removeWorktree(agent, agentDir);
     if (!child.removed) kept.push(`${agentDir} stays: ${child.detail}`);
