@@ -10,7 +10,7 @@ export interface ServerLinkOptions {
   readonly url: URL;
   /** Access token, fresh at each call. */
   readonly token: () => Promise<string>;
-  readonly onEvent: (event: StreamEvent) => void;
+  readonly onEvent: (stream: StreamId, event: StreamEvent) => void;
   /** Something may have been missed: read over HTTP what is so now. */
   readonly onGap: () => void;
   /** A stream that is followed is heard from now on. */
@@ -40,7 +40,7 @@ export function openServerLink(options: ServerLinkOptions): ServerLink {
   const socket: EventSocket = openEventSocket({
     url: options.url,
     token: options.token,
-    onEvent: (_, event) => options.onEvent(event),
+    onEvent: options.onEvent,
     onBegin: options.onBegin,
     onReset: options.onGap,
     onDenied: options.onGap,

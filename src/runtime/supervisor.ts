@@ -13,7 +13,7 @@ import { isoTime } from '#base/time.ts';
 import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import type { Agent, Project, Session, Signal, Team } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
-import { type SessionId, UserId } from '#contract/ids.ts';
+import { type SessionId, type StreamId, UserId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Launcher } from './boot.ts';
 import { createClonePool } from './clone-pool.ts';
@@ -185,7 +185,7 @@ class RunningUp implements Up {
     this.#link = openServerLink({
       url: serverUrl,
       token: this.#options.token,
-      onEvent: (event) => this.#onEvent(event),
+      onEvent: (stream, event) => this.#onEvent(stream, event),
       onBegin: this.#mirrors.refresh,
       onGap: () => this.#catchUp(),
       onState: () => this.#options.onChange({ kind: 'connection' }),
@@ -294,7 +294,7 @@ class RunningUp implements Up {
     this.#mirrors.refresh();
   }
 
-  #onEvent(event: StreamEvent): void {
+  #onEvent(stream: StreamId, event: StreamEvent): void {
     this.#mirrors.hear(event);
     switch (event.type) {
       case 'signal.created':
@@ -303,7 +303,8 @@ class RunningUp implements Up {
       case 'session.updated': {
         const { session } = event.data;
         const live = this.#sessions.get(session.id);
-        if (live !== undefined) {
+        // In the stream of a project it has that project only.
+        if (live !== undefined && stream === this.#userStream) {
           if (live.session.projects.length !== session.projects.length) this.#mirrors.refresh();
           live.session = session;
           this.#follow(session);
