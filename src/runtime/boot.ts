@@ -17,12 +17,11 @@ import { type Agent, type AgentUpdate, openAgent, type PermissionAnswer, type Pe
 import { type AgentProgram, findAgentProgram, refuseUnknownProgram } from './agent-program.ts';
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, type Policy } from './claude.ts';
 import type { ClonePool } from './clone-pool.ts';
-import { DOCUMENTS } from './connect.ts';
 import { resolveDeclared } from './declared-environment.ts';
 import { agentEnvironment } from './environment.ts';
 import { refuseForeignSettings } from './foreign-settings.ts';
 import { authorEnvironment } from './git.ts';
-import type { Home } from './home.ts';
+import { DOCUMENTS, type Home } from './home.ts';
 import { identityText, managedText } from './instructions.ts';
 import type { ThisMachine } from './machine.ts';
 import type { Mirrors, SessionMirror } from './mirrors.ts';

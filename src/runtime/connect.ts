@@ -14,14 +14,13 @@ import type { Team } from '#contract/entities.ts';
 import { formatDocumentPath, parseConflictPath } from '#contract/paths.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { cloneName } from './clone.ts';
-import type { Home } from './home.ts';
+import { DOCUMENTS, type Home } from './home.ts';
 import { type Content, type Left, lstatIfExists, markOf, placeFiles, removeEmpty } from './placed-files.ts';
 import { excludeFolders, isInside, type ProjectRepo, trackedPaths } from './project-repo.ts';
 import { type ConnectedRepo, forgetConnectedRepo, listConnectedRepos, saveConnectedRepo } from './workspaces.ts';
 
-/** Our folder in the repo, and in it the mirror of documents. */
+/** Our folder in the repo. */
 const FOLDER = 'aachat';
-export const DOCUMENTS = `${FOLDER}/docs`;
 const AGENTS = `${FOLDER}/agents`;
 const README = `${FOLDER}/README.md`;
 const SKILLS = ['.cursor', '.agents', '.claude'].map((tool) => `${tool}/skills/aachat`);

@@ -48,6 +48,9 @@ export interface SessionHome {
   readonly temp: string;
 }
 
+/** Where documents lie, in a workspace as in a connected repo. */
+export const DOCUMENTS = 'aachat/docs';
+
 /** A socket path over this many bytes cannot be bound on every system. */
 const SOCKET_PATH_LIMIT = 100;
 

@@ -18,9 +18,8 @@ import type { StreamEvent } from '#contract/frames.ts';
 import type { ProjectId } from '#contract/ids.ts';
 import { Mirror } from '#sync/engine.ts';
 import type { Accepted } from '#sync/replica.ts';
-import { DOCUMENTS } from './connect.ts';
 import { createDocumentReplica, GRAMMAR, remoteConflict, remoteDocument } from './document-replica.ts';
-import type { Home } from './home.ts';
+import { DOCUMENTS, type Home } from './home.ts';
 import { listConnectedRepos } from './workspaces.ts';
 
 export interface MirrorsOptions {
@@ -84,6 +83,7 @@ export interface Mirrors extends AsyncDisposable {
   resume(root: string, how: 'restore' | 'delete'): Promise<void>;
 }
 
+const KINDS: readonly MirrorView['kind'][] = ['home', 'repo', 'session'];
 const FILL_MS = 10_000;
 const CLOSE_MS = 10_000;
 /** A server that is away may not come back soon: what was saved waits in the folder. */
@@ -204,10 +204,15 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
       for (const { place, mirror } of opened.values()) if (place.holds(heard.row)) mirror.changed(heard.change);
     },
     refresh,
-    views: () => [
-      ...Array.from(opened.values(), ({ place, root, mirror }) => ({ kind: place.kind, root, ...mirror.status() })),
-      ...failed.values(),
-    ],
+    views() {
+      const all = Array.from(opened.values(), ({ place: { kind }, root, mirror }) => ({
+        kind,
+        root,
+        ...mirror.status(),
+      }));
+      const inOrder = [...all, ...failed.values()];
+      return inOrder.sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || (a.root < b.root ? -1 : 1));
+    },
     async resume(root, how) {
       const found = opened.get(root);
       if (found === undefined) {

@@ -25,6 +25,11 @@ export async function openProjectRepo(cwd: string): Promise<ProjectRepo> {
   const folders = await ask('rev-parse', '--path-format=absolute', '--show-toplevel', '--git-common-dir').catch(
     (thrown: unknown) => {
       if (!isAachatError(thrown, 'GIT_FAILED')) throw thrown;
+      if (/bare repository/.test(thrown.message)) {
+        throw new AachatError('USAGE', `${cwd} has no work tree: it is a bare repository, or the inside of one.`, {
+          hint: 'Go to a folder with files of the repository, then try again.',
+        });
+      }
       throw new AachatError('USAGE', `${cwd} cannot be connected: ${thrown.message}`, { hint: thrown.hint });
     },
   );

@@ -2,14 +2,18 @@
  * A small agent without a model, built in: for the demo, and for anybody who wants to see the loop before installing
  * anything. A real ACP program on stdin and stdout.
  *
- * It answers by fixed rules (`replyTo`) and does nothing else: what others say can never make it act.
+ * It answers by fixed rules (`replyTo`). What others say can make it do one thing only: `note down: …` adds a line to a
+ * document of the project, which whoever says it could write as well.
  */
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { appendFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import * as acp from '@agentclientprotocol/sdk';
 import { z } from 'zod';
-import { readIfExists, writePrivate } from '#base/fs.ts';
+import { ensureDir, readIfExists, writePrivate } from '#base/fs.ts';
+import { formatDocumentPath } from '#contract/paths.ts';
+import { DOCUMENTS } from './home.ts';
 
 const Memory = z.object({ cwd: z.string(), turns: z.int() });
 type Conversation = z.infer<typeof Memory> & { cancel: AbortController };
@@ -34,7 +38,7 @@ export async function runScriptedAgent(
   input: Readable,
   output: Writable,
   dir: string,
-  play: (turn: Turn) => Promise<void> = (turn) => message(turn, replyTo(turn.prompt)),
+  play: (turn: Turn) => Promise<void> = converse,
 ): Promise<void> {
   const conversations = new Map<string, Conversation>();
   const file = (sessionId: string) => join(dir, `scripted-${sessionId.replace(/[^a-z0-9-]/gi, '')}.json`);
@@ -107,6 +111,20 @@ export async function runScriptedAgent(
   await new Promise<void>((resolve) => connection.signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
+async function converse(turn: Turn): Promise<void> {
+  const { prompt, cwd, ask } = turn;
+  const note = noteIn(prompt);
+  if (note === undefined) return await message(turn, replyTo(prompt));
+  const file = join(cwd, DOCUMENTS, note.path);
+  const { outcome } = await ask(`Write ${file}`, 'edit', file);
+  if (outcome.outcome !== 'selected' || outcome.optionId !== 'yes') {
+    return await message(turn, 'I was not allowed to write it down.');
+  }
+  await ensureDir(dirname(file));
+  await appendFile(file, `- ${note.text}\n`);
+  await message(turn, `Noted in [[${NOTES}]].`);
+}
+
 /** Says a text like a model does: a few words at a time, under one message id. */
 export async function message(
   { say }: Pick<Turn, 'say'>,
@@ -121,19 +139,37 @@ export async function message(
 
 const HEADER = /^message \S+ from (?<author>\S+) \((?<kind>person|agent)/;
 
-/**
- * What a polite colleague without a mind would say: passes a question on to whom it names, answers an agent that asks,
- * and sums up what an agent answered. A `ping` of an agent is answered with a ping, for ever.
- */
-export function replyTo(prompt: string): string {
+const PLACE = /^\[aachat\] Turn \S+ in project `(?<project>[^`]+)` of team `(?<team>[^`]+)`/m;
+const NOTES = 'remembered';
+
+/** What a person wants to have written down, and in which document; undefined: nothing. */
+export function noteIn(prompt: string): { readonly path: string; readonly text: string } | undefined {
+  const { author, said } = lastMessage(prompt);
+  const text = /\bnote down:\s*(?<text>.+)/i.exec(said)?.groups?.['text']?.trim();
+  const { team, project } = PLACE.exec(prompt)?.groups ?? {};
+  if (author.kind !== 'person' || text === undefined || team === undefined || project === undefined) return undefined;
+  return { path: formatDocumentPath({ team, project, kind: 'notes', name: NOTES }), text };
+}
+
+function lastMessage(prompt: string) {
   const lines = prompt.split('\n');
   const start = lines.findLastIndex((line) => HEADER.test(line));
-  const { author = 'you', kind = 'person' } = HEADER.exec(lines[start] ?? '')?.groups ?? {};
+  const { author: name = 'you', kind = 'person' } = HEADER.exec(lines[start] ?? '')?.groups ?? {};
   const quoted = lines.slice(start + 1).filter((line) => line.startsWith('> '));
   const said = quoted
     .map((line) => line.slice(2))
     .join(' ')
     .trim();
+  return { author: { name, kind }, said };
+}
+
+/**
+ * What a polite colleague without a mind would say: passes a question on to whom it names, answers an agent that asks,
+ * and sums up what an agent answered. A `ping` of an agent is answered with a ping, for ever.
+ */
+export function replyTo(prompt: string): string {
+  const { author: asker, said } = lastMessage(prompt);
+  const { name: author, kind } = asker;
   const words = said.replace(/@\S+/g, '').replace(/\s+/g, ' ').trim();
   const other = /\bask @?(?<name>[a-z0-9-]+(?:\.[a-z0-9-]+)?)\b(?<question>.*)/i.exec(said)?.groups;
   if (kind === 'person' && other !== undefined) {

@@ -9,9 +9,8 @@ import type { Session } from '#contract/entities.ts';
 import { type AgentRepo, readAgentRepo } from './agent-repo.ts';
 import { type Clone, createRemote, excludePaths } from './clone.ts';
 import type { ClonePool } from './clone-pool.ts';
-import { DOCUMENTS } from './connect.ts';
 import { git } from './git.ts';
-import type { Home } from './home.ts';
+import { DOCUMENTS, type Home } from './home.ts';
 import { listSkills, projectSkills, SKILL_FOLDERS, type Skill } from './skills.ts';
 import { addWorktree, checkoutVisible, removeWorktree } from './worktree.ts';
 

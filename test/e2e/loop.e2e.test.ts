@@ -194,7 +194,7 @@ describe('asking first', () => {
     await using t = await team(['ada']);
     const first = await t.up();
     await t.send(
-      `@ada ${steps({ edit: 'aachat/docs/x.md', ask: true, content: 'x' }, { edit: 'aachat/agents/ada.mia/memory/a.md', ask: true, content: 'y' }, { text: 'written' })}`,
+      `@ada ${steps({ edit: 'aachat/docs/~mia/launch/notes/x.md', ask: true, content: 'x' }, { edit: 'aachat/agents/ada.mia/memory/a.md', ask: true, content: 'y' }, { text: 'written' })}`,
     );
     await t.heard('ada.mia', /^written$/);
     first.child.kill('SIGINT');
