@@ -1,4 +1,6 @@
 /** What becomes of a submission: pure, and the only place that merges. */
+import { AachatError } from '#base/errors.ts';
+import { DOCUMENT_BYTES } from '#contract/documents.ts';
 import { merge } from '#sync/core/merge.ts';
 
 export interface Text {
@@ -47,8 +49,12 @@ export function decidePush({ digest, last }: Head, { base, text: submitted, know
   // A mirror that lost its journal hands in what it has: an old text is no edit, a strange one is not to be lost.
   if (base?.text === undefined) return known ? { outcome: 'unchanged' } : { outcome: 'overlap', text: last.text };
   const { text, overlaps } = merge(base.text, last.text, submitted.text);
+  if (isTooLarge(text)) return { outcome: 'overlap', text: last.text };
   return { outcome: overlaps.length === 0 ? 'merged' : 'overlap', text };
 }
+
+/** Both sides of a merge may be documents, and together be too long for one. */
+const isTooLarge = (text: string): boolean => Buffer.byteLength(text) > DOCUMENT_BYTES;
 
 /** How a submission came to be kept aside; a text is undefined if it was purged, or never known. */
 export interface KeptAside {
@@ -62,6 +68,8 @@ export interface KeptAside {
 /**
  * What the document says after somebody took in what was kept aside, as it is or edited: in the places where it had
  * lost, and where it was edited, `taken` wins; the rest of the document stays.
+ *
+ * @throws AachatError `VALIDATION_ERROR` if that is too long for a document
  */
 export function takeIn({ digest, last }: Head, { base, submitted, before, after }: KeptAside, taken: string): string {
   if (digest === null || last === undefined || after === undefined) return taken;
@@ -69,5 +77,9 @@ export function takeIn({ digest, last }: Head, { base, submitted, before, after 
     base === undefined || submitted === undefined || before === undefined
       ? taken
       : merge(submitted, taken, merge(base, submitted, before).text).text;
-  return merge(after, wished, last.text).text;
+  const { text } = merge(after, wished, last.text);
+  if (!isTooLarge(text)) return text;
+  throw new AachatError('VALIDATION_ERROR', `The document would have more than ${DOCUMENT_BYTES / 1024} KiB with it.`, {
+    hint: 'Shorten the document first, or move a part of it into another one.',
+  });
 }

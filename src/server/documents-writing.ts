@@ -81,7 +81,8 @@ export const pushDocument: Writing<typeof ROUTES.pushDocument> = async (tx, { ac
   const submitted = body.text === null ? null : textOf(body.text);
   const texts = await textsOf(tx, row.id, known === undefined ? [] : [baseDigest, submitted?.digest]);
   const decision: Decision = decidePush(await headOf(tx, row), {
-    base: baseDigest === null ? null : { digest: baseDigest, text: texts.get(baseDigest) },
+    // Whatever never was has no past: the text is new even if its author took it from somewhere.
+    base: baseDigest === null || known === undefined ? null : { digest: baseDigest, text: texts.get(baseDigest) },
     text: submitted,
     known: submitted !== null && texts.has(submitted.digest),
   });

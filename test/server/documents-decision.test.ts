@@ -1,5 +1,6 @@
 /** What becomes of a submission. */
 import { describe, expect, test } from 'vitest';
+import { DOCUMENT_BYTES } from '#contract/documents.ts';
 import { decidePush, type Head, type Submission, type Text, takeIn } from '#server/documents-decision.ts';
 
 /** The digest of a test's text is the text itself. */
@@ -41,6 +42,22 @@ describe('an edit of a living document', () => {
     const submitted = text('a!', 'b', 'c?');
     const decision = decidePush(living(head), on(old, submitted));
     expect(decision).toEqual({ outcome: 'overlap', text: text('a!', 'b', 'c!').text });
+  });
+});
+
+describe('what both sides together make too long for a document', () => {
+  const much = (letter: string) => letter.repeat(DOCUMENT_BYTES - 100);
+  const [first, last] = [text(much('x'), 'a', 'b', 'c'), text('a', 'b', 'c', much('y'))];
+
+  test('is not merged: the document stays whole', () => {
+    expect(decidePush(living(first), on(old, last))).toEqual({ outcome: 'overlap', text: first.text });
+    expect(decidePush(deleted(first), on(old, last))).toEqual({ outcome: 'overlap', text: first.text });
+  });
+
+  test('is not taken in', () => {
+    const kept = { base: old.text, submitted: last.text, before: first.text, after: first.text };
+    expect(() => takeIn(living(first), kept, last.text)).toThrow('more than 1024 KiB');
+    expect(takeIn(living(first), kept, first.text)).toBe(first.text);
   });
 });
 
