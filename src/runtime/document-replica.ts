@@ -2,7 +2,7 @@
  * The server's documents as a mirror needs them (`sync/replica.ts`), with the rights of whoever `http` speaks for.
  * Mirrors know paths, the server knows ids: this file is where they meet.
  */
-import { isAachatError, toAachatError } from '#base/errors.ts';
+import { AachatError, toAachatError } from '#base/errors.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Document, DocumentConflict } from '#contract/documents.ts';
 import type { DocumentId, ProjectId } from '#contract/ids.ts';
@@ -68,6 +68,15 @@ export const remoteConflict = (conflict: DocumentConflict): RemoteConflict => ({
 const pathOf = ({ team, project, kind, name }: Document | DocumentConflict): string =>
   formatDocumentPath({ team, project, kind, name });
 
+function textOf(bytes: Uint8Array | null): string | null {
+  if (bytes === null) return null;
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    throw new AachatError('VALIDATION_ERROR', 'It is not text in UTF-8.', { hint: 'Save it as UTF-8.', cause });
+  }
+}
+
 export function createDocumentReplica({ http, team }: DocumentReplicaOptions): Replica {
   const documents = new Map<string, DocumentId>();
   const projects = new Map<string, ProjectId>();
@@ -82,6 +91,9 @@ export function createDocumentReplica({ http, team }: DocumentReplicaOptions): R
       found.push(...page.documents);
       more = page.hasMore;
     }
+    // Ids of before may be those of another server, which was set up anew at this address.
+    documents.clear();
+    projects.clear();
     for (const document of found) documents.set(pathOf(document), document.id);
     return found;
   }
@@ -102,16 +114,27 @@ export function createDocumentReplica({ http, team }: DocumentReplicaOptions): R
     const known = documents.get(path);
     if (known !== undefined) return known;
     const { document } = await http.call(ROUTES.resolveDocument, { query: { name: path } });
-    documents.set(path, document.id);
-    return document.id;
+    if (pathOf(document) === path) documents.set(path, document.id);
+    // Of a deleted one the resolver may know a living one whose name differs in case only.
+    else await listAll();
+    const found = documents.get(path);
+    if (found === undefined) throw new AachatError('NOT_FOUND', `There never was a document ${path}.`);
+    return found;
   }
 
   async function projectOf(path: string): Promise<ProjectId> {
     const place = parseDocumentPath(path);
+    if (team !== undefined && place.team !== team) {
+      throw new AachatError('VALIDATION_ERROR', `Only documents of ${team} are shared from here.`, {
+        hint: `Move it into ${team}/.`,
+      });
+    }
     const key = `${place.team}/${place.project}`;
     const known = projects.get(key);
     if (known !== undefined) return known;
     const { project } = await http.call(ROUTES.resolveProject, { query: { name: place.project, team: place.team } });
+    // The resolver also takes the id of a project, but only its name is a path.
+    if (project.name !== place.project) throw new AachatError('NOT_FOUND', `There is no project ${key}.`);
     projects.set(key, project.id);
     return project.id;
   }
@@ -127,24 +150,17 @@ export function createDocumentReplica({ http, team }: DocumentReplicaOptions): R
     },
     async push({ path, opId, baseDigest, bytes }) {
       const { kind, name } = parseDocumentPath(path);
-      const projectId = await projectOf(path);
-      const text = bytes === null ? null : utf8.decode(bytes);
-      const body = { clientId: opId, kind, name, baseDigest, text };
-      try {
-        const { document, outcome, conflict } = await http.call(ROUTES.pushDocument, { params: { projectId }, body });
-        documents.set(path, document.id);
-        const accepted = { document: remoteDocument(document), outcome };
-        return conflict === undefined ? accepted : { ...accepted, conflict: remoteConflict(conflict) };
-      } catch (thrown) {
-        // The project may have been made anew under its old name.
-        if (isAachatError(thrown, 'NOT_FOUND')) projects.clear();
-        throw thrown;
-      }
+      const body = { clientId: opId, kind, name, baseDigest, text: textOf(bytes) };
+      const params = { projectId: await projectOf(path) };
+      const { document, outcome, conflict } = await http.call(ROUTES.pushDocument, { params, body });
+      documents.set(path, document.id);
+      const accepted = { document: remoteDocument(document), outcome };
+      return conflict === undefined ? accepted : { ...accepted, conflict: remoteConflict(conflict) };
     },
     async settle({ path, number, opId, bytes }) {
-      const text = bytes === null ? null : utf8.decode(bytes);
+      const body = { clientId: opId, text: textOf(bytes) };
       const params = { documentId: await idOf(path), number };
-      await http.call(ROUTES.settleConflict, { params, body: { clientId: opId, text } });
+      await http.call(ROUTES.settleConflict, { params, body });
     },
   };
 }
