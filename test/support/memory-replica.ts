@@ -3,19 +3,13 @@
  * `test/sync/replica-suite.ts`, as the real one does.
  */
 import { createHash } from 'node:crypto';
+import type { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
-import { conflictWho } from '#contract/paths.ts';
+import { conflictWho, foldName, parseDocumentPath } from '#contract/paths.ts';
+import { explainIssues } from '#contract/route.ts';
+import { ROUTES } from '#contract/routes.ts';
 import { decidePush, takeIn } from '#server/documents-decision.ts';
-import type {
-  Accepted,
-  Listing,
-  RemoteChange,
-  RemoteConflict,
-  RemoteDocument,
-  Replica,
-  Settlement,
-  Submission,
-} from '#sync/replica.ts';
+import type { Accepted, Listing, RemoteChange, RemoteConflict, RemoteDocument, Replica } from '#sync/replica.ts';
 
 interface KeptAside {
   readonly conflict: RemoteConflict;
@@ -42,6 +36,24 @@ export interface Rights {
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+function textOf(bytes: Uint8Array | null): string | null {
+  try {
+    return bytes === null ? null : utf8.decode(bytes);
+  } catch (cause) {
+    throw new AachatError('VALIDATION_ERROR', 'It is not text in UTF-8.', { cause });
+  }
+}
+
+/** Checks what would travel as the real routes do. */
+function parse<S extends z.ZodType>(schema: S, value: z.input<S>): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new AachatError('VALIDATION_ERROR', explainIssues(parsed.error));
+}
+
+type Push = z.output<typeof ROUTES.pushDocument.body> & { readonly path: string };
+type Settle = z.output<typeof ROUTES.settleConflict.body> & { readonly path: string; readonly number: number };
+
 export class MemoryServer {
   /** While false, nobody gets an answer. */
   isReachable: boolean = true;
@@ -50,7 +62,8 @@ export class MemoryServer {
   /** Versions made so far. */
   versions = 0;
   readonly #documents = new Map<string, Held>();
-  readonly #answers = new Map<string, Accepted | null>();
+  /** What was done, by author and id. */
+  readonly #answers = new Map<string, { readonly command: string; readonly answer: Accepted | undefined }>();
   readonly #listeners = new Map<(change: RemoteChange) => void, Rights>();
 
   /** Hears every change of what `rights` may read. @returns stops it */
@@ -85,9 +98,20 @@ export class MemoryServer {
   }
 
   replica(who: string, { mayRead = () => true, mayWrite = () => true }: Rights = {}): Replica {
-    const allowed = (path: string) => {
+    const find = (path: string) => {
       if (!mayRead(path)) throw new AachatError('NOT_FOUND', `There is no ${path}.`);
-      if (!mayWrite(path)) throw new AachatError('FORBIDDEN', `You may not write ${path}.`);
+    };
+    /** The same command again gets the same answer, whatever its author may do by now. */
+    const once = (command: Push | Settle, work: () => Accepted | undefined): Accepted | undefined => {
+      const key = `${who} ${command.clientId}`;
+      const before = this.#answers.get(key);
+      const text = JSON.stringify(command);
+      if (before?.command === text) return before.answer;
+      if (before !== undefined) throw new AachatError('CONFLICT', 'This client id was used for something else.');
+      if (!mayWrite(command.path)) throw new AachatError('FORBIDDEN', `You may not write ${command.path}.`);
+      const answer = work();
+      this.#answers.set(key, { command: text, answer });
+      return answer;
     };
     return {
       list: () => this.#answer(() => this.#list(mayRead)),
@@ -99,19 +123,20 @@ export class MemoryServer {
         }),
       push: (submission) =>
         this.#answer(() => {
-          allowed(submission.path);
-          const before = this.#answers.get(submission.opId);
-          if (before) return before;
-          const accepted = this.#push(who, submission);
-          this.#answers.set(submission.opId, accepted);
-          return accepted;
+          const { path, opId, baseDigest, bytes } = submission;
+          const { kind, name } = parseDocumentPath(path);
+          find(path);
+          const body = { clientId: opId, kind, name, baseDigest, text: textOf(bytes) };
+          const command = { path, ...parse(ROUTES.pushDocument.body, body) };
+          return once(command, () => this.#push(who, command)) as Accepted;
         }),
       settle: (settlement) =>
         this.#answer(() => {
-          allowed(settlement.path);
-          if (this.#answers.has(settlement.opId)) return;
-          this.#settle(settlement);
-          this.#answers.set(settlement.opId, null);
+          const { path, number, opId, bytes } = settlement;
+          const body = { clientId: opId, text: textOf(bytes) };
+          find(path);
+          const command = { path, number, ...parse(ROUTES.settleConflict.body, body) };
+          once(command, () => this.#settle(command));
         }),
     };
   }
@@ -135,29 +160,25 @@ export class MemoryServer {
     };
   }
 
-  #push(who: string, { path, baseDigest, bytes }: Submission): Accepted {
-    const text = bytes === null ? null : utf8.decode(bytes);
+  #push(who: string, { path, baseDigest, text }: Push): Accepted {
     const held = this.#documents.get(path) ?? newDocument();
-    if (text === null && held.version === 0)
-      throw new AachatError('VALIDATION_ERROR', `There is no ${path} to delete.`);
-    if (text !== null && held.digest === null) this.#refuseTwin(path);
+    const isNew = held.version === 0;
+    if (text === null && isNew) throw new AachatError('VALIDATION_ERROR', `There is no ${path} to delete.`);
     const submitted = text === null ? null : { text, digest: digestOf(text) };
     const decision = decidePush(held, {
-      base: baseDigest === null ? null : { digest: baseDigest, text: held.texts.get(baseDigest) },
+      base: baseDigest === null || isNew ? null : { digest: baseDigest, text: held.texts.get(baseDigest) },
       text: submitted,
       known: submitted !== null && held.texts.has(submitted.digest),
     });
     const { outcome } = decision;
     if (outcome === 'unchanged' || outcome === 'kept') return { document: documentOf(path, held), outcome };
-    this.#documents.set(path, held);
     const before = held.last?.text;
     const open = held.conflicts.find((one) => !one.isSettled && one.conflict.digest === submitted?.digest);
     if (outcome === 'overlap' && open !== undefined) {
       return { document: documentOf(path, held), outcome, conflict: open.conflict };
     }
     const base = baseDigest === null ? undefined : held.texts.get(baseDigest);
-    if (submitted !== null) held.texts.set(submitted.digest, submitted.text);
-    this.#addVersion(path, held, decision.text);
+    this.#addVersion(path, held, decision.text, submitted?.text);
     if (outcome !== 'overlap' || submitted === null) return { document: documentOf(path, held), outcome };
     const conflict = { path, number: held.conflicts.length + 1, who: conflictWho(who), digest: submitted.digest };
     const after = decision.text ?? undefined;
@@ -168,12 +189,15 @@ export class MemoryServer {
 
   #refuseTwin(path: string): void {
     const twin = [...this.#documents].find(
-      ([other, { digest }]) => digest !== null && other !== path && other.toLowerCase() === path.toLowerCase(),
+      ([other, { digest }]) => digest !== null && other !== path && foldName(other) === foldName(path),
     );
     if (twin !== undefined) throw new AachatError('VALIDATION_ERROR', `There is a ${twin[0]} already.`);
   }
 
-  #addVersion(path: string, held: Held, text: string | null): void {
+  #addVersion(path: string, held: Held, text: string | null, submitted: string | undefined): void {
+    if (held.digest === null && text !== null) this.#refuseTwin(path);
+    if (submitted !== undefined) held.texts.set(digestOf(submitted), submitted);
+    this.#documents.set(path, held);
     this.versions += 1;
     held.version += 1;
     held.digest = text === null ? null : digestOf(text);
@@ -184,15 +208,13 @@ export class MemoryServer {
     this.#tell({ document: documentOf(path, held) });
   }
 
-  #settle({ path, number, bytes }: Settlement): void {
+  #settle({ path, number, text }: Settle): undefined {
     const held = this.#documents.get(path);
     const kept = held?.conflicts[number - 1];
     if (held === undefined || kept === undefined)
       throw new AachatError('NOT_FOUND', `${path} has no conflict ${number}.`);
-    const taken = bytes === null ? null : utf8.decode(bytes);
-    if (taken !== null && digestOf(taken) !== held.digest) {
-      held.texts.set(digestOf(taken), taken);
-      this.#addVersion(path, held, takeIn(held, kept, taken));
+    if (text !== null && digestOf(text) !== held.digest) {
+      this.#addVersion(path, held, takeIn(held, kept, text), text);
     }
     if (kept.isSettled) return;
     kept.isSettled = true;

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { toAachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
 import type { RemoteChange } from '#sync/replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
@@ -146,7 +147,7 @@ test('S19: a save in place that races a replacement is not lost', async () => {
     const base = document?.digest ?? null;
     const bytes = Buffer.from(`${server.text(path)}bo${round}\n`);
     const word = `mia${round}`;
-    const pushed = replica.push({ path, opId: `race${round}`, baseDigest: base, bytes });
+    const pushed = replica.push({ path, opId: newId(), baseDigest: base, bytes });
     // Around the moment at which the mirror replaces the file.
     await sleep(round % 4);
     await writeFile(file, `${await readFile(file, 'utf8')}${word}\n`);
@@ -190,7 +191,7 @@ test('S7: what was handed in before an end is handed in again with the same id, 
     server.losesAnswers = false;
     await server.replica('bo').push({
       path,
-      opId: 'bo',
+      opId: newId(),
       baseDigest: (await server.replica('bo').list()).documents[0]?.digest ?? null,
       bytes: Buffer.from('zero\none\n'),
     });

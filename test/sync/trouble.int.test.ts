@@ -1,9 +1,11 @@
 /** What cannot be shared, what is refused, and what makes a mirror stop. */
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmod, link, mkdir, readdir, readFile, rename, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import type { Replica } from '#sync/replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
 import { inStep, type OpenMirror, openMirror } from '../support/mirror.ts';
@@ -116,11 +118,19 @@ test('S20: a file with a second name is left alone', async () => {
 
 test('S21: a path of the server that leads out of the folder is ignored', async () => {
   const server = new MemoryServer();
-  const evil = server.replica('eve');
-  for (const [count, path] of ['../../evil.md', '/tmp/engine-evil.md', `${folder}/../../../../evil.md`].entries()) {
-    await evil.push({ path, opId: `op${count}`, baseDigest: null, bytes: Buffer.from('evil') });
-  }
-  await using one = await openMirror(server);
+  const honest = server.replica('mia');
+  const bytes = Buffer.from('evil');
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  const paths = ['../../evil.md', '/tmp/engine-evil.md', `${folder}/../../../../evil.md`];
+  const replica: Replica = {
+    ...honest,
+    async list() {
+      const { documents, conflicts } = await honest.list();
+      return { documents: [...documents, ...paths.map((path) => ({ path, version: 1, digest }))], conflicts };
+    },
+    read: async (path, asked) => (asked === digest ? bytes : await honest.read(path, asked)),
+  };
+  await using one = await openMirror(server, { replica });
   await stillShares(server, one);
   expect([...(await one.files()).keys()]).toEqual([`${folder}/good.md`]);
   expect(await readdir(join(one.root, '..'))).toEqual(['docs']);
