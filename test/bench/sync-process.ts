@@ -1,7 +1,8 @@
 /**
  * What a benchmark of mirrors runs in a process of its own. Arguments: what to run, and its options as JSON.
  *
- *   mirrors  logged in, with the event socket open; at `start` it opens a mirror on each folder
+ *   mirrors  logged in, with the event socket open; at `open` it opens a mirror on each folder, at `collect` it gives
+ *            all memory back that is not in use
  *   copier   the floor of a save: watches the first folder as the system can, and writes every file it hears of
  *            into the others, atomically
  */
@@ -13,9 +14,8 @@ import { createAuth } from '#client/auth.ts';
 import { createHttpClient } from '#client/http.ts';
 import { openEventSocket } from '#client/socket.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { createDocumentReplica, remoteConflict, remoteDocument } from '#runtime/document-replica.ts';
+import { createDocumentReplica, GRAMMAR, remoteConflict, remoteDocument } from '#runtime/document-replica.ts';
 import { Mirror } from '#sync/engine.ts';
-import { grammar } from '../support/mirror.ts';
 import { readOrNothing } from './measure.ts';
 
 export interface Setup {
@@ -26,7 +26,7 @@ export interface Setup {
   readonly roots: readonly string[];
 }
 
-/** Milliseconds from `start` until every mirror said that it is in sync; its problems. */
+/** Milliseconds from `open` until every mirror said that it is in sync; its problems. */
 export interface InSync {
   readonly inSyncMs: number;
   readonly problems: readonly string[];
@@ -66,17 +66,30 @@ async function runMirrors(): Promise<() => Promise<void>> {
   for (const { id } of projects) socket.subscribe(id, null);
   while (projects.some(({ id }) => socket.cursor(id) === null)) await sleep(5);
 
-  process.once('message', async () => {
+  let changed = () => {};
+  const open = async () => {
     const start = performance.now();
     for (const root of roots) {
       const replica = createDocumentReplica({ http, team });
-      mirrors.push(new Mirror({ root, kept: `${root}.kept`, replica, grammar, log: silentLog }));
+      const onChange = () => changed();
+      mirrors.push(new Mirror({ root, kept: `${root}.kept`, replica, grammar: GRAMMAR, log: silentLog, onChange }));
     }
     await Promise.all(mirrors.map((mirror) => mirror.start()));
-    while (mirrors.some((mirror) => mirror.status().state !== 'in sync')) await sleep(25);
+    while (mirrors.some((mirror) => mirror.status().state !== 'in sync')) {
+      await new Promise<void>((resolve) => {
+        changed = resolve;
+      });
+    }
     const inSyncMs = performance.now() - start;
     const problems = mirrors.flatMap((mirror) => mirror.status().problems.map(({ reason }) => reason));
     process.send?.({ inSyncMs, problems } satisfies InSync);
+  };
+  process.on('message', (asked) => {
+    if (asked === 'open') void open();
+    else {
+      void globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+      process.send?.('collected');
+    }
   });
   return async () => {
     await socket[Symbol.asyncDispose]();
