@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { createCoalesced } from '#base/async.ts';
+import { createCoalesced, createSerial } from '#base/async.ts';
 import { AachatError, toAachatError } from '#base/errors.ts';
 import { ensureDir, hasLink } from '#base/fs.ts';
 import type { Log } from '#base/log.ts';
@@ -71,7 +71,7 @@ export interface SessionMirror {
 }
 
 export interface Mirrors extends AsyncDisposable {
-  /** Begins those of the person that have not begun: repos may have been connected meanwhile. */
+  /** Begins those of the person that have not begun: what kept one from it may be mended, a repo may be new. */
   begin(): Promise<void>;
   /** @throws AachatError `FORBIDDEN` if a link is in the way, `CONFLICT` if another `up` has a mirror there */
   openSession(place: SessionPlace): Promise<SessionMirror>;
@@ -130,7 +130,11 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     });
     const stop = async () => {
       opened.delete(root);
-      await mirror.stop();
+      try {
+        await mirror.stop();
+      } catch (error) {
+        log.error('mirror.not_stopped', { root, error });
+      }
       claim.file.release();
     };
     const made = { place, root, mirror, stop };
@@ -152,15 +156,15 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     try {
       await open(place);
     } catch (thrown) {
-      const { message } = toAachatError(thrown);
-      log.warn('mirror.not_opened', { root, error: thrown });
+      const { message, hint = '' } = toAachatError(thrown);
+      if (!failed.has(root)) log.warn('mirror.not_opened', { root, error: thrown });
       const nothing = { pending: [], problems: [], conflicts: [], kept: [], hasLinks: true };
-      failed.set(root, { kind: place.kind, root, state: 'failed', reason: message, ...nothing });
+      failed.set(root, { kind: place.kind, root, state: 'failed', reason: `${message} ${hint}`.trim(), ...nothing });
     }
     onChange();
   }
 
-  async function begin(): Promise<void> {
+  async function beginAll(): Promise<void> {
     await ensureDir(home.root);
     const repos = await listConnectedRepos(home);
     await Promise.all([
@@ -183,8 +187,10 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     await Promise.all(Array.from(opened.values(), ({ mirror }) => mirror.refresh()));
   });
 
+  const inOrder = createSerial();
+
   return {
-    begin,
+    begin: () => inOrder(beginAll),
     async openSession({ workspace, http: agentHttp, team, projects, onAccepted }) {
       const holds = ({ projectId }: Document | DocumentConflict) => projects().some(({ id }) => id === projectId);
       const place = { kind: 'session', base: workspace, path: DOCUMENTS, http: agentHttp, team, holds } as const;
@@ -210,8 +216,9 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
         root,
         ...mirror.status(),
       }));
-      const inOrder = [...all, ...failed.values()];
-      return inOrder.sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || (a.root < b.root ? -1 : 1));
+      return [...all, ...failed.values()].sort(
+        (a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || (a.root < b.root ? -1 : 1),
+      );
     },
     async resume(root, how) {
       const found = opened.get(root);

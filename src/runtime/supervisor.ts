@@ -348,6 +348,7 @@ class RunningUp implements Up {
 
   async #beat(): Promise<void> {
     const { http, machine, log } = this.#launcher;
+    this.#mirrors.begin().catch((error: unknown) => log.warn('mirrors.failed', { error }));
     // A turn that stalls changes nothing by itself: somebody has to look.
     for (const session of this.#sessions.values()) session.tick();
     const runs = [...this.#sessions.values()].flatMap(({ runId }) => (runId === undefined ? [] : [runId]));

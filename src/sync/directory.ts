@@ -145,6 +145,10 @@ export class Directory {
           futimesSync(fd, later, later);
         }
       }
+    } catch (thrown) {
+      // On a full disk every byte counts.
+      this.discard(name);
+      throw thrown;
     } finally {
       closeSync(fd);
     }
@@ -341,15 +345,9 @@ export class Directory {
     return true;
   }
 
-  #at(path: string): string {
-    return join(this.root, path);
-  }
-  #staged(name: string): string {
-    return join(this.#ours, 'tmp', name);
-  }
-  #aside(name: string): string {
-    return join(this.#ours, 'aside', name);
-  }
+  #at = (path: string): string => join(this.root, path);
+  #staged = (name: string): string => join(this.#ours, 'tmp', name);
+  #aside = (name: string): string => join(this.#ours, 'aside', name);
 }
 
 const stat = (path: string): BigIntStats | undefined => lstatSync(path, { bigint: true, throwIfNoEntry: false });
@@ -388,8 +386,11 @@ function oddity(stats: BigIntStats, links = 1n): string | undefined {
   return undefined;
 }
 
-const reasonOf = (thrown: unknown): string =>
-  thrown instanceof CannotShare ? thrown.message : toAachatError(thrown).message;
+function reasonOf(thrown: unknown): string {
+  if (thrown instanceof CannotShare) return thrown.message;
+  const { message, hint = '' } = toAachatError(thrown);
+  return `${message} ${hint}`.trim();
+}
 
 /** Why something cannot be written, if it is for a person to mend; undefined for everything else. */
 export const localProblem = (thrown: unknown): string | undefined =>

@@ -14,6 +14,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
@@ -85,7 +86,7 @@ export class Journal {
     this.#file = file;
     this.#fd = openSync(file, 'a+', PRIVATE_FILE);
     this.#load();
-    this.compact();
+    this.#compact();
   }
 
   #load(): void {
@@ -141,21 +142,42 @@ export class Journal {
     return this.#next;
   }
 
-  /** Writes what is remembered into a new file, which takes the place of the old one as a whole. */
+  /** Makes the file as small as it can be; on a full disk it stays as it is. */
   compact(): void {
+    try {
+      this.#compact();
+    } catch {
+      // What is there says the same in more words.
+      this.#compactedBytes = this.#bytes;
+    }
+  }
+
+  /** Writes what is remembered into a new file, which takes the place of the old one as a whole. */
+  #compact(): void {
     const fresh = `${this.#file}.new`;
     const fd = openSync(fresh, FRESH, PRIVATE_FILE);
+    try {
+      this.#bytes = this.#replace(fd, fresh);
+    } catch (thrown) {
+      closeSync(fd);
+      rmSync(fresh, { force: true });
+      throw thrown;
+    }
+    this.#compactedBytes = this.#bytes;
+    closeSync(this.#fd);
+    this.#fd = fd;
+  }
+
+  #replace(fd: number, fresh: string): number {
     const changes: readonly Change[] = [
       ...Array.from(this.entries, ([path, entry]) => ({ path, entry })),
       ...Array.from(this.operations.values(), (begin) => ({ begin })),
       ...Array.from(this.asides, ([name, aside]) => ({ aside: { name, ...aside } })),
     ];
-    this.#bytes = this.#write(fd, changes.map((change) => `${JSON.stringify(change)}\n`).join(''), 0);
-    this.#compactedBytes = this.#bytes;
+    const bytes = this.#write(fd, changes.map((change) => `${JSON.stringify(change)}\n`).join(''), 0);
     fsyncSync(fd);
     renameSync(fresh, this.#file);
-    closeSync(this.#fd);
-    this.#fd = fd;
+    return bytes;
   }
 
   async close(): Promise<void> {
