@@ -2,6 +2,7 @@
  * The server's documents as a mirror needs them (`sync/replica.ts`), with the rights of whoever `http` speaks for.
  * Mirrors know paths, the server knows ids: this file is where they meet.
  */
+import { hash } from 'node:crypto';
 import { AachatError, toAachatError } from '#base/errors.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Document, DocumentConflict } from '#contract/documents.ts';
@@ -17,11 +18,14 @@ import { ROUTES } from '#contract/routes.ts';
 import type { Grammar } from '#sync/remote.ts';
 import type { Accepted, RemoteConflict, RemoteDocument, Replica } from '#sync/replica.ts';
 import type { DocumentNotice } from './event-log.ts';
+import type { TextStore } from './text-store.ts';
 
 export interface DocumentReplicaOptions {
   readonly http: HttpClient;
   /** Only the documents of this team; undefined: all that may be read. */
   readonly team: string | undefined;
+  /** Shared by replicas; each is asked only for what the server has named to it. */
+  readonly texts: TextStore;
 }
 
 const PAGE = 2_000;
@@ -77,7 +81,7 @@ function textOf(bytes: Uint8Array | null): string | null {
   }
 }
 
-export function createDocumentReplica({ http, team }: DocumentReplicaOptions): Replica {
+export function createDocumentReplica({ http, team, texts }: DocumentReplicaOptions): Replica {
   const documents = new Map<string, DocumentId>();
   const projects = new Map<string, ProjectId>();
   const only = team === undefined ? {} : { team };
@@ -145,8 +149,12 @@ export function createDocumentReplica({ http, team }: DocumentReplicaOptions): R
       return { documents: all.map(remoteDocument), conflicts: conflicts.map(remoteConflict) };
     },
     async read(path, digest) {
+      const known = texts.get(digest);
+      if (known !== undefined) return known;
       const { text } = await http.call(ROUTES.readDocument, { params: { documentId: await idOf(path), digest } });
-      return new TextEncoder().encode(text);
+      const bytes = new TextEncoder().encode(text);
+      texts.add(digest, bytes);
+      return bytes;
     },
     async push({ path, opId, baseDigest, bytes }) {
       const { kind, name } = parseDocumentPath(path);
@@ -154,6 +162,7 @@ export function createDocumentReplica({ http, team }: DocumentReplicaOptions): R
       const params = { projectId: await projectOf(path) };
       const { document, outcome, conflict } = await http.call(ROUTES.pushDocument, { params, body });
       documents.set(path, document.id);
+      if (bytes !== null) texts.add(hash('sha256', bytes), bytes);
       const accepted = { document: remoteDocument(document), outcome };
       return conflict === undefined ? accepted : { ...accepted, conflict: remoteConflict(conflict) };
     },

@@ -20,6 +20,7 @@ import { Mirror } from '#sync/engine.ts';
 import type { Accepted } from '#sync/replica.ts';
 import { createDocumentReplica, GRAMMAR, remoteConflict, remoteDocument } from './document-replica.ts';
 import { DOCUMENTS, type Home } from './home.ts';
+import { createTextStore } from './text-store.ts';
 import { listConnectedRepos } from './workspaces.ts';
 
 export interface MirrorsOptions {
@@ -83,6 +84,8 @@ export interface Mirrors extends AsyncDisposable {
   resume(root: string, how: 'restore' | 'delete'): Promise<void>;
 }
 
+/** More than most teams change in a minute. */
+const TEXT_BYTES = 8 * 1024 * 1024;
 const KINDS: readonly MirrorView['kind'][] = ['home', 'repo', 'session'];
 const FILL_MS = 10_000;
 const CLOSE_MS = 10_000;
@@ -102,6 +105,7 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
   /** Root → why there is no mirror. */
   const failed = new Map<string, MirrorView>();
   const kept = join(home.state, 'kept');
+  const texts = createTextStore(TEXT_BYTES);
   let isOver: boolean = false;
 
   async function open(place: Place): Promise<Opened> {
@@ -122,7 +126,7 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     const mirror = new Mirror({
       root,
       kept,
-      replica: createDocumentReplica({ http: place.http, team: place.team }),
+      replica: createDocumentReplica({ http: place.http, team: place.team, texts }),
       grammar: GRAMMAR,
       log: log.child({ mirror: root }),
       onChange,

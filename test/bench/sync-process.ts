@@ -15,6 +15,7 @@ import { createHttpClient } from '#client/http.ts';
 import { openEventSocket } from '#client/socket.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { createDocumentReplica, GRAMMAR, remoteConflict, remoteDocument } from '#runtime/document-replica.ts';
+import { createTextStore } from '#runtime/text-store.ts';
 import { Mirror } from '#sync/engine.ts';
 import { readOrNothing } from './measure.ts';
 
@@ -67,10 +68,11 @@ async function runMirrors(): Promise<() => Promise<void>> {
   while (projects.some(({ id }) => socket.cursor(id) === null)) await sleep(5);
 
   let changed = () => {};
+  const texts = createTextStore(8 * 1024 * 1024);
   const open = async () => {
     const start = performance.now();
     for (const root of roots) {
-      const replica = createDocumentReplica({ http, team });
+      const replica = createDocumentReplica({ http, team, texts });
       const onChange = () => changed();
       mirrors.push(new Mirror({ root, kept: `${root}.kept`, replica, grammar: GRAMMAR, log: silentLog, onChange }));
     }

@@ -1,6 +1,7 @@
 /** What a mirror may rely on (`sync/replica.ts`), whatever answers: the server in memory and the real ones pass it. */
 import { createHttpClient } from '#client/http.ts';
 import { createDocumentReplica } from '#runtime/document-replica.ts';
+import { createTextStore } from '#runtime/text-store.ts';
 import type { Replica } from '#sync/replica.ts';
 import { company, type Open as OpenServer } from '../server/suite/fixture.ts';
 import { joinProject, joinTeam } from '../support/company.ts';
@@ -17,7 +18,11 @@ export function replicaSuite(engine: string, open: Open): void {
 
 /** The replica of whoever has the token. */
 export const replicaOf = (url: string, token: string | undefined, team?: string): Replica =>
-  createDocumentReplica({ http: createHttpClient({ baseUrl: new URL(url), token: async () => token }), team });
+  createDocumentReplica({
+    http: createHttpClient({ baseUrl: new URL(url), token: async () => token }),
+    team,
+    texts: createTextStore(0),
+  });
 
 /** Over a real server. */
 export async function serverReplicas(open: OpenServer): Promise<Replicas> {

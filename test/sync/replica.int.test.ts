@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { createHttpClient } from '#client/http.ts';
 import type { ProjectId } from '#contract/ids.ts';
 import { createDocumentReplica } from '#runtime/document-replica.ts';
+import { createTextStore } from '#runtime/text-store.ts';
 import type { Replica } from '#sync/replica.ts';
 import { company } from '../server/suite/fixture.ts';
 import { createAgent, createProject, createTeam, push as pushDirectly } from '../support/company.ts';
@@ -92,14 +93,18 @@ test('a server that was set up anew at its old address is taken as it is now', a
     port = Number(new URL(server.url).port);
     const alice = await server.login('alice');
     token = alice.token ?? '';
-    projects.push((await createProject(alice, await createTeam(alice, 'acme'), 'launch')).id);
+    const project = await createProject(alice, await createTeam(alice, 'acme'), 'launch');
+    projects.push(project.id);
     replica ??= createDocumentReplica({
       http: createHttpClient({ baseUrl: new URL(server.url), token: async () => token }),
       team: undefined,
+      texts: createTextStore(0),
     });
     expect((await replica.list()).documents).toEqual([]);
-    await push(replica, null, 'text\n');
-    expect(await textOf(replica)).toBe('text\n');
+    const { document } = await pushDirectly(alice, project, 'plan', null, 'one\n');
+    expect(Buffer.from(await replica.read(plan, document.digest ?? '')).toString()).toBe('one\n');
+    await push(replica, 'one\n', 'two\n');
+    expect(await textOf(replica)).toBe('two\n');
   }
   expect(new Set(projects).size).toBe(2);
 });
