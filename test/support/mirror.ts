@@ -1,15 +1,24 @@
-/** Mirrors on real folders over a server in memory. */
+/** Mirrors on real folders, over a server in memory or a real one. */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { silentLog } from '#base/log.ts';
 import { GRAMMAR } from '#runtime/document-replica.ts';
 import { Mirror, type MirrorOptions, type MirrorStatus } from '#sync/engine.ts';
-import type { RemoteChange } from '#sync/replica.ts';
+import type { RemoteChange, Replica } from '#sync/replica.ts';
 import { eventually } from './eventually.ts';
-import type { MemoryServer, Rights } from './memory-replica.ts';
+import type { Rights } from './memory-replica.ts';
 import { tempDir } from './temp.ts';
 
 export const grammar = GRAMMAR;
+
+/** What mirrors are opened on: `MemoryServer`, or a real one. */
+export interface MirrorServer {
+  replica(who: string, rights: Rights): Replica;
+  /** Tells a mirror of changes, and when it may have missed some. @returns stops it */
+  subscribe(listener: (change: RemoteChange) => void, rights: Rights, onGap: () => void): () => unknown;
+  /** Living documents, path → text. */
+  all(): ReadonlyMap<string, string> | Promise<ReadonlyMap<string, string>>;
+}
 
 export interface OpenMirror extends AsyncDisposable {
   readonly root: string;
@@ -29,7 +38,7 @@ export interface MirrorSetup extends Partial<MirrorOptions> {
   readonly rights?: Rights;
 }
 
-export async function openMirror(server: MemoryServer, setup: MirrorSetup = {}): Promise<OpenMirror> {
+export async function openMirror(server: MirrorServer, setup: MirrorSetup = {}): Promise<OpenMirror> {
   const { who = 'mia', rights = {}, ...options } = setup;
   const dir = await tempDir();
   const root = options.root ?? join(dir.path, 'docs');
@@ -38,13 +47,14 @@ export async function openMirror(server: MemoryServer, setup: MirrorSetup = {}):
     new Mirror({ root, kept, replica: server.replica(who, rights), grammar, log: silentLog, ...options });
   const start = async () => {
     const mirror = open();
-    const stop = server.subscribe((change: RemoteChange) => mirror.changed(change), rights);
+    const onGap = () => void mirror.refresh();
+    const stop = server.subscribe((change) => mirror.changed(change), rights, onGap);
     await mirror.start();
     return { mirror, stop };
   };
   let running = await start();
   const close = async () => {
-    running.stop();
+    await running.stop();
     await running.mirror.stop();
   };
   return {
@@ -84,14 +94,14 @@ export async function filesIn(root: string): Promise<Map<string, string>> {
 }
 
 /** Waits until every mirror says that it is in sync and has what the server has; their own reports do not count. */
-export async function inStep(server: MemoryServer, ...mirrors: readonly OpenMirror[]): Promise<void> {
+export async function inStep(server: MirrorServer, ...mirrors: readonly OpenMirror[]): Promise<void> {
   const isEqual = (one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>) =>
     one.size === other.size && [...one].every(([path, text]) => other.get(path) === text);
   let last: readonly MirrorStatus[] = [];
   const check = async () => {
     last = mirrors.map(({ mirror }) => mirror.status());
     if (last.some(({ state }) => state !== 'in sync')) return false;
-    const wanted = server.all();
+    const wanted = await server.all();
     for (const { files } of mirrors) {
       const found = [...(await files())].filter(([path]) => grammar.classify(path).kind === 'document');
       if (!isEqual(wanted, new Map(found))) return false;
