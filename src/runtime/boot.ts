@@ -21,7 +21,7 @@ import { resolveDeclared } from './declared-environment.ts';
 import { agentEnvironment } from './environment.ts';
 import { refuseForeignSettings } from './foreign-settings.ts';
 import { authorEnvironment } from './git.ts';
-import { DOCUMENTS, type Home } from './home.ts';
+import { DOCUMENTS, type Home, MIRROR_FOLDER } from './home.ts';
 import { identityText, managedText } from './instructions.ts';
 import type { ThisMachine } from './machine.ts';
 import type { Mirrors, SessionMirror } from './mirrors.ts';
@@ -301,8 +301,8 @@ async function openDocuments(
 /** Everything under our home that is no business of this session, now or later. */
 async function boundaries(home: Home, session: Session): Promise<Pick<PermissionScope, 'denied' | 'exempt'>> {
   const { dir, token, log } = home.session(session.id);
-  const denied = [home.tokens, home.state, home.server, home.leases, home.sessions, home.workspaces, token, log];
   const exempt = [dir, home.workspace(session.agent, session.id)];
+  const denied = [...secretPlaces(home, session), home.sessions, home.workspaces, token, log];
   return { denied: await Promise.all(denied.map(realPlace)), exempt: await Promise.all(exempt.map(realPlace)) };
 }
 
@@ -316,9 +316,18 @@ async function foreignPlaces(home: Home, session: Session): Promise<readonly str
     [home.sessions, home.workspaces].map(async (dir) => (await readdir(dir)).map((name) => join(dir, name))),
   );
   const { token, log } = home.session('*');
-  const secret = [home.tokens, home.state, home.server, home.leases, token, log];
-  return [...secret, ...others.flat().filter((path) => !own.includes(path))];
+  return [...secretPlaces(home, session), token, log, ...others.flat().filter((path) => !own.includes(path))];
 }
+
+/** What is edited in the person's documents counts as the person's word; what a mirror remembers decides what is shared. */
+const secretPlaces = (home: Home, { agent, id }: Session): readonly string[] => [
+  home.tokens,
+  home.state,
+  home.server,
+  home.leases,
+  home.docs,
+  join(home.workspace(agent, id), MIRROR_FOLDER),
+];
 
 function ownEnvironment(
   launcher: Launcher,

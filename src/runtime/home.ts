@@ -5,6 +5,8 @@ import { shortId } from '#contract/ids.ts';
 
 export interface Home {
   readonly root: string;
+  /** Documents that the person can read. */
+  readonly docs: string;
   /** Visible worktree of each of my agents. */
   readonly agents: string;
   /** Remotes made by `agent create` and for teams without a repo. */
@@ -50,6 +52,8 @@ export interface SessionHome {
 
 /** Where documents lie, in a workspace as in a connected repo. */
 export const DOCUMENTS = 'aachat/docs';
+/** What the mirror there needs for itself. */
+export const MIRROR_FOLDER = `${DOCUMENTS}/.aachat`;
 
 /** A socket path over this many bytes cannot be bound on every system. */
 const SOCKET_PATH_LIMIT = 100;
@@ -64,6 +68,7 @@ export function openHome(root: string | undefined, uid = process.getuid?.() ?? 0
   const socket = at('.run', 'up.sock');
   return {
     root: top,
+    docs: at('docs'),
     agents: at('agents'),
     repos: at('repos'),
     server: at('server'),

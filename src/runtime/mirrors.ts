@@ -3,7 +3,7 @@
  * All of them hear the same events; each has the rights of whoever it belongs to. What a mirror promises is in
  * `sync/SPEC.md`.
  */
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { createCoalesced, createSerial } from '#base/async.ts';
 import { AachatError, toAachatError } from '#base/errors.ts';
@@ -110,7 +110,7 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
 
   async function open(place: Place): Promise<Opened> {
     const root = join(place.base, place.path);
-    if (await hasLink(place.base, place.path)) {
+    if (await hasLink(place.base, join(place.path, '.aachat'))) {
       throw new AachatError('FORBIDDEN', `A part of ${root} is a link, so documents are not kept in step there.`, {
         hint: 'Put a folder in its place.',
       });
@@ -172,7 +172,7 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     await ensureDir(home.root);
     const repos = await listConnectedRepos(home);
     await Promise.all([
-      openOwn({ kind: 'home', base: home.root, path: 'docs', http, holds: () => true }),
+      openOwn({ kind: 'home', base: home.root, path: relative(home.root, home.docs), http, holds: () => true }),
       ...repos
         .filter((repo) => repo.server === server)
         .map(({ path, team }) =>

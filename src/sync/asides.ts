@@ -69,7 +69,8 @@ export class Asides {
         journal.append({ begin, aside: { name, path, digest: seen.digest } });
         edited.push(path);
       } else {
-        keep(path, directory.asideBytes(name));
+        const bytes = directory.asideBytes(name);
+        if (bytes !== undefined) keep(path, bytes);
         this.#drop(name);
       }
     }

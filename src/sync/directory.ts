@@ -28,7 +28,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
-import { isSystemError, toAachatError } from '#base/errors.ts';
+import { AachatError, isSystemError, toAachatError } from '#base/errors.ts';
 import { PRIVATE_DIR } from '#base/fs.ts';
 import type { Digest } from './core/plan.ts';
 import { FOLDERS, isForeign, OURS, textProblem, tooLarge } from './names.ts';
@@ -67,7 +67,7 @@ export class Directory {
   readonly #ours: string;
   #identity: string;
 
-  /** Opens the folder, or makes it. */
+  /** Opens the folder, or makes it. @throws AachatError `FORBIDDEN` if something of ours in it is a link */
   constructor(root: string) {
     mkdirSync(root, { recursive: true });
     this.root = realpathSync(root);
@@ -75,7 +75,7 @@ export class Directory {
     this.#ours = join(this.root, OURS);
     // A folder that had a journal once and lost its marker must not get a new one by itself.
     const isNew = stat(this.journalFile) === undefined;
-    for (const folder of ['tmp', 'aside']) mkdirSync(join(this.#ours, folder), { recursive: true, mode: PRIVATE_DIR });
+    this.#makeOurs();
     if (isNew) this.mark();
   }
 
@@ -87,8 +87,16 @@ export class Directory {
   mark(): void {
     mkdirSync(this.root, { recursive: true });
     this.#identity = identity(lstatSync(this.root, { bigint: true }));
-    for (const folder of ['tmp', 'aside']) mkdirSync(join(this.#ours, folder), { recursive: true, mode: PRIVATE_DIR });
+    this.#makeOurs();
     writeFileSync(join(this.#ours, 'marker'), MARKER);
+  }
+
+  #makeOurs(): void {
+    for (const name of ['', 'marker', 'journal', 'journal.new', 'tmp', 'aside']) {
+      const path = join(this.#ours, name);
+      if (stat(path)?.isSymbolicLink() === true) throw new AachatError('FORBIDDEN', `${path} is a link: remove it.`);
+    }
+    for (const folder of ['tmp', 'aside']) mkdirSync(join(this.#ours, folder), { recursive: true, mode: PRIVATE_DIR });
   }
 
   hasMarker(): boolean {
@@ -268,9 +276,10 @@ export class Directory {
     return stats === undefined ? undefined : stampOf(stats);
   }
 
-  /** Whatever it has, also what cannot be shared. */
-  asideBytes(name: string): Buffer {
-    return readFileSync(this.#aside(name));
+  /** Whatever it has, also what cannot be shared; undefined if it is no file any more. */
+  asideBytes(name: string): Buffer | undefined {
+    const file = this.#aside(name);
+    return stat(file)?.isFile() === true ? readFileSync(file) : undefined;
   }
 
   /** Whether the old file never lost its place: it was linked aside, and then nothing happened. */

@@ -93,7 +93,7 @@ export class Journal {
     for (const line of readFileSync(this.#file, 'utf8').split('\n').slice(0, -1)) {
       const change = parse(line);
       // After a power cut the tail may be anything; what came before it was written in order.
-      if (change === undefined) break;
+      if (change === undefined || !isOurs(change)) break;
       this.#apply(change);
     }
   }
@@ -185,6 +185,15 @@ export class Journal {
     closeSync(this.#fd);
   }
 }
+
+/** Whoever can write to the mirror can write here: no name may lead out of it. */
+function isOurs({ path, entry, begin, aside, drop }: Change): boolean {
+  const names = [entry?.writing?.name, aside?.name, drop].filter((name) => name !== undefined);
+  const paths = [path, begin?.path, aside?.path].filter((text) => text !== undefined);
+  return names.every((name) => NAME.test(name)) && paths.every((text) => !LEADS_OUT.test(text));
+}
+const NAME = /^[0-9a-f-]{36}$/;
+const LEADS_OUT = /(^|\/)\.{0,2}(\/|$)/;
 
 function parse(line: string): Change | undefined {
   try {

@@ -158,3 +158,14 @@ test('S19: without hard links it copies, compares and says so', async () => {
   expect(readFileSync(file, 'utf8')).toBe('two');
   expect(readdirSync(join(directory.root, '.aachat/aside'))).toEqual([]);
 });
+
+test.each(['tmp', 'aside', 'journal', 'marker'])('S20: a link in the place of our own %s is refused', async (name) => {
+  await using dir = await tempDir();
+  const ours = join(dir.path, 'docs', '.aachat');
+  const target = join(dir.path, 'target');
+  mkdirSync(ours, { recursive: true });
+  writeFileSync(target, 'mine');
+  symlinkSync(target, join(ours, name));
+  expect(() => new Directory(join(dir.path, 'docs'))).toThrow(/is a link/);
+  expect(readFileSync(target, 'utf8')).toBe('mine');
+});

@@ -5,6 +5,7 @@ import { Journal } from '#sync/journal.ts';
 import { tempDir } from '../support/temp.ts';
 
 const entry = { base: 'a'.repeat(64), size: 3, stamp: '3:1:1:1' };
+const name = '019a1b2c-3d4e-4f60-8a9b-0c1d2e3f4a5b';
 const operation = { opId: 'op1', path: 'p', base: null, text: 'né\n"', isAside: false };
 
 test('S7: remembers what was begun until it ended, over any restart', async () => {
@@ -12,13 +13,13 @@ test('S7: remembers what was begun until it ended, over any restart', async () =
   const file = join(dir.path, 'journal');
   const first = new Journal(file);
   first.append({ path: 'p', entry });
-  first.append({ begin: operation, aside: { name: 'n', path: 'p', digest: 'd' } });
+  first.append({ begin: operation, aside: { name, path: 'p', digest: 'd' } });
   await first.sync();
   const second = new Journal(file);
   expect([...second.entries]).toEqual([['p', entry]]);
   expect([...second.operations.values()]).toEqual([operation]);
-  expect([...second.asides]).toEqual([['n', { path: 'p', digest: 'd' }]]);
-  second.append({ end: 'op1', path: 'p', entry: null, drop: 'n' });
+  expect([...second.asides]).toEqual([[name, { path: 'p', digest: 'd' }]]);
+  second.append({ end: 'op1', path: 'p', entry: null, drop: name });
   const third = new Journal(file);
   expect(third.entries.size + third.operations.size + third.asides.size).toBe(0);
   for (const journal of [first, second, third]) await journal.close();
@@ -66,4 +67,20 @@ test('S7: stays small however often it changes', async () => {
   expect(after.entries.get('p')?.size).toBe(199);
   expect(after.operations.size).toBe(0);
   await after.close();
+});
+
+test.each([
+  { aside: { name: '../../secret', path: 'p', digest: 'd' } },
+  { aside: { name, path: '../../p', digest: 'd' } },
+  { drop: '../secret' },
+  { path: 'a/../../p', entry },
+  { path: 'p', entry: { ...entry, writing: { name: '../x', digest: 'd' } } },
+  { begin: { ...operation, path: '/p' } },
+])('S20: what leads out of the folder ends the journal: %j', async (line) => {
+  await using dir = await tempDir();
+  const file = join(dir.path, 'journal');
+  writeFileSync(file, `${JSON.stringify({ path: 'first', entry })}\n${JSON.stringify(line)}\n`);
+  const journal = new Journal(file);
+  expect([journal.entries.size, journal.asides.size, journal.operations.size]).toEqual([1, 0, 0]);
+  await journal.close();
 });
