@@ -4,11 +4,9 @@
  * Synchronous on purpose: between the last comparison and the rename nothing of ours may run, and the files are small.
  * At each read, write and removal every parent must be a real folder below the real root; links are never followed.
  */
-import { hash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import {
-  type BigIntStats,
   closeSync,
-  constants,
   copyFileSync,
   fchmodSync,
   fstatSync,
@@ -31,14 +29,8 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { AachatError, isSystemError, toAachatError } from '#base/errors.ts';
 import { PRIVATE_DIR } from '#base/fs.ts';
 import type { Digest } from './core/plan.ts';
-import { FOLDERS, isForeign, OURS, textProblem, tooLarge } from './names.ts';
-
-export type Seen =
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'file'; readonly digest: string; readonly bytes: Buffer; readonly stamp: string }
-  /** It changed while it was read. */
-  | { readonly kind: 'unstable' }
-  | { readonly kind: 'problem'; readonly reason: string };
+import { identity, oddity, read, type Seen, stampOf, stat } from './file.ts';
+import { FOLDERS, isForeign, OURS } from './names.ts';
 
 export type Swapped = { readonly isDone: false } | { readonly isDone: true; readonly stamp: string };
 
@@ -51,12 +43,9 @@ export interface Walk {
 /** A sentence about why something cannot be read or written. */
 class CannotShare extends Error {}
 
-export const digestOf = (bytes: Uint8Array): string => hash('sha256', bytes);
-
 const MARKER = `This folder is a mirror of shared documents, and aachat keeps here what it needs to know about them.
 Without this file the mirror stops.
 `;
-const READ = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 /** What file systems without hard links say. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL'];
 
@@ -357,42 +346,6 @@ export class Directory {
   #at = (path: string): string => join(this.root, path);
   #staged = (name: string): string => join(this.#ours, 'tmp', name);
   #aside = (name: string): string => join(this.#ours, 'aside', name);
-}
-
-const stat = (path: string): BigIntStats | undefined => lstatSync(path, { bigint: true, throwIfNoEntry: false });
-const identity = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
-const stampOf = ({ size, mtimeNs, ctimeNs, ino }: BigIntStats): string => `${size}:${mtimeNs}:${ctimeNs}:${ino}`;
-
-/** A file's times have steps of some milliseconds: one that was changed a moment ago may change again unseen. */
-const RACY_MS = 100;
-export function isFresh(stamp: string): boolean {
-  const mtimeMs = Number(stamp.split(':')[1]) / 1_000_000;
-  return Math.abs(Date.now() - mtimeMs) < RACY_MS;
-}
-
-function read(file: string, links = 1n): Seen {
-  const before = stat(file);
-  if (before === undefined) return { kind: 'absent' };
-  const odd = oddity(before, links) ?? tooLarge(Number(before.size));
-  if (odd !== undefined) return { kind: 'problem', reason: odd };
-  const fd = openSync(file, READ);
-  try {
-    const bytes = readFileSync(fd);
-    const stamp = stampOf(fstatSync(fd, { bigint: true }));
-    if (stamp !== stampOf(before)) return { kind: 'unstable' };
-    const reason = textProblem(bytes);
-    return reason === undefined ? { kind: 'file', digest: digestOf(bytes), bytes, stamp } : { kind: 'problem', reason };
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function oddity(stats: BigIntStats, links = 1n): string | undefined {
-  if (stats.isSymbolicLink()) return 'It is a link; links are not followed.';
-  if (stats.isDirectory()) return 'It is a folder where a document would be.';
-  if (!stats.isFile()) return 'It is not a file.';
-  if (stats.nlink > links) return 'It has a second name (a hard link), so a change here would change another file.';
-  return undefined;
 }
 
 function reasonOf(thrown: unknown): string {

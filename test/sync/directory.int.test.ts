@@ -12,7 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { Directory, digestOf } from '#sync/directory.ts';
+import { Directory } from '#sync/directory.ts';
+import { digestOf } from '#sync/file.ts';
 import { tempDir } from '../support/temp.ts';
 
 const path = 'team/project/notes/plan.md';

@@ -1,0 +1,51 @@
+/** One file as a mirror sees it: what it has, what tells one state of it from another, and whether it may be shared. */
+import { hash } from 'node:crypto';
+import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs';
+import { textProblem, tooLarge } from './names.ts';
+
+export type Seen =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'file'; readonly digest: string; readonly bytes: Buffer; readonly stamp: string }
+  /** It changed while it was read. */
+  | { readonly kind: 'unstable' }
+  | { readonly kind: 'problem'; readonly reason: string };
+
+export const digestOf = (bytes: Uint8Array): string => hash('sha256', bytes);
+
+const READ = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+export const stat = (path: string): BigIntStats | undefined => lstatSync(path, { bigint: true, throwIfNoEntry: false });
+export const identity = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
+export const stampOf = ({ size, mtimeNs, ctimeNs, ino }: BigIntStats): string => `${size}:${mtimeNs}:${ctimeNs}:${ino}`;
+
+/** A file's times have steps of some milliseconds: one that was changed a moment ago may change again unseen. */
+const RACY_MS = 100;
+export function isFresh(stamp: string): boolean {
+  const mtimeMs = Number(stamp.split(':')[1]) / 1_000_000;
+  return Math.abs(Date.now() - mtimeMs) < RACY_MS;
+}
+
+export function read(file: string, links = 1n): Seen {
+  const before = stat(file);
+  if (before === undefined) return { kind: 'absent' };
+  const odd = oddity(before, links) ?? tooLarge(Number(before.size));
+  if (odd !== undefined) return { kind: 'problem', reason: odd };
+  const fd = openSync(file, READ);
+  try {
+    const bytes = readFileSync(fd);
+    const stamp = stampOf(fstatSync(fd, { bigint: true }));
+    if (stamp !== stampOf(before)) return { kind: 'unstable' };
+    const reason = textProblem(bytes);
+    return reason === undefined ? { kind: 'file', digest: digestOf(bytes), bytes, stamp } : { kind: 'problem', reason };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export function oddity(stats: BigIntStats, links = 1n): string | undefined {
+  if (stats.isSymbolicLink()) return 'It is a link; links are not followed.';
+  if (stats.isDirectory()) return 'It is a folder where a document would be.';
+  if (!stats.isFile()) return 'It is not a file.';
+  if (stats.nlink > links) return 'It has a second name (a hard link), so a change here would change another file.';
+  return undefined;
+}
