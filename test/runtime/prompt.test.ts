@@ -87,6 +87,17 @@ describe('prompt', () => {
     expect(text).toContain('\n> build it\n');
   });
 
+  test('says which edits are not in a document, before what others say', () => {
+    const notices = [
+      { path: 'acme/demo/notes/plan.md', conflict: 'acme/demo/notes/plan.conflict-1-ada.md' },
+      { path: 'acme/demo/notes/old.md', conflict: null },
+    ];
+    for (const text of [turnPrompt(input([], { notices })), interruptedPrompt(input([], { notices }), 'crash')]) {
+      expect(text).toContain('Your whole text lies in `aachat/docs/acme/demo/notes/plan.conflict-1-ada.md`');
+      expect(text).toContain('You deleted `aachat/docs/acme/demo/notes/old.md`');
+    }
+  });
+
   test('says how many unread messages were left out', () => {
     expect(turnPrompt(input([message('x')], { omitted: 12 }))).toContain('12 older unread messages are left out');
   });

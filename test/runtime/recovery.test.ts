@@ -42,6 +42,7 @@ describe('recovery', () => {
       owed: null,
       tokens: 30,
       costMicros: 2,
+      notices: [],
     });
   });
 
@@ -69,5 +70,15 @@ describe('recovery', () => {
   test('lines of a newer program are passed over', () => {
     const unknown = { type: 'something.new', turnId } as unknown as LogEvent;
     expect(recover(lines([...steps.slice(0, 3), unknown])).owed?.step).toBe('prompted');
+  });
+
+  test('what an edit lost is told once, in the prompt that says how much it tells', () => {
+    const first = { type: 'document.lost', path: 'p', conflict: 'p.conflict-1-ada.md' } as const;
+    const second = { type: 'document.lost', path: 'q', conflict: null } as const;
+    const before = [...steps.slice(0, 2), first, second];
+    const left = [{ path: 'q', conflict: null }];
+    expect(recover(lines(before)).notices).toEqual([{ path: 'p', conflict: first.conflict }, ...left]);
+    expect(recover(lines([...before, { type: 'turn.prompted', turnId, prompt: 'x', told: 1 }])).notices).toEqual(left);
+    expect(recover(lines([...before, { type: 'turn.prompted', turnId, prompt: '/compact' }])).notices).toHaveLength(2);
   });
 });

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { documentDetails, documentsLine, documentTroubles } from '#cli/documents-view.ts';
+import type { MirrorView } from '#contract/control.ts';
+
+const view = (more: Partial<MirrorView> = {}): MirrorView => ({
+  kind: 'home',
+  root: '/home/mia/aachat/docs',
+  state: 'in sync',
+  pending: [],
+  problems: [],
+  conflicts: [],
+  kept: [],
+  hasLinks: true,
+  ...more,
+});
+const repo = (more: Partial<MirrorView> = {}) => view({ kind: 'repo', root: '/code/aachat/docs', ...more });
+const path = 'acme/launch/notes/plan.md';
+
+test.each([
+  ['all are well', [view(), repo()], 'documents  in sync  2 folders'],
+  ['one waits', [view(), repo({ state: 'syncing', pending: [{ path, why: '' }] })], 'syncing  2 folders  waiting=1'],
+  ['the worst counts', [view({ state: 'offline' }), repo({ state: 'stopped' })], 'stopped  2 folders'],
+  ['a file is not shared', [view({ problems: [{ path: 'x', reason: '' }] })], 'in sync but for 1 file  1 folder'],
+  ['two show one conflict', [view({ conflicts: ['c'] }), repo({ conflicts: ['c'] })], '2 folders  conflicts=1'],
+] as const)('one line says the state of all folders: %s', (_, mirrors, line) => {
+  expect(documentsLine(mirrors)).toContain(line);
+});
+
+test('what a person has to see to has a line with the next step', () => {
+  const lines = documentTroubles([
+    view({ state: 'stopped', reason: 'Its folder was emptied.', kept: [{ path, file: '/kept/plan.md' }] }),
+    repo({ state: 'failed', reason: 'A part of it is a link.', problems: [{ path: 'x', reason: 'It is a link.' }] }),
+    view({ conflicts: ['c'] }),
+    repo({ conflicts: ['c'] }),
+  ]);
+  expect(lines).toEqual([
+    expect.stringMatching(/was emptied\..*aachat doc resume --restore \| --delete \/home\/mia\/aachat\/docs$/),
+    `! /home/mia/aachat/docs/${path} had to give way; its text is in /kept/plan.md`,
+    '! /code/aachat/docs: A part of it is a link.',
+    '! /code/aachat/docs/x: It is a link.',
+    '! c was kept aside: aachat doc conflicts',
+  ]);
+});
+
+test('details name what waits and why, but not without end', () => {
+  const pending = Array.from({ length: 12 }, (_, index) => ({ path: `p${index}`, why: 'It may have changed.' }));
+  const lines = documentDetails([view({ state: 'offline', reason: 'No server.', pending, hasLinks: false })]);
+  expect(lines).toContain('  /home/mia/aachat/docs: offline (No server.)');
+  expect(lines).toContain('    p9: It may have changed.');
+  expect(lines).toContain('    and 2 more');
+  expect(lines.join('\n')).toContain('no hard links');
+  expect(documentDetails([])).toEqual([]);
+});
