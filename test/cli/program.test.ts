@@ -25,6 +25,7 @@ const VERBS = {
   'doc history': 'allowed',
   'doc list': 'allowed',
   'doc purge': 'refused',
+  'doc resume': 'refused',
   'doc restore': 'refused',
   'doc show': 'allowed',
   doctor: 'refused',
