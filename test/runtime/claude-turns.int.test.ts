@@ -199,9 +199,12 @@ test('a resumed conversation knows what was said, also after a kill in mid-turn'
   {
     await using claude = await scene.open();
     const first = await claude.agent.prompt(`The word is HORIZON. ${script({ text: 'Noted.' })}`);
-    if (first.kind === 'ended') costMicros = first.counters.costMicros;
+    // A side call counts for the turn in which it ends.
+    await eventually('it has its title', () => scene.api.requests.length > scene.api.turns().length);
+    const second = await claude.agent.prompt(script({ text: 'Still here.' }));
+    for (const turn of [first, second]) if (turn.kind === 'ended') costMicros += turn.counters.costMicros;
     const turn = claude.agent.prompt(script({ hang: true }));
-    await eventually('the turn began', () => scene.api.turns().length > 1);
+    await eventually('the turn began', () => scene.api.turns().length > 2);
     process.kill(claude.agent.pid, 'SIGKILL');
     await turn;
     conversation = claude.agent.conversation;
@@ -212,7 +215,7 @@ test('a resumed conversation knows what was said, also after a kill in mid-turn'
   expect(outcome).toMatchObject({ kind: 'ended', text: 'I know it.' });
   expect(scene.api.turns().at(-1)?.raw).toContain('HORIZON');
   expect(claude.updates.filter(({ sessionUpdate }) => sessionUpdate === 'user_message_chunk')).toEqual([]);
-  // One request now, two then (the title was one): the past is not paid for again.
+  // One request now, three then: the past is not paid for again.
   if (outcome.kind === 'ended') expect(outcome.counters.costMicros).toBeLessThan(costMicros);
 });
 
