@@ -10,16 +10,23 @@ export const PRIVATE_FILE = 0o600;
 
 /** Creates the folder and its parents, readable by the owner only where they are new. */
 export async function ensureDir(path: string, mode = PRIVATE_DIR): Promise<string> {
+  if ((await makeDir(path, mode)) === undefined) return path;
+  // Not `recursive`: Node tries for ever where a parent exists but takes no folder, as in /proc.
+  await ensureDir(dirname(path), mode);
+  const missing = await makeDir(path, mode);
+  if (missing !== undefined) throw missing;
+  return path;
+}
+
+/** @returns the error if a parent is missing */
+async function makeDir(path: string, mode: number): Promise<unknown> {
   try {
     await mkdir(path, { mode });
   } catch (thrown) {
-    if (isSystemError(thrown, 'EEXIST', 'EISDIR') && (await stat(path)).isDirectory()) return path;
-    // Not `recursive`: Node tries for ever where a parent exists but takes no folder, as in /proc.
-    if (!isSystemError(thrown, 'ENOENT') || (await exists(dirname(path)))) throw thrown;
-    await ensureDir(dirname(path), mode);
-    await ensureDir(path, mode);
+    if (isSystemError(thrown, 'ENOENT')) return thrown;
+    if (!isSystemError(thrown, 'EEXIST', 'EISDIR') || !(await stat(path)).isDirectory()) throw thrown;
   }
-  return path;
+  return undefined;
 }
 
 /** Replaces the whole file (temp file, fsync, rename); a reader sees the old or the new text, never a part. */
