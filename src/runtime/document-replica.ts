@@ -148,14 +148,11 @@ export function createDocumentReplica({ http, team, texts }: DocumentReplicaOpti
       const [all, conflicts] = await Promise.all([listAll(), listConflicts()]);
       return { documents: all.map(remoteDocument), conflicts: conflicts.map(remoteConflict) };
     },
-    async read(path, digest) {
-      const known = texts.get(digest);
-      if (known !== undefined) return known;
-      const { text } = await http.call(ROUTES.readDocument, { params: { documentId: await idOf(path), digest } });
-      const bytes = new TextEncoder().encode(text);
-      texts.add(digest, bytes);
-      return bytes;
-    },
+    read: (path, digest) =>
+      texts.read(digest, async () => {
+        const { text } = await http.call(ROUTES.readDocument, { params: { documentId: await idOf(path), digest } });
+        return new TextEncoder().encode(text);
+      }),
     async push({ path, opId, baseDigest, bytes }) {
       const { kind, name } = parseDocumentPath(path);
       const body = { clientId: opId, kind, name, baseDigest, text: textOf(bytes) };
