@@ -45,9 +45,10 @@ export function createTextStore(limitBytes: number): TextStore {
         add(digest, known);
         return known;
       }
+      const theirs = coming.get(digest);
+      if (theirs === undefined) return await load(digest, fetch);
       // Who fetches may be refused what the next one may have.
-      const theirs = await coming.get(digest)?.catch(() => undefined);
-      return theirs ?? (await load(digest, fetch));
+      return await theirs.catch(fetch);
     },
     add,
   };
