@@ -69,6 +69,11 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   const teamRemote = options.teamRepo ?? localTeamRepo(home, session.team);
   if (options.teamRepo === null && !(await exists(teamRemote))) await createRemote(teamRemote, {}, AUTHOR);
   const agentRemote = options.agentRepo ?? localAgentRepo(home, session.agent);
+  if (options.agentRepo === null && !(await exists(agentRemote))) {
+    throw new AachatError('NOT_FOUND', `The repo of ${session.agent} lies on the machine where it was made, not here.`, {
+      hint: 'Bring it up there. An agent for several machines is made with `aachat agent create <name> --repo <url>`.',
+    });
+  }
   const fetched = async (remote: string): Promise<Clone> => {
     const clone = await clones.open(remote, signal);
     if (clone.problem !== undefined) warnings.push(`${clone.problem.message} Working with what was fetched before.`);
