@@ -94,6 +94,8 @@ export interface Booted {
   /** Acts as the agent. */
   readonly agentHttp: HttpClient;
   readonly workspace: Workspace;
+  /** undefined: there are none in the workspace. */
+  readonly documents: SessionMirror | undefined;
   /** For the Launch Report. */
   readonly warnings: readonly string[];
   /** Names that were resolved; values stay where they are. */
@@ -260,6 +262,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       program,
       agentHttp,
       workspace,
+      documents,
       warnings: [...workspace.warnings, ...mirror.warnings, ...declared.warnings, ...agent.warnings],
       environment: { resolved: Object.keys(declared.values), missing: declared.missing },
       preamble: isClaude ? '' : `${texts.managedText}\n\n${texts.identity}\n\n`,

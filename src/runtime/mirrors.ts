@@ -63,6 +63,8 @@ export interface SessionPlace {
 export interface SessionMirror {
   /** Waits until every document is there, for a moment at most. */
   fill(): Promise<void>;
+  /** Reads everything again: the session covers other projects now. */
+  refresh(): void;
   /**
    * Hands in what was saved and ends.
    *
@@ -201,6 +203,7 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
       const { root, mirror, stop } = await open({ ...place, onAccepted });
       return {
         fill: async () => void (await mirror.flush(FILL_MS)),
+        refresh: () => void mirror.refresh(),
         async close() {
           const status = await flush(mirror);
           await stop();

@@ -40,7 +40,7 @@ const STALL_MS = 10 * 60_000;
 const CALM_MS = 60_000;
 
 export class LiveAgentSession {
-  session: Session;
+  #session: Session;
   readonly #options: SessionOptions;
   readonly #log: Log;
   readonly #bootAbort = new AbortController();
@@ -68,9 +68,20 @@ export class LiveAgentSession {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.session = options.session;
+    this.#session = options.session;
     const { session, launcher } = options;
     this.#log = launcher.log.child({ sid: shortId(session.id), agent: session.agent });
+  }
+
+  get session(): Session {
+    return this.#session;
+  }
+
+  /** Takes what the server says of it now. */
+  update(session: Session): void {
+    const covered = ({ projects }: Session) => projects.map(({ id }) => id).join();
+    if (covered(session) !== covered(this.#session)) this.#booted?.documents?.refresh();
+    this.#session = session;
   }
 
   /** The run to keep alive, while there is one. */
@@ -285,7 +296,7 @@ export class LiveAgentSession {
     this.#booted = booted;
     const { pid, conversation, opened } = booted.agent;
     await events.append({ type: 'agent.opened', pid, program: booted.program.origin, conversation, opened }, 'durable');
-    this.session = booted.session;
+    this.#session = booted.session;
     this.#reported = 'input_ready';
     this.#problem = null;
     this.#report = reportOf(booted);
@@ -338,8 +349,7 @@ export class LiveAgentSession {
   #accepted(accepted: Accepted): void {
     const notice = noticeOf(accepted);
     // A crash repeats the last answers.
-    const isKnown = this.#notices.some((known) => isDeepStrictEqual(known, notice));
-    if (notice === undefined || isKnown) return;
+    if (notice === undefined || this.#notices.some((known) => isDeepStrictEqual(known, notice))) return;
     this.#notices.push(notice);
     void this.#events?.append({ type: 'document.lost', ...notice });
   }

@@ -305,8 +305,7 @@ class RunningUp implements Up {
         const live = this.#sessions.get(session.id);
         // In the stream of a project it has that project only.
         if (live !== undefined && stream === this.#userStream) {
-          if (live.session.projects.length !== session.projects.length) this.#mirrors.refresh();
-          live.session = session;
+          live.update(session);
           this.#follow(session);
         }
         // What a session at rest leaves may be for another one of the agent. Our own reports come back here too: they

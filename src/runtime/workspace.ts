@@ -70,9 +70,13 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   if (options.teamRepo === null && !(await exists(teamRemote))) await createRemote(teamRemote, {}, AUTHOR);
   const agentRemote = options.agentRepo ?? localAgentRepo(home, session.agent);
   if (options.agentRepo === null && !(await exists(agentRemote))) {
-    throw new AachatError('NOT_FOUND', `The repo of ${session.agent} lies on the machine where it was made, not here.`, {
-      hint: 'Bring it up there. An agent for several machines is made with `aachat agent create <name> --repo <url>`.',
-    });
+    throw new AachatError(
+      'NOT_FOUND',
+      `The repo of ${session.agent} lies on the machine where it was made, not here.`,
+      {
+        hint: 'Bring it up there. An agent for several machines is made with `aachat agent create <name> --repo <url>`.',
+      },
+    );
   }
   const fetched = async (remote: string): Promise<Clone> => {
     const clone = await clones.open(remote, signal);
