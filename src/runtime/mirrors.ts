@@ -31,6 +31,8 @@ export interface MirrorsOptions {
   readonly server: string | null;
   /** Hears the stream of a project from now on; `refresh` is called once it does. */
   readonly follow: (project: ProjectId) => void;
+  /** Without a connection nobody knows what the server has. */
+  readonly isConnected: () => boolean;
   readonly onChange: () => void;
   readonly log: Log;
 }
@@ -102,7 +104,7 @@ interface Opened {
 }
 
 export function createMirrors(options: MirrorsOptions): Mirrors {
-  const { home, http, server, follow, onChange, log } = options;
+  const { home, http, server, follow, isConnected, onChange, log } = options;
   const opened = new Map<string, Opened>();
   /** Root → why there is no mirror. */
   const failed = new Map<string, MirrorView>();
@@ -218,11 +220,12 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     },
     refresh,
     views() {
-      const all = Array.from(opened.values(), ({ place: { kind }, root, mirror }) => ({
-        kind,
-        root,
-        ...mirror.status(),
-      }));
+      const all = Array.from(opened.values(), ({ place: { kind }, root, mirror }) => {
+        const status = mirror.status();
+        const isCut = !isConnected() && status.state !== 'stopped' && status.state !== 'offline';
+        const cut = isCut ? { state: 'offline' as const, reason: 'There is no connection to the server.' } : {};
+        return { kind, root, ...status, ...cut };
+      });
       return [...all, ...failed.values()].sort(
         (a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || (a.root < b.root ? -1 : 1),
       );

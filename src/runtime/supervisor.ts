@@ -155,6 +155,7 @@ class RunningUp implements Up {
       http,
       server: options.server,
       follow: (project) => this.#link?.follow(project),
+      isConnected: () => this.connected,
       onChange: () => options.onChange({ kind: 'documents' }),
       log,
     });
