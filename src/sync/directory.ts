@@ -24,7 +24,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { AachatError, isSystemError, toAachatError } from '#base/errors.ts';
 import { PRIVATE_DIR } from '#base/fs.ts';
@@ -39,6 +39,8 @@ export interface Walk {
   readonly files: ReadonlyMap<string, string>;
   readonly odd: ReadonlyMap<string, string>;
 }
+
+const NO_TEXT = 'Its name is not text in UTF-8.';
 
 /** A sentence about why something cannot be read or written. */
 class CannotShare extends Error {}
@@ -75,7 +77,9 @@ export class Directory {
   /** Makes what a mirror needs, also where it was removed: from now on this is the folder of the mirror. */
   mark(): void {
     mkdirSync(this.root, { recursive: true });
-    this.#identity = identity(lstatSync(this.root, { bigint: true }));
+    const root = lstatSync(this.root, { bigint: true });
+    if (!root.isDirectory()) throw new AachatError('FORBIDDEN', `${this.root} is a link: put a folder in its place.`);
+    this.#identity = identity(root);
     this.#makeOurs();
     writeFileSync(join(this.#ours, 'marker'), MARKER);
   }
@@ -113,11 +117,18 @@ export class Directory {
 
   look(path: string): Seen {
     try {
-      return this.#hasParents(path) ? read(this.#at(path)) : { kind: 'absent' };
+      if (!this.#hasParents(path)) return { kind: 'absent' };
+      // What is no text has another name here than on disk.
+      if (path.includes('\ufffd')) return this.#lists(path) ? { kind: 'problem', reason: NO_TEXT } : { kind: 'absent' };
+      return read(this.#at(path));
     } catch (thrown) {
       if (isSystemError(thrown, 'ENOENT')) return { kind: 'unstable' };
       return { kind: 'problem', reason: reasonOf(thrown) };
     }
+  }
+
+  #lists(path: string): boolean {
+    return readdirSync(this.#at(dirname(path))).includes(basename(path));
   }
 
   /** @returns undefined if there is no file */
@@ -129,6 +140,7 @@ export class Directory {
   /** Writes `bytes` where they can take the place of `path` at once. @returns the name of the staged file */
   stage(path: string, bytes: Uint8Array): string {
     this.#hasParents(path, true);
+    this.#checkOurs();
     const name = randomUUID();
     const old = stat(this.#at(path));
     const fd = openSync(this.#staged(name), 'wx');
@@ -216,6 +228,13 @@ export class Directory {
     return this.hasLinks;
   }
 
+  #checkOurs(): void {
+    for (const name of ['', 'tmp', 'aside']) {
+      const path = join(this.#ours, name);
+      if (stat(path)?.isDirectory() !== true) throw new CannotShare(`${path} is no folder any more.`);
+    }
+  }
+
   /** Links the file aside and compares it through that link. The very next thing must be to replace or remove it. */
   #capture(target: string, name: string, expected: string): boolean {
     const found = stat(target);
@@ -223,6 +242,7 @@ export class Directory {
     const odd = oddity(found);
     if (odd !== undefined) throw new CannotShare(odd);
     const aside = this.#aside(name);
+    this.#checkOurs();
     try {
       if (!this.#link(target, aside)) copyFileSync(target, aside);
     } catch (thrown) {
@@ -319,7 +339,7 @@ export class Directory {
       if (entry.isDirectory() && path.split('/').length <= FOLDERS) folders.push(path);
       else {
         const stats = stat(this.#at(path));
-        const odd = stats === undefined ? undefined : oddity(stats);
+        const odd = entry.name.includes('\ufffd') ? NO_TEXT : stats === undefined ? undefined : oddity(stats);
         if (odd !== undefined) found.odd.set(path, odd);
         else if (stats !== undefined) found.files.set(path, stampOf(stats));
       }

@@ -17,7 +17,7 @@ import { Queue } from './queue.ts';
 import { isOutage, QUIET_MS, Reconciler } from './reconciler.ts';
 import { type Grammar, Remote } from './remote.ts';
 import type { Accepted, RemoteChange, Replica } from './replica.ts';
-import { REPORT, reports } from './report.ts';
+import { isReport, reports } from './report.ts';
 import { watchFolder } from './watcher.ts';
 
 export interface MirrorOptions {
@@ -249,7 +249,10 @@ export class Mirror {
       this.#options.log.error('mirror.path_failed', { path, error: thrown });
       this.#reconciler.problems.set(path, message);
     }
-    if (this.#reconciler.problems.has(path) && !this.#directory.hasMarker()) this.#checkMarker();
+    if (!this.#reconciler.problems.has(path) || this.#directory.hasMarker()) return;
+    // Not the file is what is wrong.
+    this.#reconciler.problems.delete(path);
+    this.#checkMarker();
   }
 
   /** The server is not there: everything waits until it answers a listing. */
@@ -287,8 +290,10 @@ export class Mirror {
     if (this.#halted !== undefined || !this.#checkMarker()) return;
     const { files, odd } = await this.#directory.walk();
     if (this.#isClosed) return;
+    // What was handed in must not lie here for good: it may be purged at the server.
+    if (this.#journal.hasPast) this.#journal.compact();
     for (const [path, stamp] of files) {
-      if (path.endsWith(`/${REPORT}`)) this.#reported.add(path);
+      if (this.#options.grammar.classify(path).kind === 'ours') this.#reported.add(path);
       if (this.#reconciler.stampOf(path) !== stamp || isFresh(stamp)) this.#queue.remind(path, QUIET_MS);
     }
     for (const path of this.#journal.entries.keys()) if (!files.has(path)) this.#queue.remind(path, 0);
@@ -363,6 +368,11 @@ export class Mirror {
     try {
       for (const path of new Set([...this.#reported, ...wanted.keys()])) {
         const text = wanted.get(path) ?? null;
+        const seen = this.#directory.look(path);
+        if (seen.kind === 'file' && !isReport(seen.bytes.toString())) {
+          if (text === null) continue;
+          this.#keep(path, seen.bytes);
+        }
         this.#directory.writeOwn(path, text);
         if (text !== null) this.#reported.add(path);
         else if (this.#reported.delete(path)) this.#directory.prune(path);

@@ -80,6 +80,7 @@ export class Journal {
   #syncing = Promise.resolve();
   #isSyncing: boolean = false;
   #next: Promise<void> | undefined;
+  #hasPast: boolean = false;
 
   /** Opens the file, or begins one; the folder must exist. The caller must `close` it. */
   constructor(file: string) {
@@ -93,7 +94,7 @@ export class Journal {
     for (const line of readFileSync(this.#file, 'utf8').split('\n').slice(0, -1)) {
       const change = parse(line);
       // After a power cut the tail may be anything; what came before it was written in order.
-      if (change === undefined || !isOurs(change)) break;
+      if (!isChange(change)) break;
       this.#apply(change);
     }
   }
@@ -104,9 +105,14 @@ export class Journal {
       else if (entry !== undefined) this.entries.set(path, entry);
     }
     if (begin !== undefined) this.operations.set(begin.opId, begin);
-    if (end !== undefined) this.operations.delete(end);
+    if (end !== undefined) this.#hasPast = this.operations.delete(end) || this.#hasPast;
     if (aside !== undefined) this.asides.set(aside.name, { path: aside.path, digest: aside.digest });
     if (drop !== undefined) this.asides.delete(drop);
+  }
+
+  /** Whether it holds texts that were answered. */
+  get hasPast(): boolean {
+    return this.#hasPast;
   }
 
   /** Survives the end of this process at once, and of the machine after `sync`. */
@@ -164,6 +170,7 @@ export class Journal {
       throw thrown;
     }
     this.#compactedBytes = this.#bytes;
+    this.#hasPast = false;
     closeSync(this.#fd);
     this.#fd = fd;
   }
@@ -186,18 +193,47 @@ export class Journal {
   }
 }
 
-/** Whoever can write to the mirror can write here: no name may lead out of it. */
-function isOurs({ path, entry, begin, aside, drop }: Change): boolean {
-  const names = [entry?.writing?.name, aside?.name, drop].filter((name) => name !== undefined);
-  const paths = [path, begin?.path, aside?.path].filter((text) => text !== undefined);
-  return names.every((name) => NAME.test(name)) && paths.every((text) => !LEADS_OUT.test(text));
+/** Whoever can write to the mirror can write here: no name may lead out of it, and nothing may be what it is not. */
+function isChange(value: unknown): value is Change {
+  if (!isRecord(value)) return false;
+  const { path, entry, begin, end, aside, drop } = value;
+  return (
+    isOptional(path, isPath) &&
+    isOptional(entry, (one) => one === null || isEntry(one)) &&
+    isOptional(begin, isOperation) &&
+    isOptional(end, isText) &&
+    isOptional(aside, (one) => isRecord(one) && isName(one['name']) && isPath(one['path']) && isText(one['digest'])) &&
+    isOptional(drop, isName)
+  );
 }
+
+const isEntry = (value: unknown): boolean =>
+  isRecord(value) &&
+  isTextOrNull(value['base']) &&
+  typeof value['size'] === 'number' &&
+  isText(value['stamp']) &&
+  isOptional(value['writing'], (one) => isRecord(one) && isName(one['name']) && isText(one['digest']));
+
+const isOperation = (value: unknown): boolean =>
+  isRecord(value) &&
+  isText(value['opId']) &&
+  isPath(value['path']) &&
+  isTextOrNull(value['base']) &&
+  isTextOrNull(value['text']) &&
+  typeof value['isAside'] === 'boolean';
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+const isOptional = (value: unknown, is: (one: unknown) => boolean): boolean => value === undefined || is(value);
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isTextOrNull = (value: unknown): boolean => value === null || isText(value);
+const isName = (value: unknown): boolean => isText(value) && NAME.test(value);
+const isPath = (value: unknown): boolean => isText(value) && !LEADS_OUT.test(value);
 const NAME = /^[0-9a-f-]{36}$/;
 const LEADS_OUT = /(^|\/)\.{0,2}(\/|$)/;
 
-function parse(line: string): Change | undefined {
+function parse(line: string): unknown {
   try {
-    return JSON.parse(line) as Change;
+    return JSON.parse(line);
   } catch (thrown) {
     if (thrown instanceof SyntaxError) return undefined;
     throw thrown;

@@ -20,6 +20,9 @@ export function reports(problems: ReadonlyMap<string, string>): ReadonlyMap<stri
   return new Map([...lines].map(([report, found]) => [report, `${HEAD}${found.join('\n')}\n`]));
 }
 
+/** Whether a text is a report of ours, and not one that a person gave the name of one. */
+export const isReport = (text: string): boolean => text.startsWith(HEAD);
+
 const HEAD = `# Not shared
 
 aachat left these files as they are. This list is its own and goes away when nothing is left to say.

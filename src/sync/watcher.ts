@@ -1,5 +1,5 @@
 /** Hints that something below a folder changed. They may be late, doubled or missing: nothing is decided by them. */
-import { join, relative, sep } from 'node:path';
+import { basename, join, relative, sep } from 'node:path';
 import { watch } from 'chokidar';
 import { OURS } from './names.ts';
 
@@ -23,8 +23,9 @@ export async function watchFolder(root: string, options: WatcherOptions): Promis
   watcher.on('raw', (_event, name, details) => {
     const { watchedPath } = details as { readonly watchedPath?: string };
     if (watchedPath === undefined || typeof name !== 'string') return;
-    const path = toPath(join(watchedPath, name));
-    if (path !== OURS) options.onHint(path);
+    // What happens to the watched folder itself comes with its own name; no document has the name of its folder.
+    const path = toPath(name === basename(watchedPath) ? watchedPath : join(watchedPath, name));
+    if (path !== OURS && path !== '') options.onHint(path);
   });
   // What was made in a new folder before that was watched gave no hint, so the folder is the hint.
   watcher.on('addDir', (folder) => {

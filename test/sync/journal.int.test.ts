@@ -73,6 +73,8 @@ test.each([
   { aside: { name: '../../secret', path: 'p', digest: 'd' } },
   { aside: { name, path: '../../p', digest: 'd' } },
   { drop: '../secret' },
+  null,
+  { begin: { ...operation, text: 7 } },
   { path: 'a/../../p', entry },
   { path: 'p', entry: { ...entry, writing: { name: '../x', digest: 'd' } } },
   { begin: { ...operation, path: '/p' } },

@@ -35,13 +35,25 @@ const KEPT_STATEMENTS = 500;
 /** The log grows to 16 MB before it moves into the database: pages that changed often move once. */
 const LOG_PAGES = 4000;
 
+/** What was purged is in the log no longer than this. */
+const EMPTY_MS = 60_000;
+
 function open(path: string) {
   const database = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
   chmodSync(path, PRIVATE_FILE);
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
   const statements = new Map<string, ReturnType<typeof wrap>>();
+  const emptyLog = () => {
+    // In the middle of a transaction there is a next time.
+    if (!database.isTransaction) database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  };
+  const timer = setInterval(emptyLog, EMPTY_MS).unref();
   return {
-    close: () => database.close(),
+    close() {
+      clearInterval(timer);
+      emptyLog();
+      database.close();
+    },
     prepare(sql: string) {
       const known = statements.get(sql);
       if (known !== undefined) return known;
