@@ -42,7 +42,7 @@ export const MirrorView = z.object({
   root: z.string(),
   /** `in sync`: every file is as the server last said, but for `problems`. `stopped`: waits for `resume`. `failed`: did not begin. */
   state: z.enum(['in sync', 'syncing', 'offline', 'stopped', 'failed']),
-  /** Why it is offline, stopped or failed. */
+  /** Why it is not in sync. */
   reason: z.string().optional(),
   pending: z.array(z.object({ path: z.string(), why: z.string() })).readonly(),
   problems: z.array(z.object({ path: z.string(), reason: z.string() })).readonly(),
@@ -95,6 +95,10 @@ export const resumeMirror = route({
 });
 
 /** Keeps documents in step in repositories that were connected since the start. */
-export const beginMirrors = route({ method: 'POST', path: '/v1/mirrors/begin' });
+export const beginMirrors = route({
+  method: 'POST',
+  path: '/v1/mirrors/begin',
+  reply: z.object({ mirrors: z.array(MirrorView) }),
+});
 
 export const CONTROL_ROUTES = { getStatus, answerPermission, stopUp, resumeMirror, beginMirrors };

@@ -276,7 +276,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
 
 /** Keeps documents in step in the workspace; where that cannot be, the session works without them. */
 async function openDocuments(
-  { launcher, team, projects, onAccepted }: BootOptions,
+  { launcher, projects, onAccepted }: BootOptions,
   workspace: Workspace,
   agentHttp: HttpClient,
 ): Promise<{ readonly documents: SessionMirror | undefined; readonly warnings: readonly string[] }> {
@@ -290,7 +290,6 @@ async function openDocuments(
     const documents = await launcher.mirrors.openSession({
       workspace: workspace.path,
       http: agentHttp,
-      team: team.slug,
       projects,
       onAccepted,
     });

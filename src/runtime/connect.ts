@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { AachatError, isAachatError } from '#base/errors.ts';
 import { ensureDir, exists, readIfExists } from '#base/fs.ts';
 import type { HttpClient } from '#client/http.ts';
@@ -13,7 +13,9 @@ import type { Document } from '#contract/documents.ts';
 import type { Team } from '#contract/entities.ts';
 import { formatDocumentPath, parseConflictPath } from '#contract/paths.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { isReport } from '#sync/report.ts';
 import { cloneName } from './clone.ts';
+import { GRAMMAR } from './document-replica.ts';
 import { DOCUMENTS, type Home } from './home.ts';
 import { type Content, type Left, lstatIfExists, markOf, placeFiles, removeEmpty } from './placed-files.ts';
 import { excludeFolders, isInside, type ProjectRepo, trackedPaths } from './project-repo.ts';
@@ -24,8 +26,8 @@ const FOLDER = 'aachat';
 const AGENTS = `${FOLDER}/agents`;
 const README = `${FOLDER}/README.md`;
 const SKILLS = ['.cursor', '.agents', '.claude'].map((tool) => `${tool}/skills/aachat`);
-/** Of the mirror itself: its journal, and texts on their way; and what it writes about each project. */
-const [MIRROR_FOLDER, ERRORS] = ['.aachat', '_errors.md'];
+/** Of the mirror itself: its journal, and texts on their way. */
+const MIRROR_FOLDER = '.aachat';
 
 export interface Connecting {
   readonly home: Home;
@@ -93,7 +95,9 @@ export async function connectRepo(options: Connecting): Promise<Connected> {
   const documents = join(root, DOCUMENTS);
   const made = (await exists(documents)) ? [] : [`${DOCUMENTS}/`];
   await ensureDir(documents);
-  const offer = await offerRepo(http, team, repo);
+  // It was this connection that gave it, and the repo has moved.
+  const isGone = known?.gaveRepo === true && team.repo?.startsWith('/') === true && !(await exists(team.repo));
+  const offer = await offerRepo(http, isGone ? { ...team, repo: null } : team, repo);
   await save(files, known?.gaveRepo === true || offer.gave);
   return { ...placed, wrote: [...made, ...placed.wrote], teamRepo: offer.teamRepo, notes: offer.notes };
 }
@@ -133,6 +137,18 @@ export async function disconnectRepo(
   return { removed: [...documents.removed, ...placed.removed], left, notes };
 }
 
+/** Forgets a repo that is not there any more. @returns what a person should know, as sentences */
+export async function forgetRepo(
+  home: Home,
+  repo: ConnectedRepo,
+  http: HttpClient | undefined,
+): Promise<readonly string[]> {
+  const others = (await listConnectedRepos(home)).filter(({ path }) => path !== repo.path);
+  const notes = await takeRepoBack(home, repo, others, http);
+  await forgetConnectedRepo(home, repo.path);
+  return notes;
+}
+
 /** What we know of the repo at `root`; one that was moved is known by the place it had. */
 async function knownRepo(home: Home, root: string): Promise<ConnectedRepo | undefined> {
   const all = await listConnectedRepos(home);
@@ -164,7 +180,10 @@ async function refuseStrangers(home: Home, root: string): Promise<void> {
     );
   }
   const isTracked = (await trackedPaths(root, [FOLDER])).size > 0;
-  if (!isTracked && (await lstatIfExists(join(root, FOLDER))) === undefined) return;
+  const isFree = (await lstatIfExists(join(root, FOLDER))) === undefined;
+  // What a disconnection left, because the server did not have it, is taken in again.
+  const isLeft = (await lstatIfExists(join(root, DOCUMENTS, MIRROR_FOLDER, 'marker')))?.isFile() === true;
+  if (!isTracked && (isFree || isLeft)) return;
   throw new AachatError(
     'CONFLICT',
     isTracked
@@ -256,7 +275,7 @@ async function removeDocuments(
     const shown = `${DOCUMENTS}/${path}`;
     const file = join(root, shown);
     const isPlain = (await lstatIfExists(file))?.isFile() === true;
-    if (basename(path) === ERRORS) await rm(file);
+    if (GRAMMAR.classify(path).kind === 'ours' && isPlain && isReport(await readFile(file, 'utf8'))) await rm(file);
     else if (isPlain && (await isHeld(path, await readFile(file)))) {
       await rm(file);
       removed.push(shown);

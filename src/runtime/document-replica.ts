@@ -34,7 +34,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** The grammar of documents, for mirrors. */
 export const GRAMMAR: Grammar = {
   classify(path) {
-    if (path.split('/').at(-1)?.startsWith('_')) return { kind: 'ours' };
+    if (/^[^/]+\/[^/]+\/_errors\.md$/.test(path)) return { kind: 'ours' };
     const conflict = parseConflictPath(path);
     if (conflict !== undefined) {
       const { document, number, who } = conflict;

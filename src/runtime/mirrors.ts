@@ -3,11 +3,12 @@
  * All of them hear the same events; each has the rights of whoever it belongs to. What a mirror promises is in
  * `sync/SPEC.md`.
  */
+import { rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { createCoalesced, createSerial } from '#base/async.ts';
 import { AachatError, toAachatError } from '#base/errors.ts';
-import { ensureDir, hasLink } from '#base/fs.ts';
+import { ensureDir, exists, hasLink } from '#base/fs.ts';
 import type { Log } from '#base/log.ts';
 import { claimPidFile } from '#base/pid-file.ts';
 import type { HttpClient } from '#client/http.ts';
@@ -15,11 +16,12 @@ import { listReadableProjects } from '#client/projects.ts';
 import type { MirrorView } from '#contract/control.ts';
 import type { Document, DocumentConflict } from '#contract/documents.ts';
 import type { StreamEvent } from '#contract/frames.ts';
-import type { ProjectId } from '#contract/ids.ts';
+import type { ProjectId, StreamId } from '#contract/ids.ts';
 import { Mirror } from '#sync/engine.ts';
 import type { Accepted } from '#sync/replica.ts';
 import { createDocumentReplica, GRAMMAR, remoteConflict, remoteDocument } from './document-replica.ts';
 import { DOCUMENTS, type Home } from './home.ts';
+import { excludesFolders } from './project-repo.ts';
 import { createTextStore } from './text-store.ts';
 import { listConnectedRepos } from './workspaces.ts';
 
@@ -48,6 +50,8 @@ interface Place {
   /** undefined: of all teams. */
   readonly team?: string;
   readonly holds: (row: Document | DocumentConflict) => boolean;
+  /** Projects whose stream must be heard; undefined: those that the owner can read. */
+  readonly projects?: () => readonly { readonly id: ProjectId }[];
   readonly onAccepted?: (accepted: Accepted) => void;
 }
 
@@ -56,7 +60,6 @@ export interface SessionPlace {
   readonly workspace: string;
   /** Acts as the agent. */
   readonly http: HttpClient;
-  readonly team: string;
   /** What the session covers now. */
   readonly projects: () => readonly { readonly id: ProjectId }[];
   readonly onAccepted: (accepted: Accepted) => void;
@@ -81,6 +84,8 @@ export interface Mirrors extends AsyncDisposable {
   /** @throws AachatError `FORBIDDEN` if a link is in the way, `CONFLICT` if another `up` has a mirror there */
   openSession(place: SessionPlace): Promise<SessionMirror>;
   hear(event: StreamEvent): void;
+  /** The owner hears a stream from now on, or may not hear it. */
+  heard(stream: StreamId, isAllowed: boolean): void;
   /** Reads everything again, soon: something may have been missed, or may be read now that could not be before. */
   refresh(): void;
   views(): readonly MirrorView[];
@@ -110,6 +115,9 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
   const failed = new Map<string, MirrorView>();
   const kept = join(home.state, 'kept');
   const texts = createTextStore(TEXT_BYTES);
+  /** Streams that the owner may not hear, though an agent of theirs may. */
+  const deaf = new Set<string>();
+  const isDeaf = ({ projects = () => [] }: Place) => projects().some(({ id }) => deaf.has(id));
   let isOver: boolean = false;
 
   async function open(place: Place): Promise<Opened> {
@@ -121,7 +129,12 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     }
     const lock = join(root, '.aachat', 'up.json');
     await ensureDir(join(root, '.aachat'));
-    const claim = await claimPidFile(lock, z.object({}), {});
+    let claim = await claimPidFile(lock, z.object({}), {});
+    if (!claim.claimed && claim.holder.pid === process.pid && !opened.has(root)) {
+      // It moved here with its folder.
+      await rm(lock);
+      claim = await claimPidFile(lock, z.object({}), {});
+    }
     if (!claim.claimed) {
       throw new AachatError('CONFLICT', `Process ${claim.holder.pid} keeps the documents in ${root} in step.`, {
         hint: 'Stop it, then try again.',
@@ -158,10 +171,11 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
   }
 
   /** One that cannot be opened is shown, and does not stop the others. */
-  async function openOwn(place: Place): Promise<void> {
+  async function openOwn(place: Place, check: () => Promise<void> = async () => {}): Promise<void> {
     const root = join(place.base, place.path);
     if (opened.has(root) || isOver) return;
     try {
+      await check();
       await open(place);
     } catch (thrown) {
       const { message, hint = '' } = toAachatError(thrown);
@@ -175,12 +189,27 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
   async function beginAll(): Promise<void> {
     await ensureDir(home.root);
     const repos = await listConnectedRepos(home);
+    const wanted = new Set(repos.map(({ path }) => join(path, DOCUMENTS)));
+    for (const { place, root, stop } of opened.values()) {
+      // Disconnected, moved or removed: nothing may come back to the place that it had.
+      if (place.kind === 'repo' && !(wanted.has(root) && (await exists(root)))) await stop();
+    }
+    for (const { place, mirror } of opened.values()) if (isDeaf(place)) void mirror.refresh();
+    for (const root of failed.keys()) if (root !== join(home.root, 'docs') && !wanted.has(root)) failed.delete(root);
     await Promise.all([
       openOwn({ kind: 'home', base: home.root, path: relative(home.root, home.docs), http, holds: () => true }),
       ...repos
         .filter((repo) => repo.server === server)
-        .map(({ path, team }) =>
-          openOwn({ kind: 'repo', base: path, path: DOCUMENTS, http, team, holds: (row) => row.team === team }),
+        .map(({ path, team, exclude }) =>
+          openOwn(
+            { kind: 'repo', base: path, path: DOCUMENTS, http, team, holds: (row) => row.team === team },
+            async () => {
+              if (await excludesFolders(exclude)) return;
+              throw new AachatError('NOT_FOUND', `The repository at ${path} is gone, or was made anew.`, {
+                hint: `Run \`aachat init\` where it is now, or \`aachat init --uninstall ${path}\`.`,
+              });
+            },
+          ),
         ),
     ]);
   }
@@ -199,9 +228,9 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
 
   return {
     begin: () => inOrder(beginAll),
-    async openSession({ workspace, http: agentHttp, team, projects, onAccepted }) {
+    async openSession({ workspace, http: agentHttp, projects, onAccepted }) {
       const holds = ({ projectId }: Document | DocumentConflict) => projects().some(({ id }) => id === projectId);
-      const place = { kind: 'session', base: workspace, path: DOCUMENTS, http: agentHttp, team, holds } as const;
+      const place = { kind: 'session', base: workspace, path: DOCUMENTS, http: agentHttp, holds, projects } as const;
       const { root, mirror, stop } = await open({ ...place, onAccepted });
       return {
         fill: async () => void (await mirror.flush(FILL_MS)),
@@ -218,10 +247,17 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
       if (heard === undefined) return;
       for (const { place, mirror } of opened.values()) if (place.holds(heard.row)) mirror.changed(heard.change);
     },
+    heard(stream, isAllowed) {
+      if (isAllowed) deaf.delete(stream);
+      else deaf.add(stream);
+      refresh();
+    },
     refresh,
     views() {
-      const all = Array.from(opened.values(), ({ place: { kind }, root, mirror }) => {
+      const all = Array.from(opened.values(), ({ place, root, mirror }) => {
+        const { kind } = place;
         const status = mirror.status();
+        if (isDeaf(place) && status.state === 'in sync') return { kind, root, ...status, ...DEAF };
         const isCut = !isConnected() && status.state !== 'stopped' && status.state !== 'offline';
         const cut = isCut ? { state: 'offline' as const, reason: 'There is no connection to the server.' } : {};
         return { kind, root, ...status, ...cut };
@@ -250,6 +286,12 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     },
   };
 }
+
+/** Such a mirror looks by itself twice a minute. */
+const DEAF = {
+  state: 'syncing',
+  reason: 'You are not in all of its projects, so what others change comes twice a minute.',
+} as const;
 
 const flush = (mirror: Mirror) => mirror.flush(mirror.status().state === 'offline' ? OFFLINE_MS : CLOSE_MS);
 

@@ -65,6 +65,9 @@ export async function trackedPaths(root: string, folders: readonly string[]): Pr
 const [BEGIN, END] = ['# aachat: what `aachat init` placed here', '# aachat: end'];
 const BLOCK = new RegExp(`${BEGIN}\n[^]*?${END}\n`);
 
+/** Whether git does not see our folders: the file goes with the repo, and comes with no other. */
+export const excludesFolders = async (file: string): Promise<boolean> => BLOCK.test((await readIfExists(file)) ?? '');
+
 /** Makes git not see `folders`, anchored at the root; none: takes our lines out again. */
 export async function excludeFolders(file: string, folders: readonly string[]): Promise<void> {
   for (const path of [dirname(file), file]) {

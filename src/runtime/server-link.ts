@@ -14,7 +14,9 @@ export interface ServerLinkOptions {
   /** Something may have been missed: read over HTTP what is so now. */
   readonly onGap: () => void;
   /** A stream that is followed is heard from now on. */
-  readonly onBegin: () => void;
+  readonly onBegin: (stream: StreamId) => void;
+  /** There is no such stream for the owner, or no longer. */
+  readonly onDenied: (stream: StreamId) => void;
   readonly onState: (connected: boolean) => void;
   /** Starts the platform again if it was this home's own and has died; asked now and then while nothing answers. */
   readonly revive: () => Promise<void>;
@@ -43,7 +45,7 @@ export function openServerLink(options: ServerLinkOptions): ServerLink {
     onEvent: options.onEvent,
     onBegin: options.onBegin,
     onReset: options.onGap,
-    onDenied: options.onGap,
+    onDenied: options.onDenied,
     onState: (now) => {
       connected = now;
       if (now) {

@@ -187,7 +187,8 @@ class RunningUp implements Up {
       url: serverUrl,
       token: this.#options.token,
       onEvent: (stream, event) => this.#onEvent(stream, event),
-      onBegin: this.#mirrors.refresh,
+      onBegin: (stream) => this.#mirrors.heard(stream, true),
+      onDenied: (stream) => this.#mirrors.heard(stream, false),
       onGap: () => this.#catchUp(),
       onState: () => this.#options.onChange({ kind: 'connection' }),
       revive: this.#options.revive,
@@ -382,8 +383,7 @@ class RunningUp implements Up {
       },
       beginMirrors: async () => {
         await this.#mirrors.begin();
-        this.#mirrors.refresh();
-        return {};
+        return { mirrors: [...this.mirrors()] };
       },
       stopUp: async (call: { body: { force: boolean } }) => {
         void this.stop(call.body.force);

@@ -7,12 +7,12 @@ import { AachatError } from '#base/errors.ts';
 import { exists, hasLink } from '#base/fs.ts';
 import type { Session } from '#contract/entities.ts';
 import { type AgentRepo, readAgentRepo } from './agent-repo.ts';
-import { type Clone, createRemote, excludePaths } from './clone.ts';
+import { type Clone, cloneName, createRemote, excludePaths } from './clone.ts';
 import type { ClonePool } from './clone-pool.ts';
 import { git } from './git.ts';
 import { DOCUMENTS, type Home } from './home.ts';
 import { listSkills, projectSkills, SKILL_FOLDERS, type Skill } from './skills.ts';
-import { addWorktree, checkoutVisible, removeWorktree } from './worktree.ts';
+import { addWorktree, checkoutVisible, holderOf, removeWorktree } from './worktree.ts';
 
 export interface WorkspaceOptions {
   readonly home: Home;
@@ -66,8 +66,14 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   const { home, clones, session, builtinSkills, onStep, signal } = options;
   const warnings: string[] = [];
   onStep('fetch');
-  const teamRemote = options.teamRepo ?? localTeamRepo(home, session.team);
-  if (options.teamRepo === null && !(await exists(teamRemote))) await createRemote(teamRemote, {}, AUTHOR);
+  const isGone = options.teamRepo !== null && (await isMissing(home, options.teamRepo));
+  if (isGone) {
+    warnings.push(
+      `${options.teamRepo}, the repo of team ${session.team}, is gone: run \`aachat init\` where it is now. Until then the session works in an empty repo.`,
+    );
+  }
+  const teamRemote = options.teamRepo === null || isGone ? localTeamRepo(home, session.team) : options.teamRepo;
+  if (teamRemote !== options.teamRepo && !(await exists(teamRemote))) await createRemote(teamRemote, {}, AUTHOR);
   const agentRemote = options.agentRepo ?? localAgentRepo(home, session.agent);
   if (options.agentRepo === null && !(await exists(agentRemote))) {
     throw new AachatError(
@@ -83,9 +89,15 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     if (clone.problem !== undefined) warnings.push(`${clone.problem.message} Working with what was fetched before.`);
     return clone;
   };
-  const [team, agent] = await Promise.all([fetched(teamRemote), fetched(agentRemote)]);
-
   const path = home.workspace(session.agent, session.id);
+  const [holder, agent] = await Promise.all([holderOf(home.cache, path), fetched(agentRemote)]);
+  const isStale = holder !== undefined && holder.gitDir !== join(home.cache, cloneName(teamRemote), '.git');
+  const team = isStale ? holder : await fetched(teamRemote);
+  if (isStale) {
+    warnings.push(
+      `${path} holds work in ${holder.remote}; once that is published, the session works in ${teamRemote}.`,
+    );
+  }
   const agentDir = join(path, agentFolder(session.agent));
   const close = (stays?: string) => closeWorkspace({ team, agent, path, agentDir, stays });
   let skills: readonly Skill[] = [];
@@ -158,6 +170,10 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     throw thrown;
   }
 }
+
+/** Whether a local repo is neither at its place nor known from an earlier fetch. */
+const isMissing = async (home: Home, remote: string): Promise<boolean> =>
+  remote.startsWith('/') && !(await exists(remote)) && !(await exists(join(home.cache, cloneName(remote))));
 
 /** The one of our skills that agents get; the others are for tools outside sessions. */
 const SESSION_SKILL = 'aachat-session';

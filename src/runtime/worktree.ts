@@ -136,6 +136,24 @@ export async function recoverWorktrees(cacheDir: string, folder: string): Promis
   return gone;
 }
 
+/**
+ * The clone whose worktree lies at `path`, also where its team has another repo by now. Only clones say so; of several
+ * that remember one there, the folder's own word decides.
+ */
+export async function holderOf(cacheDir: string, path: string): Promise<Clone | undefined> {
+  const holders: { readonly gitDir: string; readonly worktree: Worktree }[] = [];
+  for (const gitDir of await listClones(cacheDir)) {
+    const worktree = await pointerTo(gitDir, path);
+    if (worktree !== undefined && !(await isHalfMade(worktree))) holders.push({ gitDir, worktree });
+  }
+  if (!(await exists(path)) || holders.length === 0) return undefined;
+  const said = await readIfExists(join(path, '.git')).catch(() => undefined);
+  const holder = holders.find(({ worktree }) => said === `gitdir: ${worktree.gitDir}\n`) ?? holders[0];
+  if (holder === undefined) return undefined;
+  const remote = await readRemote(holder.gitDir);
+  return { gitDir: holder.gitDir, remote, defaultBranch: await readDefaultBranch(holder.gitDir, remote) };
+}
+
 /** The clone that a folder is a worktree of, by what the clones say. */
 export async function findWorktree(
   cacheDir: string,

@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { claimPidFile } from '#base/pid-file.ts';
 import { openHome } from '#runtime/home.ts';
 import { UpFile } from '#runtime/supervisor.ts';
+import { reports } from '#sync/report.ts';
 import { createProject, push } from '../support/company.ts';
 import { filesOf, connectScene as scene, untracked } from '../support/connect.ts';
 import { tempRepo, writeFiles } from '../support/temp.ts';
@@ -35,12 +36,13 @@ describe('init --uninstall', () => {
     await push(s.owner, project, 'risk', null, 'at the server\n');
     await s.made(s.repo, '--team', 'acme');
     const at = 'aachat/docs/acme/launch';
+    const report = reports(new Map([['acme/launch/notes/x', 'No.']])).get('acme/launch/_errors.md') ?? '';
     await writeFiles(s.repo, {
       [`${at}/notes/plan.md`]: 'as it is\n',
       [`${at}/notes/old.md`]: 'first\n',
       [`${at}/notes/risk.md`]: 'typed while offline\n',
       [`${at}/notes/new.md`]: 'never pushed\n',
-      [`${at}/_errors.md`]: 'generated\n',
+      [`${at}/_errors.md`]: report,
       'aachat/docs/.aachat/journal': 'of the mirror\n',
       'aachat/mine.txt': 'put here\n',
     });

@@ -1,12 +1,13 @@
 /** A person's own Claude Code in a connected repository: the real program, with only the LLM's HTTP API scripted. */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Message } from '#contract/entities.ts';
-import { PROGRAM, scratchHome } from '../support/aachat.ts';
+import { PROGRAM, type RunningCommand, scratchHome } from '../support/aachat.ts';
 import { fakeAnthropic, script } from '../support/fake-anthropic.ts';
 import { team } from '../support/team.ts';
 import { gitIn, tempDir, tempRepo } from '../support/temp.ts';
@@ -65,4 +66,40 @@ test('a session of an agent works in a worktree of the connected repo', async ()
   await expect(
     run(process.execPath, [PROGRAM, 'init', '--uninstall'], { cwd: repo.path, env: t.home.env }),
   ).rejects.toThrow(/aachat down/);
+});
+
+test('a workspace that stayed and a repo that went keep nobody from working', async () => {
+  await using t = await team(['ada']);
+  await using repo = await tempRepo({ 'plan.txt': 'of the repo\n' });
+  const init = async (...flags: string[]) =>
+    (await run(process.execPath, [PROGRAM, 'init', ...flags], { cwd: repo.path, env: t.home.env })).stdout;
+  const first = await t.up();
+  const workspaces = join(t.home.path, '.run', 'workspaces');
+  const [name = ''] = await readdir(workspaces);
+  const workspace = join(workspaces, name);
+  await writeFile(join(workspace, 'work.txt'), 'not committed\n');
+  expect(await init()).toContain('in sync');
+  const end = async (up: RunningCommand) => {
+    up.child.kill('SIGINT');
+    await up.ended;
+    return up.output();
+  };
+  expect(await end(first)).toContain('stays: uncommitted changes in work.txt');
+  const second = await t.up();
+  expect(second.output()).toContain('holds work in');
+  expect(await readFile(join(workspace, 'work.txt'), 'utf8')).toBe('not committed\n');
+  await rm(join(workspace, 'work.txt'));
+  await end(second);
+  const third = await t.up();
+  expect(await readFile(join(workspace, 'plan.txt'), 'utf8')).toBe('of the repo\n');
+  await end(third);
+  await rename(repo.path, `${repo.path}.moved`);
+  const fourth = await t.up();
+  expect(existsSync(repo.path)).toBe(false);
+  expect(fourth.output()).toContain('is gone, or was made anew');
+  expect((await t.home.run('init', '--uninstall', repo.path)).status).toBe(0);
+  await t.send('@ada are you there?');
+  await t.heard('ada.mia', /are you there/);
+  await end(fourth);
+  await rename(`${repo.path}.moved`, repo.path);
 });

@@ -1,5 +1,7 @@
 /** `aachat init`: connects the repository of a project to a team, or takes that back. */
+import { join, resolve as resolvePath } from 'node:path';
 import { AachatError, isAachatError } from '#base/errors.ts';
+import { exists } from '#base/fs.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { plain } from '#cli/output.ts';
@@ -7,17 +9,23 @@ import { serverAddress } from '#client/address.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Team } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { connectRepo, disconnectRepo, teamsOf } from '#runtime/connect.ts';
+import { connectRepo, disconnectRepo, forgetRepo, teamsOf } from '#runtime/connect.ts';
+import { DOCUMENTS } from '#runtime/home.ts';
 import type { Left } from '#runtime/placed-files.ts';
 import { openProjectRepo, type ProjectRepo } from '#runtime/project-repo.ts';
 import { UpFile } from '#runtime/supervisor.ts';
 import { listConnectedRepos } from '#runtime/workspaces.ts';
 import { beginMirrors } from './mirror.ts';
 
-/** `aachat init [--team <team>]` */
-export async function init(context: CommandContext, args: { readonly team: string | undefined }): Promise<void> {
+export interface InitArgs {
+  readonly team: string | undefined;
+  readonly folder: string | undefined;
+}
+
+/** `aachat init [folder] [--team <team>]` */
+export async function init(context: CommandContext, args: InitArgs): Promise<void> {
   const { home, config, cwd, skillsDir, signal, output } = context;
-  const repo = await openProjectRepo(cwd);
+  const repo = await openProjectRepo(resolvePath(cwd, args.folder ?? '.'));
   const { http } = await context.connect();
   const { teams } = await http.call(ROUTES.listTeams, {}, signal);
   const setting = config.get('team');
@@ -28,7 +36,8 @@ export async function init(context: CommandContext, args: { readonly team: strin
   const server = configured === undefined ? null : serverAddress(configured).origin;
   const names = agents.map(({ name }) => name);
   const made = await connectRepo({ home, http, repo, team, server, agents: names, skillsDir });
-  const isKept = await beginMirrors(context);
+  const mirrors = await beginMirrors(context);
+  const mine = mirrors?.find(({ root }) => root === join(repo.root, DOCUMENTS));
   const changes = [...made.wrote.map((path) => `  wrote ${path}`), ...made.removed.map((path) => `  removed ${path}`)];
   const text = [
     `${repo.root} is connected to team ${team.slug}${server === null ? '' : ` at ${server}`}.`,
@@ -36,18 +45,30 @@ export async function init(context: CommandContext, args: { readonly team: strin
     ...made.left.map(leftLine),
     ...(made.teamRepo === null ? [] : [`Sessions of the team work in ${made.teamRepo}.`]),
     ...made.notes,
-    isKept
-      ? 'aachat/docs is in step with the documents of the team now.'
-      : 'aachat up keeps aachat/docs in step with the documents of the team.',
+    mine === undefined
+      ? 'aachat up keeps aachat/docs in step with the documents of the team.'
+      : `aachat/docs, kept by the running aachat up: ${mine.state}.${mine.reason === undefined ? '' : ` ${mine.reason}`}`,
+    ...(mirrors === undefined || made.teamRepo === null
+      ? []
+      : ['Sessions that run now stay where they are until `aachat up` is started again.']),
   ];
   output.result({ root: repo.root, team, server, ...made }, plain(text.join('\n')));
 }
 
-/** `aachat init --uninstall` */
-export async function uninstall(context: CommandContext): Promise<void> {
+/** `aachat init --uninstall [folder]` */
+export async function uninstall(context: CommandContext, args: { readonly folder: string | undefined }): Promise<void> {
   const { home, cwd, output } = context;
-  const { root } = await openProjectRepo(cwd);
-  const repo = (await listConnectedRepos(home)).find(({ path }) => path === root);
+  const folder = resolvePath(cwd, args.folder ?? '.');
+  const all = await listConnectedRepos(home);
+  const gone = (await exists(folder)) ? undefined : all.find(({ path }) => path === folder);
+  if (gone !== undefined) {
+    const notes = await forgetRepo(home, gone, await connectIfPossible(context));
+    const text = [`${folder} is gone, and no longer connected to team ${gone.team}.`, ...notes];
+    output.result({ root: folder, removed: [], left: [], notes }, plain(text.join('\n')));
+    return;
+  }
+  const { root } = await openProjectRepo(folder);
+  const repo = all.find(({ path }) => path === root);
   if (repo === undefined) {
     output.result({ root, removed: [], left: [], notes: [] }, `Nothing to do: ${root} is not connected.`);
     return;
@@ -57,14 +78,14 @@ export async function uninstall(context: CommandContext): Promise<void> {
       hint: 'Run `aachat down`, then `aachat init --uninstall` again.',
     });
   }
-  const gone = await disconnectRepo(home, repo, await connectIfPossible(context));
+  const undone = await disconnectRepo(home, repo, await connectIfPossible(context));
   const text = [
     `${root} is no longer connected to team ${repo.team}.`,
-    ...gone.removed.map((path) => `  removed ${path}`),
-    ...gone.left.map(leftLine),
-    ...gone.notes,
+    ...undone.removed.map((path) => `  removed ${path}`),
+    ...undone.left.map(leftLine),
+    ...undone.notes,
   ];
-  output.result({ root, ...gone }, plain(text.join('\n')));
+  output.result({ root, ...undone }, plain(text.join('\n')));
 }
 
 const leftLine = ({ path, reason }: Left): string => `  left ${path}: it ${reason}`;

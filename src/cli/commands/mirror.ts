@@ -2,7 +2,7 @@
 import { resolve as resolvePath } from 'node:path';
 import { AachatError, isAachatError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { CONTROL_ROUTES } from '#contract/control.ts';
+import { CONTROL_ROUTES, type MirrorView } from '#contract/control.ts';
 import { openControlClient } from '#runtime/control.ts';
 
 export interface ResumeArgs {
@@ -44,14 +44,13 @@ export async function resume(context: CommandContext, args: ResumeArgs): Promise
   output.result({ root, how }, text);
 }
 
-/** Tells a running `up` of repos that were connected since its start. @returns whether one runs */
-export async function beginMirrors({ home, signal }: CommandContext): Promise<boolean> {
+/** Tells a running `up` of repos that were connected since its start. @returns its folders; undefined: none runs */
+export async function beginMirrors({ home, signal }: CommandContext): Promise<readonly MirrorView[] | undefined> {
   await using up = await openControlClient(home.controlSocket);
   try {
-    await up.call(CONTROL_ROUTES.beginMirrors, {}, signal);
-    return true;
+    return (await up.call(CONTROL_ROUTES.beginMirrors, {}, signal)).mirrors;
   } catch (thrown) {
-    if (isAachatError(thrown, 'SERVER_UNREACHABLE')) return false;
+    if (isAachatError(thrown, 'SERVER_UNREACHABLE')) return undefined;
     throw thrown;
   }
 }

@@ -8,12 +8,16 @@ export function declareConnect(program: Command, act: Act): void {
     .description('connect this repository to a team: its documents, your agents, a skill for your tools')
     .option('-t, --team <team>', 'team to connect to, where it is not clear')
     .option('--uninstall', 'take it back; nothing that was changed is removed')
-    .addHelpText('after', example('aachat init', 'aachat init --team acme', 'aachat init --uninstall'))
+    .argument('[folder]', 'of the repository; by default this one')
+    .addHelpText(
+      'after',
+      example('aachat init', 'aachat init --team acme', 'aachat init --uninstall', 'aachat init --uninstall ~/gone'),
+    )
     .action(
-      act(async (context, options: { team?: string; uninstall?: boolean }) => {
+      act(async (context, folder: string | undefined, options: { team?: string; uninstall?: boolean }) => {
         const { init, uninstall } = await import('#cli/commands/init.ts');
-        if (options.uninstall === true) await uninstall(context);
-        else await init(context, { team: options.team });
+        if (options.uninstall === true) await uninstall(context, { folder });
+        else await init(context, { team: options.team, folder });
       }),
     );
 }
