@@ -110,7 +110,8 @@ export async function lstatIfExists(path: string) {
 
 async function write(path: string, content: Content): Promise<void> {
   if ('text' in content) return await writePrivate(path, content.text);
-  await ensureDir(dirname(path));
+  // In somebody's repo: as open as they have it.
+  await ensureDir(dirname(path), 0o777);
   await rm(path, { force: true });
   await symlink(content.link, path);
 }
