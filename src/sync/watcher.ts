@@ -27,9 +27,10 @@ export async function watchFolder(root: string, options: WatcherOptions): Promis
     const path = toPath(name === basename(watchedPath) ? watchedPath : join(watchedPath, name));
     if (path !== OURS && path !== '') options.onHint(path);
   });
-  // What was made in a new folder before that was watched gave no hint, so the folder is the hint.
+  // What was made in a new folder before that was watched gave no hint, so the folder is the hint: once it is watched,
+  // which is right after this event. Whoever looks earlier may miss what is made in between.
   watcher.on('addDir', (folder) => {
-    if (isReady) options.onHint(toPath(folder));
+    if (isReady) setImmediate(() => options.onHint(toPath(folder)));
   });
   watcher.on('error', options.onTrouble);
   await new Promise<void>((resolve) => watcher.once('ready', resolve));
