@@ -180,8 +180,7 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     } catch (thrown) {
       const { message, hint = '' } = toAachatError(thrown);
       if (!failed.has(root)) log.warn('mirror.not_opened', { root, error: thrown });
-      const nothing = { pending: [], problems: [], conflicts: [], kept: [], hasLinks: true };
-      failed.set(root, { kind: place.kind, root, state: 'failed', reason: `${message} ${hint}`.trim(), ...nothing });
+      failed.set(root, notKept(place.kind, root, `${message} ${hint}`.trim()));
     }
     onChange();
   }
@@ -294,6 +293,19 @@ const DEAF = {
 } as const;
 
 const flush = (mirror: Mirror) => mirror.flush(mirror.status().state === 'offline' ? OFFLINE_MS : CLOSE_MS);
+
+/** A folder that is not kept in step. */
+export const notKept = (kind: MirrorView['kind'], root: string, reason: string): MirrorView => ({
+  kind,
+  root,
+  state: 'failed',
+  reason,
+  pending: [],
+  problems: [],
+  conflicts: [],
+  kept: [],
+  hasLinks: true,
+});
 
 function changeIn(event: StreamEvent) {
   if (event.type === 'document.changed') {

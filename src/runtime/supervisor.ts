@@ -2,7 +2,9 @@
  * What `aachat up` keeps alive: one session for each agent of the user and each team where it works, their connection
  * to the server, and the socket by which other commands reach them. One per home; nothing of it outlives `stop`.
  */
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { z } from 'zod';
 import { AachatError, isAachatError } from '#base/errors.ts';
@@ -18,8 +20,9 @@ import { ROUTES } from '#contract/routes.ts';
 import type { Launcher } from './boot.ts';
 import { createClonePool } from './clone-pool.ts';
 import { openControlServer } from './control.ts';
+import { DOCUMENTS } from './home.ts';
 import { leaseChildren, reapLeases } from './lease.ts';
-import { createMirrors, type Mirrors } from './mirrors.ts';
+import { createMirrors, type Mirrors, notKept } from './mirrors.ts';
 import { type Pair, planPairs } from './pairs.ts';
 import { createPermissionDesk, type PermissionDesk } from './permissions.ts';
 import type { SessionReport } from './report.ts';
@@ -217,7 +220,9 @@ class RunningUp implements Up {
   }
 
   mirrors(): readonly MirrorView[] {
-    return this.#mirrors.views();
+    const down = this.sessions().filter(({ phase }) => phase === 'failed');
+    const left = down.map(({ workspace }) => join(workspace, DOCUMENTS)).filter((root) => existsSync(root));
+    return [...this.#mirrors.views(), ...left.map((root) => notKept('session', root, 'Its session did not come up.'))];
   }
 
   report(): readonly SessionReport[] {
