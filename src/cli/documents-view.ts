@@ -36,7 +36,7 @@ export function documentTroubles(mirrors: readonly MirrorView[]): readonly strin
 /** Everything about each folder, for `aachat status`. */
 export function documentDetails(mirrors: readonly MirrorView[]): readonly string[] {
   const folders = mirrors.flatMap(({ root, state, reason, pending, hasLinks }) => [
-    `  ${root}: ${state}${state === 'in sync' || reason === undefined ? '' : ` (${reason})`}`,
+    `  ${root}: ${state}${reason === undefined || HAS_A_LINE.includes(state) ? '' : ` (${reason})`}`,
     ...pending.slice(0, MOST).map(({ path, why }) => `    ${path}: ${why}`),
     ...(pending.length > MOST ? [`    and ${pending.length - MOST} more`] : []),
     ...(hasLinks ? [] : ['    This disk has no hard links: a save in the moment of a replacement may be lost.']),
@@ -44,4 +44,6 @@ export function documentDetails(mirrors: readonly MirrorView[]): readonly string
   return mirrors.length === 0 ? [] : [documentsLine(mirrors), ...folders, ...documentTroubles(mirrors)];
 }
 
+/** `documentTroubles` says why. */
+const HAS_A_LINE: readonly MirrorView['state'][] = ['failed', 'stopped'];
 const MOST = 10;
