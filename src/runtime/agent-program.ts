@@ -2,12 +2,11 @@
  * Finds the program that an agent runs on. In this order: the setting, the agent repo's `runtime.yaml`, the adapter in
  * `node_modules` beside us, a managed install, PATH.
  */
-import { access, constants, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { delimiter, join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
+import { ADAPTER, findClaude } from './claude-program.ts';
+import { onPath } from './on-path.ts';
 
 /** `claude`: Claude Code by its ACP adapter; `scripted`: built in; `acp`: any other program. */
 export type AgentKind = 'claude' | 'scripted' | 'acp';
@@ -33,10 +32,6 @@ export interface FindOptions {
   readonly scriptedCommand: readonly [string, ...string[]];
 }
 
-const ADAPTER = '@agentclientprotocol/claude-agent-acp';
-const ADAPTER_COMMAND = 'claude-agent-acp';
-const ENTRY = join('dist', 'index.js');
-
 /** Forms of `runtime.yaml`; a package is taken for what it is called, never fetched. */
 const Runtime = z.object({
   runtime: z.union([
@@ -54,7 +49,9 @@ export async function findAgentProgram(options: FindOptions): Promise<AgentProgr
     const declared = await fromRuntimeYaml(options);
     if (declared !== undefined) return declared;
   }
-  return await findClaude(options);
+  const claude = await findClaude(options);
+  if (claude === undefined) throw missing('Claude Code was not found: its ACP adapter is missing.');
+  return { kind: 'claude', command: claude.command, origin: `Claude Code (${claude.path})` };
 }
 
 async function fromSetting(setting: string, origin: Origin, options: FindOptions): Promise<AgentProgram> {
@@ -117,47 +114,10 @@ export function refuseUnknownProgram({ declared }: AgentProgram, agent: string, 
   });
 }
 
-/** Always its entry file under our own Node: no shell and no wrapper stands between us and the process to be ended. */
-async function findClaude({ path, managedDir }: FindOptions): Promise<AgentProgram> {
-  const managed = join(managedDir, 'programs', 'claude', 'node_modules', ADAPTER, ENTRY);
-  for (const entry of [await besideUs(), managed]) {
-    if (entry !== undefined && (await isReadable(entry))) return claude([process.execPath, entry], entry);
-  }
-  const command = await onPath(ADAPTER_COMMAND, path);
-  if (command !== undefined) {
-    const isScript = (await readFile(command, 'utf8')).startsWith('#!/usr/bin/env node');
-    return claude(isScript ? [process.execPath, command] : [command], command);
-  }
-  throw missing('Claude Code was not found: its ACP adapter is missing.');
-}
-
-const claude = (command: AgentProgram['command'], where: string): AgentProgram => ({
-  kind: 'claude',
-  command,
-  origin: `Claude Code (${where})`,
-});
-
-async function besideUs(): Promise<string | undefined> {
-  try {
-    return join(createRequire(import.meta.url).resolve(`${ADAPTER}/package.json`), '..', ENTRY);
-  } catch {
-    return undefined;
-  }
-}
-
 const missing = (message: string) =>
   new AachatError('AGENT_FAILED', message, {
     hint: `Run \`npm install --global ${ADAPTER}\`, or \`aachat config set agent scripted\` to try without.`,
   });
-
-async function isReadable(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.R_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** Who names a program, and how its name is corrected there. */
 const CORRECTION = {
@@ -173,19 +133,4 @@ async function locate(file: string, origin: Origin, path: string): Promise<strin
   throw new AachatError('AGENT_FAILED', `The agent program "${file}" of ${origin} is not there, or may not be run.`, {
     hint: CORRECTION[origin],
   });
-}
-
-/** Resolves like a shell, but to an absolute path: the agent's folder must not decide what runs. */
-async function onPath(file: string, path: string): Promise<string | undefined> {
-  const candidates = file.includes('/') ? [file] : path.split(delimiter).map((dir) => join(dir, file));
-  for (const candidate of candidates) {
-    if (!candidate.startsWith('/')) continue;
-    try {
-      await access(candidate, constants.X_OK);
-      return candidate;
-    } catch {
-      // Not here: the next folder.
-    }
-  }
-  return undefined;
 }

@@ -1,0 +1,47 @@
+/** Finds Claude Code's ACP adapter: in `node_modules` beside us, a managed install, PATH. */
+import { access, constants, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { onPath } from './on-path.ts';
+
+export const ADAPTER = '@agentclientprotocol/claude-agent-acp';
+const ADAPTER_COMMAND = 'claude-agent-acp';
+const ENTRY = join('dist', 'index.js');
+
+export interface ClaudeProgram {
+  readonly command: readonly [file: string, ...args: string[]];
+  /** Where the adapter lies. */
+  readonly path: string;
+}
+
+/** Always its entry file under our own Node: no shell and no wrapper stands between us and the process to be ended. */
+export async function findClaude(options: {
+  readonly path: string;
+  readonly managedDir: string;
+}): Promise<ClaudeProgram | undefined> {
+  const managed = join(options.managedDir, 'programs', 'claude', 'node_modules', ADAPTER, ENTRY);
+  for (const path of [await besideUs(), managed]) {
+    if (path !== undefined && (await isReadable(path))) return { command: [process.execPath, path], path };
+  }
+  const path = await onPath(ADAPTER_COMMAND, options.path);
+  if (path === undefined) return undefined;
+  const isScript = (await readFile(path, 'utf8')).startsWith('#!/usr/bin/env node');
+  return { command: isScript ? [process.execPath, path] : [path], path };
+}
+
+async function besideUs(): Promise<string | undefined> {
+  try {
+    return join(createRequire(import.meta.url).resolve(`${ADAPTER}/package.json`), '..', ENTRY);
+  } catch {
+    return undefined;
+  }
+}
+
+async function isReadable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
