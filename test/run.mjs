@@ -1,5 +1,6 @@
 /**
- * Checks types and lint, runs every suite, and closes with one line: `N passed, N failed, N skipped`.
+ * Installs the agent programs that tests run, checks types and lint, runs every suite, and closes with one line:
+ * `N passed, N failed, N skipped`.
  *
  * Each project runs by itself, so that the memory-only tests answer first and a heavy suite cannot starve a light one.
  */
@@ -7,6 +8,11 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+// Heavy, and nobody needs them who only wants to try the program.
+const agents = ['ci', '--prefix', 'test/agents', '--no-audit', '--no-fund', '--loglevel=error'];
+const { status: installed } = spawnSync('npm', agents, { stdio: ['ignore', 'inherit', 'inherit'] });
+if (installed !== 0) console.log('The agent programs of other vendors could not be installed: their tests will fail.');
 
 const reports = mkdtempSync(join(tmpdir(), 'aachat-reports-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
