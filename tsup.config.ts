@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: { main: 'src/main.ts', 'scripted-agent': 'src/scripted-agent.ts' },
+  entry: { main: 'src/main.ts', 'scripted-agent': 'src/scripted-agent.ts', executable: 'src/executable.ts' },
   format: 'esm',
   platform: 'node',
   target: 'node22.22',

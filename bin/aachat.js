@@ -27,7 +27,7 @@ if (older) {
   };
   const run = join(process.env.AACHAT_HOME ? resolve(process.env.AACHAT_HOME) : join(homedir(), 'aachat'), '.run');
   if (existsSync(run)) module.enableCompileCache?.(join(run, 'code'));
-  await import('../dist/main.js');
+  await import(process.argv[2] === 'scripted-agent' ? '../dist/scripted-agent.js' : '../dist/main.js');
 }
 
 function runWith(node) {

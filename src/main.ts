@@ -1,11 +1,9 @@
 /** The only reader of argv, of the environment and of signals; sets the exit code. */
-import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename } from 'node:path';
 import { AachatError } from '#base/errors.ts';
 import type { CommandFacts } from '#cli/context.ts';
+import { self } from './self.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const interrupts = new Set<(signal: NodeJS.Signals) => void>();
 const abort = new AbortController();
 
@@ -23,7 +21,6 @@ for (const signal of Object.keys(SIGNAL_STATUS) as (keyof typeof SIGNAL_STATUS)[
 // A reader that goes away (`aachat … | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
-const script = join(root, 'bin', 'aachat.js');
 const facts: CommandFacts = {
   argv: process.argv.slice(2),
   name: process.env['AACHAT_NAME'] ?? basename(process.argv[1] ?? 'aachat', '.js'),
@@ -38,10 +35,7 @@ const facts: CommandFacts = {
     return () => interrupts.delete(listener);
   },
   interrupt: () => process.kill(process.pid, 'SIGINT'),
-  selfCommand: [process.execPath, script],
-  scriptedCommand: [process.execPath, join(root, 'dist', 'scripted-agent.js')],
-  skillsDir: join(root, 'skills'),
-  version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
+  ...self,
 };
 
 const { runCommand } = await import('#cli/exit.ts');

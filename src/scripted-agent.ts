@@ -1,4 +1,4 @@
-/** The entry of the built-in agent: a program of its own, so that nothing an agent may run starts it. */
+/** The entry of the built-in agent: a program of its own, which loads nothing else. */
 import { tmpdir } from 'node:os';
 import { runScriptedAgent } from '#runtime/scripted-agent.ts';
 

@@ -6,6 +6,7 @@ import { ensureDir, readIfExists } from '#base/fs.ts';
 import { createHttpClient } from '#client/http.ts';
 import type { User } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
+import type { Engine } from '#runtime/engine.ts';
 import { type Home, openHome } from '#runtime/home.ts';
 import type { ConnectedRepo } from '#runtime/workspaces.ts';
 import { type Config, openConfig } from './config.ts';
@@ -27,10 +28,7 @@ export interface CommandFacts {
   readonly onInterrupt: (listener: (signal: NodeJS.Signals) => void) => () => void;
   /** The same as Ctrl+C, for a terminal that reads its keys one by one. */
   readonly interrupt: () => void;
-  /** How to start this program again. */
-  readonly selfCommand: readonly [string, ...string[]];
-  /** How to start the built-in agent. */
-  readonly scriptedCommand: readonly [string, ...string[]];
+  readonly engine: Engine;
   readonly skillsDir: string;
   readonly version: string;
 }

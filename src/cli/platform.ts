@@ -14,6 +14,7 @@ import { type Auth, createAuth } from '#client/auth.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { ServerFile } from '#contract/server-file.ts';
+import type { Engine } from '#runtime/engine.ts';
 import type { Home } from '#runtime/home.ts';
 import { startInBackground } from './background.ts';
 import type { Config } from './config.ts';
@@ -26,8 +27,7 @@ export interface PlatformFacts {
   readonly env: NodeJS.ProcessEnv;
   readonly output: Output;
   readonly signal: AbortSignal;
-  /** How to start this program again. */
-  readonly selfCommand: readonly [string, ...string[]];
+  readonly engine: Engine;
 }
 
 export interface Connection {
@@ -60,19 +60,18 @@ const SMALL = '--max-semi-space-size=1';
  * @throws AachatError why it did not start, as the platform says it
  */
 export async function startLocalServer(
-  context: Pick<PlatformFacts, 'home' | 'selfCommand' | 'env' | 'signal'>,
+  context: Pick<PlatformFacts, 'home' | 'engine' | 'env' | 'signal'>,
   flags: readonly string[],
 ): Promise<{ readonly server: LocalServer; readonly started: boolean }> {
   const { home, env, signal } = context;
-  const [node, ...self] = context.selfCommand;
   return await withFileLock(join(home.server, 'start'), async () => {
     const running = await findLocalServer(home);
     if (running !== undefined) return { server: running, started: false };
     const server = await startInBackground(
       {
         name: 'The embedded platform',
-        command: [node, SMALL, ...self, 'server', 'run', ...flags],
-        env: { ...env, AACHAT_HOME: home.root },
+        command: [...context.engine.self, 'server', 'run', ...flags],
+        env: { ...env, AACHAT_HOME: home.root, NODE_OPTIONS: `${env['NODE_OPTIONS'] ?? ''} ${SMALL}`.trim() },
         printed: join(home.server, 'start.log'),
         log: join(home.server, 'server.log'),
         limitMs: START_MS,

@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
 import { ADAPTER, findClaude } from './claude-program.ts';
+import type { Engine } from './engine.ts';
 import { onPath } from './on-path.ts';
 
 /** `claude`: Claude Code by its ACP adapter; `scripted`: built in; `acp`: any other program. */
@@ -28,8 +29,7 @@ export interface FindOptions {
   readonly path: string;
   /** Folder that managed installs live under. */
   readonly managedDir: string;
-  /** How to start the built-in agent. */
-  readonly scriptedCommand: readonly [string, ...string[]];
+  readonly engine: Engine;
 }
 
 /** Forms of `runtime.yaml`; a package is taken for what it is called, never fetched. */
@@ -56,7 +56,7 @@ export async function findAgentProgram(options: FindOptions): Promise<AgentProgr
 
 async function fromSetting(setting: string, origin: Origin, options: FindOptions): Promise<AgentProgram> {
   if (setting === 'scripted') {
-    return { kind: 'scripted', command: options.scriptedCommand, origin: 'built-in scripted agent' };
+    return { kind: 'scripted', command: options.engine.scripted, origin: 'built-in scripted agent' };
   }
   const [file, ...args] = setting.split(/\s+/).filter((word) => word !== '');
   if (file === undefined) throw missing('The setting for the agent program is empty.');

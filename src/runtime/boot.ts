@@ -18,6 +18,7 @@ import { type AgentProgram, findAgentProgram, refuseUnknownProgram } from './age
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, type Policy } from './claude.ts';
 import type { ClonePool } from './clone-pool.ts';
 import { resolveDeclared } from './declared-environment.ts';
+import type { Engine } from './engine.ts';
 import { agentEnvironment } from './environment.ts';
 import { refuseForeignSettings } from './foreign-settings.ts';
 import { authorEnvironment } from './git.ts';
@@ -44,9 +45,7 @@ export interface Launcher {
   /** Values that the log must never show; each boot adds its own. */
   readonly secrets: Set<string>;
   readonly parentEnv: NodeJS.ProcessEnv;
-  /** How to start this program again, as `aachat`. */
-  readonly selfCommand: readonly [string, ...string[]];
-  readonly scriptedCommand: readonly [string, ...string[]];
+  readonly engine: Engine;
   readonly builtinSkills: string;
   /** `claude`, `scripted`, or a command line; undefined: looked for. */
   readonly programSetting: string | undefined;
@@ -170,7 +169,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       ...(workspace.repo.runtime === undefined ? {} : { runtimeYaml: workspace.repo.runtime }),
       path: launcher.parentEnv['PATH'] ?? '',
       managedDir: home.run,
-      scriptedCommand: launcher.scriptedCommand,
+      engine: launcher.engine,
     });
     refuseUnknownProgram(program, session.agent, launcher.trustedProgramOf(session.agent));
     if (program.kind === 'acp' && !launcher.isTrusted(session.agent)) {

@@ -1,7 +1,8 @@
 /** Finds Claude Code's ACP adapter: in `node_modules` beside us, a managed install, PATH. */
-import { access, constants, readFile } from 'node:fs/promises';
+import { access, constants, readFile, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import type { Engine } from './engine.ts';
 import { onPath } from './on-path.ts';
 
 export const ADAPTER = '@agentclientprotocol/claude-agent-acp';
@@ -14,19 +15,20 @@ export interface ClaudeProgram {
   readonly path: string;
 }
 
-/** Always its entry file under our own Node: no shell and no wrapper stands between us and the process to be ended. */
+/** Always its entry file under our own engine: no shell and no wrapper stands between us and the process to be ended. */
 export async function findClaude(options: {
   readonly path: string;
   readonly managedDir: string;
+  readonly engine: Engine;
 }): Promise<ClaudeProgram | undefined> {
   const managed = join(options.managedDir, 'programs', 'claude', 'node_modules', ADAPTER, ENTRY);
   for (const path of [await besideUs(), managed]) {
-    if (path !== undefined && (await isReadable(path))) return { command: [process.execPath, path], path };
+    if (path !== undefined && (await isReadable(path))) return { command: [...options.engine.module, path], path };
   }
   const path = await onPath(ADAPTER_COMMAND, options.path);
   if (path === undefined) return undefined;
   const isScript = (await readFile(path, 'utf8')).startsWith('#!/usr/bin/env node');
-  return { command: isScript ? [process.execPath, path] : [path], path };
+  return { command: isScript ? [...options.engine.module, await realpath(path)] : [path], path };
 }
 
 async function besideUs(): Promise<string | undefined> {

@@ -15,6 +15,7 @@ import { createHttpClient } from '#client/http.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { ServerFile } from '#contract/server-file.ts';
 import { findAgentProgram } from './agent-program.ts';
+import type { Engine } from './engine.ts';
 import { git } from './git.ts';
 import type { Home } from './home.ts';
 import { listLeases, reapLeases } from './lease.ts';
@@ -38,7 +39,7 @@ export interface DoctorOptions {
   readonly server: string | undefined;
   readonly path: string;
   readonly programSetting: string | undefined;
-  readonly scriptedCommand: readonly [string, ...string[]];
+  readonly engine: Engine;
 }
 
 export async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
@@ -133,9 +134,9 @@ async function checkServer({ home, server }: DoctorOptions) {
   return ok(`${url} (version ${version}, protocol ${protocol})`);
 }
 
-async function checkProgram({ programSetting, path, home, scriptedCommand }: DoctorOptions) {
+async function checkProgram({ programSetting, path, home, engine }: DoctorOptions) {
   const setting = programSetting === undefined ? {} : { setting: programSetting };
-  const { origin } = await findAgentProgram({ ...setting, path, managedDir: home.run, scriptedCommand });
+  const { origin } = await findAgentProgram({ ...setting, path, managedDir: home.run, engine });
   return ok(origin);
 }
 

@@ -108,7 +108,7 @@ export async function startUp(options: UpOptions): Promise<Up> {
     await Promise.all([home.sessions, home.workspaces, home.cache].map((dir) => ensureDir(dir)));
     const recovered = await recoverWorktrees(home.cache, home.workspaces);
     if (recovered.length > 0) log.info('worktrees.recovered', { count: recovered.length });
-    await writeShims(home.bin, options.launcher.selfCommand);
+    await writeShims(home.bin, options.launcher.engine.self);
     const up = new RunningUp(options, since, async () => {
       await giveBack();
       claim.file.release();

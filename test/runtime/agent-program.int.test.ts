@@ -5,9 +5,10 @@ import { type FindOptions, findAgentProgram, refuseUnknownProgram } from '#runti
 import { type TempDir, tempDir, writeFiles } from '../support/temp.ts';
 
 const SELF = ['/usr/bin/node', '/opt/aachat.js'] as const;
+const ENGINE = { self: SELF, scripted: SELF, module: ['/usr/bin/node'] } as const;
 
 const find = (dir: TempDir, more: Partial<FindOptions> = {}) =>
-  findAgentProgram({ path: join(dir.path, 'bin'), managedDir: join(dir.path, 'run'), scriptedCommand: SELF, ...more });
+  findAgentProgram({ path: join(dir.path, 'bin'), managedDir: join(dir.path, 'run'), engine: ENGINE, ...more });
 
 async function withProgram(name: string): Promise<TempDir> {
   const dir = await tempDir();
@@ -20,7 +21,7 @@ describe('the agent program', () => {
   test('is the adapter of Claude Code beside us, under our own Node, when nobody says otherwise', async () => {
     await using dir = await tempDir();
     const program = await find(dir);
-    expect(program).toMatchObject({ kind: 'claude', command: [process.execPath, expect.stringMatching(/index\.js$/)] });
+    expect(program).toMatchObject({ kind: 'claude', command: ['/usr/bin/node', expect.stringMatching(/index\.js$/)] });
     for (const runtimeYaml of [
       'runtime: claude-acp',
       'runtime: claude',

@@ -48,8 +48,7 @@ export function commandFacts(
     signal: signal ?? new AbortController().signal,
     onInterrupt: () => () => {},
     interrupt: () => {},
-    selfCommand: ['/nowhere/aachat'],
-    scriptedCommand: ['/nowhere/scripted-agent'],
+    engine: { self: ['/nowhere/aachat'], scripted: ['/nowhere/scripted-agent'], module: ['/nowhere/node'] },
     skillsDir: SKILLS,
     version: '0.0.0-test',
   };

@@ -5,13 +5,13 @@ import { type DoctorOptions, examine, FIX, type Finding, mend } from '#runtime/d
 
 /** `aachat doctor [--fix]`. @throws AachatError `CONFLICT` if something is wrong, after saying what */
 export async function doctor(context: CommandContext, args: { readonly fix: boolean }): Promise<void> {
-  const { home, config, env, scriptedCommand, output } = context;
+  const { home, config, env, engine, output } = context;
   const options: DoctorOptions = {
     home,
     server: config.get('server')?.value,
     path: env['PATH'] ?? '',
     programSetting: config.get('agent')?.value,
-    scriptedCommand,
+    engine,
   };
   const mended = args.fix ? await mend(options) : [];
   const findings = await examine(options);

@@ -92,7 +92,7 @@ export async function openUp(
   args: Pick<UpArgs, 'agent' | 'team' | 'program'>,
   onChange: (change: UpChange) => void,
 ): Promise<Up> {
-  const { home, config, env, selfCommand, scriptedCommand, skillsDir, signal } = context;
+  const { home, config, env, engine, skillsDir, signal } = context;
   const { http, url, token } = connection;
   const secrets = new Set<string>();
   const configured = config.get('server')?.value;
@@ -106,8 +106,7 @@ export async function openUp(
       log: createLog({ write: fileWriter(home.upLog), secrets: () => secrets }),
       secrets,
       parentEnv: env,
-      selfCommand,
-      scriptedCommand,
+      engine,
       builtinSkills: skillsDir,
       programSetting: args.program ?? config.get('agent')?.value,
       isTrusted: (agent) => config.get(`agents.${agent}.trust`)?.value === 'yes',
@@ -166,7 +165,7 @@ function answer(running: Up, permission: PendingPermission, allow: boolean): voi
 const DETACH_MS = 120_000;
 
 async function detach(context: CommandContext, args: UpArgs): Promise<void> {
-  const { home, selfCommand, env, output, signal } = context;
+  const { home, engine, env, output, signal } = context;
   // Here, where a person reads what is said: the server is started, the login made.
   await context.connect();
   const flags = [
@@ -177,7 +176,7 @@ async function detach(context: CommandContext, args: UpArgs): Promise<void> {
   const { pid, sessions } = await startInBackground(
     {
       name: 'aachat up',
-      command: [...selfCommand, 'up', ...flags],
+      command: [...engine.self, 'up', ...flags],
       env,
       printed: `${home.upLog}.out`,
       log: home.upLog,

@@ -1,0 +1,24 @@
+/**
+ * Where this program lies and how it is started again: as files under a Node, or as one executable that brings its own
+ * engine and carries the files inside.
+ */
+import { join } from 'node:path';
+import type { CommandFacts } from '#cli/context.ts';
+import manifest from '#manifest' with { type: 'json' };
+
+/** The single executable's own file system; its modules and files are found there, and by nobody else. */
+const isExecutable = import.meta.dirname.startsWith('/$bunfs');
+const root = isExecutable ? import.meta.dirname : join(import.meta.dirname, '..');
+const command = isExecutable
+  ? ([process.execPath] as const)
+  : ([process.execPath, join(root, 'bin', 'aachat.js')] as const);
+
+export const self: Pick<CommandFacts, 'engine' | 'skillsDir' | 'version'> = {
+  engine: {
+    self: command,
+    scripted: [...command, 'scripted-agent'],
+    module: isExecutable ? [process.execPath, 'run-module'] : [process.execPath],
+  },
+  skillsDir: join(root, 'skills'),
+  version: manifest.version,
+};
