@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-const project = (name: string, include: string[], exclude: string[] = []) => ({
+const project = (name: string, include: string[], exclude: string[] = [], env: Record<string, string> = {}) => ({
   test: {
     name,
+    env,
     include,
     exclude: ['**/node_modules/**', ...exclude],
     setupFiles: ['test/support/hermetic.ts'],
@@ -21,6 +22,7 @@ export default defineConfig({
       project('unit', ['test/**/*.test.ts'], ['test/**/*.{int,pg,e2e}.test.ts']),
       project('int', ['test/**/*.int.test.ts', 'test/**/*.pg.test.ts']),
       project('e2e', ['test/**/*.e2e.test.ts']),
+      project('executable', ['test/**/*.e2e.test.ts'], [], { PROGRAM_UNDER_TEST: 'executable' }),
     ],
   },
 });

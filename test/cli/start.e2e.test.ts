@@ -4,8 +4,10 @@ import { once } from 'node:events';
 import { chmod, copyFile, mkdir, readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { PROGRAM, scratchHome } from '../support/aachat.ts';
+import { scratchHome } from '../support/aachat.ts';
 import { tempDir, writeFiles } from '../support/temp.ts';
+
+const root = join(import.meta.dirname, '..', '..');
 
 /** Makes a Node say that it is an old one. What it starts is as new as it is. */
 const OLD = ['--import', 'data:text/javascript,Object.defineProperty(process,"versions",{value:{node:"20.1.0"}})'];
@@ -13,9 +15,8 @@ const OLD = ['--import', 'data:text/javascript,Object.defineProperty(process,"ve
 /** An installed program, with or without a newer Node beside it. */
 async function installed({ newer }: { readonly newer: boolean }) {
   const dir = await tempDir();
-  const root = join(PROGRAM, '..', '..');
   await mkdir(join(dir.path, 'bin'));
-  await copyFile(PROGRAM, join(dir.path, 'bin', 'aachat.js'));
+  await copyFile(join(root, 'bin', 'aachat.js'), join(dir.path, 'bin', 'aachat.js'));
   for (const name of ['dist', 'package.json']) await symlink(join(root, name), join(dir.path, name));
   if (newer) {
     await writeFiles(dir.path, { 'node_modules/node/bin/node': `#!/bin/sh\nexec '${process.execPath}' "$@"\n` });

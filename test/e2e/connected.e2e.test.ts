@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Message } from '#contract/entities.ts';
-import { PROGRAM, type RunningCommand, scratchHome } from '../support/aachat.ts';
+import { execute, PROGRAM_LINE, type RunningCommand, scratchHome } from '../support/aachat.ts';
 import { fakeAnthropic, script } from '../support/fake-anthropic.ts';
 import { team } from '../support/team.ts';
 import { gitIn, tempDir, tempRepo } from '../support/temp.ts';
@@ -21,7 +21,7 @@ test('Claude Code sees the skill of a connected repo, and its shell speaks to th
   await using api = await fakeAnthropic();
   await using repo = await tempRepo();
   await using bin = await tempDir();
-  await writeFile(join(bin.path, 'aachat'), `#!/bin/sh\nexec '${process.execPath}' '${PROGRAM}' "$@"\n`, {
+  await writeFile(join(bin.path, 'aachat'), `#!/bin/sh\nexec ${PROGRAM_LINE} "$@"\n`, {
     mode: 0o755,
   });
   await mkdir(join(bin.path, 'config'));
@@ -57,22 +57,20 @@ test('Claude Code sees the skill of a connected repo, and its shell speaks to th
 test('a session of an agent works in a worktree of the connected repo', async () => {
   await using t = await team(['ada']);
   await using repo = await tempRepo({ 'plan.txt': 'of the repo\n' });
-  await run(process.execPath, [PROGRAM, 'init'], { cwd: repo.path, env: t.home.env });
+  await execute(['init'], { cwd: repo.path, env: t.home.env });
   await t.up();
   const workspaces = join(t.home.path, '.run', 'workspaces');
   const [workspace = ''] = await readdir(workspaces);
   expect(await readFile(join(workspaces, workspace, 'plan.txt'), 'utf8')).toBe('of the repo\n');
   expect((await gitIn(repo.path, 'worktree', 'list')).split('\n')).toHaveLength(1);
-  await expect(
-    run(process.execPath, [PROGRAM, 'init', '--uninstall'], { cwd: repo.path, env: t.home.env }),
-  ).rejects.toThrow(/aachat down/);
+  await expect(execute(['init', '--uninstall'], { cwd: repo.path, env: t.home.env })).rejects.toThrow(/aachat down/);
 });
 
 test('a workspace that stayed and a repo that went keep nobody from working', async () => {
   await using t = await team(['ada']);
   await using repo = await tempRepo({ 'plan.txt': 'of the repo\n' });
   const init = async (...flags: string[]) =>
-    (await run(process.execPath, [PROGRAM, 'init', ...flags], { cwd: repo.path, env: t.home.env })).stdout;
+    (await execute(['init', ...flags], { cwd: repo.path, env: t.home.env })).stdout;
   const first = await t.up();
   const workspaces = join(t.home.path, '.run', 'workspaces');
   const [name = ''] = await readdir(workspaces);

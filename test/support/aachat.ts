@@ -1,14 +1,28 @@
 /** The built program in a scratch home, as a person would use it. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { ProcessIdentity } from '#base/process.ts';
+import { shellQuote } from '#runtime/shim.ts';
 import { eventually } from './eventually.ts';
 import { tempDir } from './temp.ts';
 
-export const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'aachat.js');
+const root = join(import.meta.dirname, '..', '..');
+/** How the program is started: the bundle, or the single executable (the vitest project says which). */
+export const PROGRAM: readonly [file: string, ...args: string[]] =
+  process.env['PROGRAM_UNDER_TEST'] === 'executable'
+    ? [join(root, 'dist', 'aachat')]
+    : [process.execPath, join(root, 'bin', 'aachat.js')];
+const [file, ...first] = PROGRAM;
+/** The same as a line for a shell. */
+export const PROGRAM_LINE = PROGRAM.map(shellQuote).join(' ');
+
+/** Runs a command that must succeed somewhere else than in a scratch home's usual place. */
+export const execute = (args: readonly string[], options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv }) =>
+  promisify(execFile)(file, [...first, ...args], { ...options, encoding: 'utf8' });
 
 export interface Result {
   readonly status: number | null;
@@ -58,7 +72,7 @@ export async function scratchHome(extra: Readonly<Record<string, string>> = {}):
   const running = new Set<ChildProcess>();
 
   const start = (...args: string[]): RunningCommand => {
-    const child = spawn(process.execPath, [PROGRAM, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(file, [...first, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
     running.add(child);
     let text = '';
     child.stdout.on('data', (chunk: Buffer) => {
@@ -81,7 +95,7 @@ export async function scratchHome(extra: Readonly<Record<string, string>> = {}):
   };
 
   const run = async (...args: string[]): Promise<Result> => {
-    const child = spawn(process.execPath, [PROGRAM, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(file, [...first, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const [stdout, stderr] = [child.stdout, child.stderr].map(async (stream) => {
       let text = '';
       for await (const chunk of stream) text += String(chunk);

@@ -1,11 +1,8 @@
-/** A team whose documents lie in every place at once: the person's folder, a connected repo, workspaces of agents. */
-import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import type { LiveSession, MirrorView } from '#contract/control.ts';
 import type { DocumentVersion } from '#contract/documents.ts';
-import { PROGRAM } from './aachat.ts';
+import { execute } from './aachat.ts';
 import { eventually } from './eventually.ts';
 import { type Team, team } from './team.ts';
 import { tempRepo } from './temp.ts';
@@ -44,7 +41,7 @@ export async function documentScene(
 ): Promise<DocumentScene> {
   const t = await team(agents, env);
   const repo = await tempRepo({ 'README.md': '# Launch\n' });
-  await promisify(execFile)(process.execPath, [PROGRAM, 'init'], { cwd: repo.path, env: t.home.env });
+  await execute(['init'], { cwd: repo.path, env: t.home.env });
   const mirrors = async () => (await t.home.json<Status>('status')).up?.mirrors ?? [];
   return {
     ...t,
