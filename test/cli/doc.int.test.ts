@@ -94,7 +94,7 @@ describe('doc', () => {
     const { document } = await it.write('plan', null, 'secret\n');
     await it.write('plan', document, 'clean\n');
     const refused = await it.mia.command(['doc', 'purge', 'plan', '1']);
-    expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('--yes') });
+    expect(refused).toMatchObject({ status: 5, stderr: expect.stringContaining('--yes') });
     expect(await it.noa.command(['doc', 'purge', 'plan', '1', '--yes'])).toMatchObject({ status: 3 });
     expect(await it.mia.command(['doc', 'purge', 'plan', '2', '--yes'])).toMatchObject({ status: 5 });
     await it.mia.data('doc', 'purge', 'plan', 'v1', '--yes');
@@ -152,7 +152,7 @@ describe('the question before a purge', () => {
   test('names what would go, and a yes removes it', async () => {
     const { context, requests, stderr } = world('y\n');
     await purge(context, { name: 'plan', versions: ['1', '3-4'] });
-    expect(stderr()).toBe(`Remove the text of v1, v3, v4 of ${PLAN} for ever? [y/N] `);
+    expect(stderr()).toBe(`This removes the text of v1, v3, v4 of ${PLAN} for ever.\nRemove it? [y/N] `);
     expect(requests.at(-1)?.body).toMatchObject({ versions: [1, 3, 4] });
   });
 

@@ -40,7 +40,7 @@ describe('documents', () => {
     await s.up();
     await s.everywhere(plan, 'ONE\ntwo\nthree\nfour\nFIVE\n');
     expect(await s.history(plan)).toHaveLength(3);
-    expect((await s.home.run('down')).status).toBe(0);
+    expect((await s.home.run('down', '--yes')).status).toBe(0);
     await writeDocument(s.inRepo, plan, 'ONE\ntwo\nTHREE\nfour\nFIVE\n');
     await s.up();
     await s.everywhere(plan, 'ONE\ntwo\nTHREE\nfour\nFIVE\n');

@@ -45,7 +45,16 @@ describe('the loop', () => {
     expect(second.stderr).toContain('aachat status');
     const { up: live } = await t.home.json<Status>('status');
     expect(live?.sessions).toMatchObject([{ agent: 'ada.mia', phase: 'running', activity: 'input_ready' }]);
-    expect((await t.home.run('down')).status).toBe(0);
+    for (const words of [['down'], ['server', 'stop']]) {
+      const refused = await t.home.run(...words);
+      expect([words, refused.status, refused.stderr]).toEqual([
+        words,
+        5,
+        expect.stringMatching(/^Sessions are up: ada\.mia \([0-9a-f]{8}, input ready\)\.\n.*--yes/),
+      ]);
+    }
+    expect(up.child.exitCode).toBeNull();
+    expect((await t.home.run('down', '--yes')).status).toBe(0);
     expect(await up.ended).toBe(0);
     for (const line of up
       .output()
@@ -63,7 +72,7 @@ describe('the loop', () => {
     expect((await t.home.json<Status>('status')).up?.pid).toBe(detached.pid);
     const second = await t.home.run('up', '--detach', '--json');
     expect([second.status, JSON.parse(second.stdout)]).toMatchObject([5, { error: { code: 'CONFLICT' } }]);
-    expect((await t.home.run('down')).status).toBe(0);
+    expect((await t.home.run('down', '--yes')).status).toBe(0);
     expect((await t.home.json<Status>('status')).up).toBeNull();
   });
 
@@ -300,7 +309,7 @@ describe('sessions', () => {
       (await t.home.json<{ session: Session }>('session', 'show', id)).session.state;
     await t.home.json('session', 'stop', stopped.id);
     await eventually('it has stopped', async () => (await state(stopped)) === 'stopped');
-    await t.home.json('down');
+    await t.home.json('down', '--yes');
     await up.ended;
     await t.up();
     expect([await state(kept), await state(stopped)]).toEqual(['running', 'stopped']);

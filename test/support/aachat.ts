@@ -120,7 +120,7 @@ export async function scratchHome(extra: Readonly<Record<string, string>> = {}):
       await eventually('started commands end', () => running.size === 0, 60_000).catch(() => {
         for (const child of running) child.kill('SIGKILL');
       });
-      await run('down');
+      await run('down', '--yes');
       await run('server', 'stop', '--yes');
       await eventually(`no process of ${path} is left`, () => processesOf(path).length === 0, 30_000);
       await dir[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 /** `aachat auth …`: who is logged in, and where. */
-import { createInterface } from 'node:readline/promises';
 import { AachatError } from '#base/errors.ts';
 import { readPidFile } from '#base/pid-file.ts';
+import { readAnswer } from '#cli/confirm.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { findLocalServer, personAuth } from '#cli/platform.ts';
 import { serverAddress } from '#client/address.ts';
@@ -104,16 +104,11 @@ const info = (url: URL, signal: AbortSignal) =>
   createHttpClient({ baseUrl: url, token: async () => undefined }).call(ROUTES.getInfo, {}, signal);
 
 /** Asked for, so that it does not stay in the history of the shell. */
-async function askCode({ stdin, stdout, signal }: CommandContext): Promise<string> {
-  if (stdin.isTTY !== true) {
+async function askCode(context: CommandContext): Promise<string> {
+  if (context.stdin.isTTY !== true) {
     throw new AachatError('USAGE', 'A one-time code is needed.', {
       hint: 'Ask for one (`aachat server invite`), then give it with --code.',
     });
   }
-  const lines = createInterface({ input: stdin, output: stdout });
-  try {
-    return (await lines.question('One-time code: ', { signal })).trim();
-  } finally {
-    lines.close();
-  }
+  return await readAnswer(context, 'One-time code: ');
 }

@@ -1,7 +1,7 @@
 /** `aachat doc …`: look at shared documents and their history. Changing them is a matter of files. */
-import { createInterface } from 'node:readline';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
+import { confirm } from '#cli/confirm.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { resolve } from '#cli/messages.ts';
 import { clockTime, plain, table } from '#cli/output.ts';
@@ -274,7 +274,11 @@ export async function purge(
   const { http } = await context.connect();
   const document = await find(context, http, args);
   const what = `the text of ${numbers.map((number) => `v${number}`).join(', ')} of ${formatDocumentPath(document)}`;
-  if (args.yes !== true) await confirm(context, `Remove ${what} for ever?`);
+  await confirm(context, {
+    why: `This removes ${what} for ever.`,
+    question: 'Remove it?',
+    yes: args.yes === true,
+  });
   const { versions } = await http.call(
     ROUTES.purgeVersions,
     { params: { documentId: document.id }, body: { clientId: newId(), versions: numbers } },
@@ -300,19 +304,6 @@ function range(text: string): readonly number[] {
   const length = numberOf(last) - from + 1;
   if (more.length === 0 && length >= 1 && length <= MOST_VERSIONS) return Array.from({ length }, (_, n) => from + n);
   throw new AachatError('USAGE', `"${text}" is no range of versions.`, { hint: 'aachat doc purge <document> 3 5-7' });
-}
-
-async function confirm({ stdin, stderr, output, signal }: CommandContext, question: string): Promise<void> {
-  if (stdin.isTTY !== true || output.isJson) {
-    throw new AachatError('USAGE', 'This cannot be undone, so it asks first, and here is nobody to ask.', {
-      hint: 'Add --yes if you mean it.',
-    });
-  }
-  stderr.write(`${question} [y/N] `);
-  const lines = createInterface({ input: stdin, terminal: false, signal });
-  const { value, done } = await lines[Symbol.asyncIterator]().next();
-  lines.close();
-  if (done === true || !/^y(es)?$/i.test(value.trim())) throw new AachatError('CANCELLED', 'Nothing was removed.');
 }
 
 const who = ({ name }: Document['author'], via: string | null): string => (via === null ? name : `${name} via ${via}`);

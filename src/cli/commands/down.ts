@@ -3,8 +3,10 @@ import { isAachatError } from '#base/errors.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import { isRunning } from '#base/process.ts';
 import { sleep } from '#base/time.ts';
+import { confirm } from '#cli/confirm.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { CONTROL_ROUTES } from '#contract/control.ts';
+import { CONTROL_ROUTES, type LiveSession } from '#contract/control.ts';
+import { shortId } from '#contract/ids.ts';
 import { openControlClient } from '#runtime/control.ts';
 import type { Home } from '#runtime/home.ts';
 import { reapLeases } from '#runtime/lease.ts';
@@ -13,9 +15,13 @@ import { UpFile } from '#runtime/supervisor.ts';
 /** A turn gets 10 s to end and 10 s to be cancelled; processes some more. */
 const DOWN_MS = 60_000;
 
-/** `aachat down [--force]` */
-export async function down(context: CommandContext, args: { readonly force: boolean }): Promise<void> {
+/** `aachat down [--force] [--yes]` */
+export async function down(
+  context: CommandContext,
+  args: { readonly force: boolean; readonly yes: boolean },
+): Promise<void> {
   const { home, output, signal } = context;
+  await confirmInterruption(context, 'Stop them and `aachat up`?', args.yes);
   const holder = await readPidFile(home.upFile, UpFile);
   if (holder !== undefined) {
     await askToStop(home, holder.pid, args.force);
@@ -43,13 +49,29 @@ async function askToStop(home: Home, pid: number, force: boolean): Promise<void>
   }
 }
 
-/** Names of the agents whose sessions a running `up` of this home has. */
-export async function ownedSessions(home: Home): Promise<readonly string[]> {
+/**
+ * Whatever interrupts the sessions of a running `up` of this home names them first, and asks.
+ *
+ * @param yes the person said so already
+ * @throws AachatError `CONFLICT` where nobody can be asked, `CANCELLED` for any answer but yes
+ */
+export async function confirmInterruption(context: CommandContext, question: string, yes: boolean): Promise<void> {
+  const sessions = yes ? [] : await liveSessions(context.home);
+  if (sessions.length === 0) return;
+  const names = sessions.map(
+    ({ agent, sessionId, phase, activity }) =>
+      `${agent} (${shortId(sessionId)}, ${activity?.replaceAll('_', ' ') ?? phase})`,
+  );
+  await confirm(context, { why: `Sessions are up: ${names.join(', ')}.`, question, yes });
+}
+
+/** Those of the running `up`; none where it does not listen (yet, or any more). */
+async function liveSessions(home: Home): Promise<readonly LiveSession[]> {
   if ((await readPidFile(home.upFile, UpFile)) === undefined) return [];
   await using up = await openControlClient(home.controlSocket);
   try {
     const { sessions } = await up.call(CONTROL_ROUTES.getStatus, {});
-    return sessions.filter(({ phase }) => phase !== 'stopped' && phase !== 'failed').map(({ agent }) => agent);
+    return sessions.filter(({ phase }) => phase !== 'stopped' && phase !== 'failed');
   } catch (thrown) {
     if (!isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) throw thrown;
     return [];

@@ -107,13 +107,8 @@ export async function stop(context: CommandContext, args: { readonly yes: boolea
     return;
   }
   // The server itself has no use for what this loads.
-  const { ownedSessions } = await import('./down.ts');
-  const sessions = await ownedSessions(context.home);
-  if (sessions.length > 0 && !args.yes) {
-    throw new AachatError('CONFLICT', `Sessions use this server: ${sessions.join(', ')}.`, {
-      hint: 'Run `aachat down` first, or `aachat server stop --yes`.',
-    });
-  }
+  const { confirmInterruption } = await import('./down.ts');
+  await confirmInterruption(context, 'They lose their server until it is started again. Stop it?', args.yes);
   if (!(await endLocalServer(server))) {
     throw new AachatError('TIMEOUT', `The server (pid ${server.pid}) has not ended within 15 s.`, {
       hint: 'Look into its log, then try again.',

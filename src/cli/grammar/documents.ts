@@ -144,7 +144,7 @@ export function declareDocuments(program: Command, act: Act): void {
     .description('remove the text of old versions for ever, such as a pasted secret; for admins')
     .argument('<document>', DOCUMENT)
     .argument('<version...>', 'numbers or ranges; see `doc history`')
-    .option('--yes', 'do not ask')
+    .option('-y, --yes', 'do not ask')
     .option(...PROJECT)
     .option(...TEAM)
     .addHelpText('after', example('aachat doc purge plan 3 5-7'))

@@ -118,7 +118,7 @@ export function declarePlatform(program: Command, act: Act): void {
   server
     .command('stop')
     .description('stop the platform of this home')
-    .option('-y, --yes', 'do not ask, even if sessions use it')
+    .option('-y, --yes', 'do not ask, even if sessions are up')
     .addHelpText('after', example('aachat server stop'))
     .action(
       act(async (context, options: { yes?: boolean }) => {

@@ -23,11 +23,12 @@ export function declareRun(program: Command, act: Act): void {
     .command('down')
     .description('stop the running `aachat up` and everything it started')
     .option('-f, --force', 'do not wait for turns')
-    .addHelpText('after', example('aachat down'))
+    .option('-y, --yes', 'do not ask, even if sessions are up')
+    .addHelpText('after', example('aachat down', 'aachat down --yes'))
     .action(
-      act(async (context, options: { force?: boolean }) => {
+      act(async (context, options: { force?: boolean; yes?: boolean }) => {
         const { down } = await import('#cli/commands/down.ts');
-        await down(context, { force: options.force === true });
+        await down(context, { force: options.force === true, yes: options.yes === true });
       }),
     );
 

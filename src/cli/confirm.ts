@@ -1,0 +1,44 @@
+/** Questions that a person answers before something is done that cannot be taken back. */
+import { createInterface } from 'node:readline';
+import { AachatError } from '#base/errors.ts';
+import type { CommandContext } from './context.ts';
+
+/**
+ * Returns when it may be done: `--yes` was given, or somebody at the terminal says so.
+ *
+ * @param why what makes it ask, as a sentence; programs get it as the error
+ * @param question ends with `?`
+ * @throws AachatError `CONFLICT` where nobody can be asked, `CANCELLED` for any answer but yes
+ */
+export async function confirm(
+  context: Pick<CommandContext, 'stdin' | 'stderr' | 'output' | 'signal'>,
+  ask: { readonly why: string; readonly question: string; readonly yes: boolean },
+): Promise<void> {
+  if (ask.yes) return;
+  if (context.stdin.isTTY !== true || context.output.isJson) {
+    throw new AachatError('CONFLICT', ask.why, { hint: 'Add --yes if you mean it: here is nobody to ask.' });
+  }
+  const answer = await readAnswer(context, `${ask.why}\n${ask.question} [y/N] `);
+  if (!/^y(es)?$/i.test(answer)) throw new AachatError('CANCELLED', 'Nothing was done.');
+}
+
+/**
+ * One line from the terminal, without the spaces around it; empty when the input ends.
+ *
+ * @throws AachatError `CANCELLED` when `signal` aborts
+ */
+export async function readAnswer(
+  { stdin, stderr, signal }: Pick<CommandContext, 'stdin' | 'stderr' | 'signal'>,
+  question: string,
+): Promise<string> {
+  stderr.write(question);
+  // The terminal stays as it is, so that Ctrl+C reaches `signal`.
+  const lines = createInterface({ input: stdin, terminal: false, signal });
+  try {
+    for await (const line of lines) return line.trim();
+    signal.throwIfAborted();
+    return '';
+  } finally {
+    lines.close();
+  }
+}
