@@ -29,7 +29,7 @@ export const StreamEvent = z.discriminatedUnion('type', [
   event('session.updated', z.object({ session: Session })),
   event('signal.created', z.object({ signal: Signal })),
   event('signal.updated', z.object({ signal: Signal })),
-  /** The person, or an agent of theirs, joined or left: what may be read has changed. */
+  /** The person, or an agent of theirs, joined or left, or a project began or came to rest. */
   event('membership.changed', z.object({ teamId: TeamId, projectId: ProjectId.nullable() })),
 ]);
 export type StreamEvent = z.infer<typeof StreamEvent>;

@@ -73,6 +73,7 @@ type Need =
   | 'project.admit'
   | 'project.dismiss'
   | 'project.purge'
+  | 'project.manage'
   | 'control'
   | 'session.read'
   | 'session.signals';
@@ -95,6 +96,7 @@ const NEEDS: Record<Action, Need> = {
   listProjects: 'anyone',
   resolveProject: 'anyone',
   createProject: 'team.read',
+  setProjectStatus: 'project.manage',
   listMembers: 'project.read',
   addMember: 'project.admit',
   removeMember: 'project.dismiss',
@@ -120,6 +122,7 @@ const NEEDS: Record<Action, Need> = {
   createSession: 'control',
   listSessions: 'person',
   getSession: 'session.read',
+  removeSession: 'control',
   openRun: 'control',
   setActivity: 'control',
   endRun: 'control',

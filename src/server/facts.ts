@@ -113,13 +113,15 @@ export type SessionWithNames = SessionRow & {
   readonly owner_id: UserId;
 };
 
+/** Without those that were removed. */
 export const sessionsWithNames = ({ q }: View) =>
   q
     .selectFrom('sessions')
     .innerJoin('agents', 'agents.id', 'sessions.agent_id')
     .innerJoin('teams', 'teams.id', 'sessions.team_id')
     .selectAll('sessions')
-    .select(['agents.name as agent', 'agents.owner_id', 'teams.slug as team']);
+    .select(['agents.name as agent', 'agents.owner_id', 'teams.slug as team'])
+    .where('sessions.removed_at', 'is', null);
 
 /** @throws AachatError `NOT_FOUND` */
 export async function sessionFacts(

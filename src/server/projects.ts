@@ -4,9 +4,10 @@ import { newId } from '#base/id.ts';
 import type { Project } from '#contract/entities.ts';
 import { matchId, type ProjectId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
+import { updateCoverage } from './coverage.ts';
 import type { ProjectRow } from './database/schema.ts';
 import type { View } from './database/store.ts';
-import { type ProjectInTeam, readableProjects, teamFacts } from './facts.ts';
+import { type ProjectInTeam, projectFacts, readableProjects, teamFacts } from './facts.ts';
 import { person, type Reading, type Writing } from './request.ts';
 import { partyOf } from './signals.ts';
 import { announceMembership, DEFAULT_HOP_LIMIT, emitMember } from './teams.ts';
@@ -137,4 +138,25 @@ export const createProject: Writing<typeof ROUTES.createProject> = async (tx, { 
   emitMember(tx, 'member.added', project.id, partyOf('user', creator.id, creator.name));
   announceMembership(tx, creator.id, team.id, project.id);
   return { project: projectOf({ ...project, team: team.slug }) };
+};
+
+export const setProjectStatus: Writing<typeof ROUTES.setProjectStatus> = async (tx, { actor, params, body, ask }) => {
+  const { project, resource } = await projectFacts(tx, actor, params.projectId);
+  ask(resource);
+  const { status } = body;
+  await tx.q.updateTable('projects').set({ status }).where('id', '=', project.id).execute();
+  const agents = await tx.q
+    .selectFrom('agents')
+    .innerJoin('project_members', 'project_members.party_id', 'agents.id')
+    .select(['agents.id', 'agents.owner_id'])
+    .where('project_members.project_id', '=', project.id)
+    .execute();
+  await updateCoverage(
+    tx,
+    agents.map(({ id }) => id),
+  );
+  // Whoever brings these agents up may have a session to start.
+  const owners = new Set([person(actor).id, ...agents.map(({ owner_id }) => owner_id)]);
+  for (const owner of owners) announceMembership(tx, owner, project.team_id, project.id);
+  return { project: projectOf({ ...project, status }) };
 };

@@ -86,7 +86,7 @@ const setState = (
 ) => q.updateTable('sessions').set({ state, activity, updated_at: now }).where('id', '=', id).execute();
 
 /** Ends a run and what cannot outlive it: its open turns, and commands that nobody took. */
-async function finishRun(tx: Tx, run: RunRow, reason: EndReason): Promise<void> {
+export async function finishRun(tx: Tx, run: RunRow, reason: EndReason): Promise<void> {
   const { q, now } = tx;
   if (run.ended_at === null) {
     await q.updateTable('runs').set({ ended_at: now, reason }).where('id', '=', run.id).execute();
@@ -111,7 +111,7 @@ async function finishRun(tx: Tx, run: RunRow, reason: EndReason): Promise<void> 
  * Turns that were broken off where nobody can go on with them, on another machine or in a log that is gone: what they
  * were for waits again, unless the answer had been posted.
  */
-async function handBack(tx: Tx, session: SessionWithNames, owes: TurnId | null): Promise<void> {
+export async function handBack(tx: Tx, session: SessionWithNames, owes: TurnId | null): Promise<void> {
   const { q } = tx;
   const stranded = await q
     .selectFrom('turns')

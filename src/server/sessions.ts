@@ -1,15 +1,16 @@
 /** Sessions: planned, listed, looked at, spoken to. Their runs are in `runs.ts`, their turns in `turns.ts`. */
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
-import type { AgentId, ProjectId, SessionId } from '#contract/ids.ts';
+import { type AgentId, type ProjectId, type SessionId, shortId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import { coveredBy, updateCoverage } from './coverage.ts';
-import type { SessionRow } from './database/schema.ts';
+import type { SessionRow, SignalRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 import { agentFacts, readableProjects, sessionFacts, sessionsWithNames, teamFacts } from './facts.ts';
 import { hidden, person, type Reading, type Writing } from './request.ts';
-import { sessionsOf, wholeSession } from './session-view.ts';
-import { createSignal, partyOf, signalOf } from './signals.ts';
+import { finishRun, handBack } from './runs.ts';
+import { newestRuns, sessionsOf, wholeSession } from './session-view.ts';
+import { createSignal, moveSignals, partyOf, signalOf } from './signals.ts';
 import { turnsOf } from './turns.ts';
 
 export const createSession: Writing<typeof ROUTES.createSession> = async (tx, { actor, body, ask }) => {
@@ -32,6 +33,7 @@ export const createSession: Writing<typeof ROUTES.createSession> = async (tx, { 
     forked_from_id: null,
     created_at: tx.now,
     updated_at: tx.now,
+    removed_at: null,
   };
   await tx.q.insertInto('sessions').values(session).execute();
   if (projects.length > 0) {
@@ -151,6 +153,33 @@ export const getSession: Reading<typeof ROUTES.getSession> = async (view, { acto
     turns: turns.filter((turn) => whole || readable.has(turn.projectId)),
     signals: signals.map(signalOf).reverse(),
   };
+};
+
+export const removeSession: Writing<typeof ROUTES.removeSession> = async (tx, { actor, params, ask }) => {
+  const { session, resource } = await sessionFacts(tx, actor, params.sessionId);
+  ask(resource);
+  await tx.engine.lock(tx.q, 'agents', [session.agent_id]);
+  const { state } = await wholeSession(tx, session.id);
+  if (state !== 'stopped') {
+    throw new AachatError('CONFLICT', `This session of ${session.agent} runs.`, {
+      hint: `Stop it first: aachat session stop ${shortId(session.id)}`,
+    });
+  }
+  // That of a machine which fell silent has not ended yet, and must not come back.
+  const last = (await newestRuns(tx, [session.id])).get(session.id);
+  if (last !== undefined) await finishRun(tx, last, 'asked');
+  await handBack(tx, session, null);
+  const waiting: SignalRow[] = await tx.q
+    .selectFrom('signals')
+    .selectAll()
+    .where('session_id', '=', session.id)
+    .where('state', '=', 'queued')
+    .where('kind', 'in', ['session_start', 'prompt'])
+    .execute();
+  await moveSignals(tx, waiting, { state: 'expired' });
+  const removal = { state: 'stopped', activity: null, removed_at: tx.now } as const;
+  await tx.q.updateTable('sessions').set(removal).where('id', '=', session.id).execute();
+  return {};
 };
 
 export const listSignals: Reading<typeof ROUTES.listSignals> = async (view, { actor, params, ask }) => {

@@ -69,6 +69,7 @@ const EXPECTED: Record<Action, Record<ActorKind, number>> = {
   listProjects: /*    */ row('401  401  403  200  200  200  200  200  200  200  200  200  409'),
   resolveProject: /*  */ row('401  401  403  200  200  200  200  404  404  404  200  404  409'),
   createProject: /*   */ row('401  401  403  200  200  200  200  200  404  404  403  403  409'),
+  setProjectStatus: /**/ row('401  401  403  200  200  403  403  403  404  404  403  403  409'),
   listMembers: /*     */ row('401  401  403  200  200  200  200  403  404  404  200  404  409'),
   addMember: /*       */ row('401  401  403  200  200  403  403  403  404  404  403  403  409'),
   removeMember: /*    */ row('401  401  403  404  404  403  403  403  404  404  403  403  409'),
@@ -94,6 +95,7 @@ const EXPECTED: Record<Action, Record<ActorKind, number>> = {
   createSession: /*   */ row('401  401  403  404  200  404  404  404  404  404  403  403  409'),
   listSessions: /*    */ row('401  401  403  200  200  200  200  200  200  200  403  403  409'),
   getSession: /*      */ row('401  401  403  200  200  200  200  404  404  404  200  404  409'),
+  removeSession: /*   */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
   openRun: /*         */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
   setActivity: /*     */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
   endRun: /*          */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
@@ -211,6 +213,7 @@ const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> 
   listProjects: () => ({}),
   resolveProject: () => ({ query: { name: 'launch' } }),
   createProject: ({ team }) => ({ params: { teamId: team.id }, body: { clientId: clientId(), name: fresh() } }),
+  setProjectStatus: ({ project }) => ({ params: { projectId: project.id }, body: { status: 'active' } }),
   listMembers: ({ project }) => ({ params: { projectId: project.id } }),
   addMember: ({ project }) => ({
     params: { projectId: project.id },
@@ -254,6 +257,11 @@ const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> 
   createSession: ({ agent, team }) => ({ body: { clientId: clientId(), agentId: agent.id, teamId: team.id } }),
   listSessions: () => ({}),
   getSession: ({ session }) => ({ params: { sessionId: session.id } }),
+  removeSession: async ({ disposable, callers }) => {
+    const { session, run } = await disposable();
+    await callers.admin.call(ROUTES.endRun, { params: { runId: run.id }, body: { reason: 'stopped' } });
+    return { params: { sessionId: session.id } };
+  },
   openRun: async ({ disposable, machine }) => ({
     params: { sessionId: (await disposable()).session.id },
     body: { clientId: clientId(), machineId: machine, owes: null },

@@ -111,6 +111,9 @@ export const getSession = route({
   reply: z.object({ session: Session, turns: z.array(Turn), signals: z.array(Signal) }),
 });
 
+/** Forgets a session that does not run: no list has it, nothing starts it again, what still waited for it expires. */
+export const removeSession = route({ method: 'DELETE', path: '/v1/sessions/:sessionId', params: ofSession });
+
 /**
  * Starts a run: `stopped → starting`, epoch + 1. Refused with the other machine's name while that machine runs the
  * session, or any auto-coverage session of the same agent and team, and was heard of in the last 2 minutes.

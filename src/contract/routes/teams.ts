@@ -94,6 +94,18 @@ export const createProject = route({
   reply: z.object({ project: Project }),
 });
 
+/**
+ * A project that is completed or archived leaves the usual list, and sessions that serve whatever comes no longer serve
+ * it. What was said and written stays, and may be added to.
+ */
+export const setProjectStatus = route({
+  method: 'PUT',
+  path: '/v1/projects/:projectId/status',
+  params: inProject,
+  body: z.object({ status: ProjectStatus }),
+  reply: z.object({ project: Project }),
+});
+
 export const listMembers = route({
   method: 'GET',
   path: '/v1/projects/:projectId/members',

@@ -139,4 +139,8 @@ const MIGRATIONS: readonly Migration[] = [
     name: '0002-revoked-tokens',
     statements: () => [`create index tokens_revoked on tokens (revoked_at) where revoked_at is not null`],
   },
+  {
+    name: '0003-removed-sessions',
+    statements: () => [`alter table sessions add column removed_at text`],
+  },
 ];

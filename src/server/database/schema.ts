@@ -105,6 +105,8 @@ export interface SessionRow {
   forked_from_id: SessionId | null;
   created_at: string;
   updated_at: string;
+  /** Set when it was removed: its turns stay, and nobody is shown it. */
+  removed_at: string | null;
 }
 export interface RunRow {
   id: RunId;

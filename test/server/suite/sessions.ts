@@ -14,8 +14,9 @@ import {
   startTurn,
   waiting,
 } from '../../support/company.ts';
-import { clientId } from '../../support/server.ts';
-import { crew, movableClock, type Open } from './fixture.ts';
+import { eventually } from '../../support/eventually.ts';
+import { clientId, testSocket } from '../../support/server.ts';
+import { crew, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
 
 const MINUTE = 60_000;
 
@@ -101,6 +102,69 @@ export function sessionSuite(engine: string, open: Open): void {
         state: 'running',
         run: { id: run.id, reason: null },
       });
+    });
+
+    test('one that was removed is in no list and starts no more; what it left undone is for another one', async () => {
+      await using it = await crew(open);
+      const first = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      const params = { sessionId: first.session.id };
+      await expect(it.alice.call(ROUTES.removeSession, { params })).rejects.toMatchObject({
+        code: 'CONFLICT',
+        hint: expect.stringContaining('session stop'),
+      });
+      const message = await send(it.alice, it.project, '@helper go');
+      await startTurn(it.alice, first.run, it.project, await waiting(it.alice, first.session));
+      await it.alice.call(ROUTES.endRun, { params: { runId: first.run.id }, body: { reason: 'stopped' } });
+      const { signal: prompt } = await it.alice.call(ROUTES.signalSession, {
+        params,
+        body: { clientId: clientId(), kind: 'prompt', text: 'and this' },
+      });
+      const reader = await testSocket(it.server.url, it.alice.token);
+      await subscribe(reader, it.alice.id, 0);
+      await it.alice.call(ROUTES.removeSession, { params });
+      expect((await it.alice.call(ROUTES.listSessions, {})).sessions).toEqual([]);
+      for (const gone of [
+        it.alice.call(ROUTES.getSession, { params }),
+        it.alice.call(ROUTES.removeSession, { params }),
+        openRun(it.alice, first.session, it.machine),
+      ]) {
+        await expect(gone).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      }
+      await eventually('the prompt expires', () =>
+        eventsOf(reader, it.alice.id).some(
+          (event) =>
+            event.type === 'signal.updated' &&
+            event.data.signal.id === prompt.id &&
+            event.data.signal.state === 'expired',
+        ),
+      );
+      await reader[Symbol.asyncDispose]();
+      const second = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      expect(await waiting(it.alice, second.session)).toMatchObject([{ kind: 'mention', messageId: message.id }]);
+    });
+
+    test('a project that is archived is served no more, until it is active again', async () => {
+      await using it = await crew(open);
+      const { session } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      const set = (status: 'archived' | 'active') =>
+        it.alice.call(ROUTES.setProjectStatus, { params: { projectId: it.project.id }, body: { status } });
+      const served = async () =>
+        (await it.alice.call(ROUTES.getSession, { params: { sessionId: session.id } })).session.projects.some(
+          ({ id }) => id === it.project.id,
+        );
+      const names = async () => (await it.alice.call(ROUTES.listProjects, {})).projects.map(({ name }) => name);
+      const reader = await testSocket(it.server.url, it.alice.token);
+      await subscribe(reader, it.alice.id);
+      expect((await set('archived')).project).toMatchObject({ name: 'launch', status: 'archived' });
+      expect([await served(), await names()]).toEqual([false, expect.not.arrayContaining(['launch'])]);
+      const message = await send(it.alice, it.project, '@helper are you there?');
+      expect(await waiting(it.alice, session)).toEqual([]);
+      await set('active');
+      expect([await served(), await names()]).toEqual([true, expect.arrayContaining(['launch'])]);
+      expect(await waiting(it.alice, session)).toMatchObject([{ messageId: message.id }]);
+      const heard = () => eventsOf(reader, it.alice.id).filter(({ type }) => type === 'membership.changed').length;
+      await eventually('whoever brings the agent up is told twice', () => heard() === 2);
+      await reader[Symbol.asyncDispose]();
     });
 
     test('ending a run interrupts its turn and expires what nobody took; saying it again changes nothing', async () => {
