@@ -187,22 +187,41 @@ async function trackedNames(workspace: string): Promise<(folder: string) => Read
   };
 }
 
+/**
+ * Removes the folder of a session that does not run, by the rules of `Workspace.close`.
+ *
+ * @param stays why it must not go, whatever git says; a line
+ * @returns one line for each worktree that stays, with the reason
+ */
+export async function removeWorkspace(
+  home: Home,
+  agentName: string,
+  path: string,
+  stays?: string,
+): Promise<readonly string[]> {
+  const agentDir = join(path, agentFolder(agentName));
+  const [team, agent] = await Promise.all([holderOf(home.cache, path), holderOf(home.cache, agentDir)]);
+  return await closeWorkspace({ team, agent, path, agentDir, stays });
+}
+
+/** @param parts.team clone that has the worktree; undefined: none knows it */
 async function closeWorkspace(parts: {
-  readonly team: Clone;
-  readonly agent: Clone;
+  readonly team: Clone | undefined;
+  readonly agent: Clone | undefined;
   readonly path: string;
   readonly agentDir: string;
   readonly stays: string | undefined;
 }): Promise<readonly string[]> {
   const { team, agent, path, agentDir, stays } = parts;
   const kept = stays === undefined ? [] : [stays];
-  if (await exists(agentDir)) {
-    const child = await removeWorktree(agent, agentDir);
-    if (!child.removed) kept.push(`${agentDir} stays: ${child.detail}`);
-  }
-  if (kept.length === 0 && (await exists(path))) {
-    const parent = await removeWorktree(team, path);
-    if (!parent.removed) kept.push(`${path} stays: ${parent.detail}`);
-  }
+  const remove = async (clone: Clone | undefined, folder: string) => {
+    if (!(await exists(folder))) return;
+    const removal = clone === undefined ? UNKNOWN : await removeWorktree(clone, folder);
+    if (!removal.removed) kept.push(`${folder} stays: ${removal.detail}`);
+  };
+  await remove(agent, agentDir);
+  if (kept.length === 0) await remove(team, path);
   return kept;
 }
+
+const UNKNOWN = { removed: false, detail: 'it is no worktree of a repo that aachat knows' } as const;

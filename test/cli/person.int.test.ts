@@ -6,7 +6,7 @@ import { ROUTES } from '#contract/routes.ts';
 import { run } from '../support/command.ts';
 import { addMachine, createAgent, createTeam, joinTeam, liveSession } from '../support/company.ts';
 import { person } from '../support/person.ts';
-import { testServer } from '../support/server.ts';
+import { caller, testServer } from '../support/server.ts';
 
 const line = (text: string) => [new TextEncoder().encode(text)];
 
@@ -147,4 +147,29 @@ describe('an agent in its session', () => {
       /^Asked to stop: session \w{8} of ada\.mia\.\n$/,
     );
   });
+});
+
+test('a project is put away and comes back, by its name', async () => {
+  await using server = await testServer();
+  await using mia = await person(server, 'mia');
+  await mia.data('project', 'create', 'launch');
+  await mia.data('project', 'send', 'launch', 'one');
+  const listed = async (...flags: string[]) => (await mia.command(['project', 'list', ...flags])).stdout;
+  expect((await mia.command(['project', 'archive', 'launch'])).stdout).toContain('project archive launch --undo');
+  expect([await listed(), await listed('--status', 'archived')]).toEqual([
+    expect.not.stringContaining('launch'),
+    expect.stringContaining('launch'),
+  ]);
+  expect(await mia.data('project', 'read', 'launch')).toMatchObject({ messages: [{ body: 'one' }] });
+  expect(await mia.data('project', 'archive', 'launch', '--undo')).toMatchObject({ project: { status: 'active' } });
+  expect(await listed()).toContain('launch');
+  expect(await mia.command(['project', 'archive', 'stream'])).toMatchObject({ status: 3 });
+});
+
+test('a script gets a token that the server takes, and nothing beside it', async () => {
+  await using server = await testServer();
+  await using mia = await person(server, 'mia');
+  const { stdout } = await mia.command(['auth', 'token']);
+  expect(await caller(server.url, stdout.trim()).call(ROUTES.getMe, {})).toMatchObject({ user: { login: 'mia' } });
+  expect(stdout).toBe(`${stdout.trim()}\n`);
 });

@@ -100,6 +100,13 @@ export async function status(context: CommandContext): Promise<void> {
   );
 }
 
+/** `aachat auth token`: good for a quarter of an hour at most, then a script asks again. */
+export async function token(context: CommandContext): Promise<void> {
+  const connection = await context.connect();
+  const accessToken = await connection.token();
+  context.output.result({ token: accessToken, server: connection.url.origin }, accessToken);
+}
+
 const info = (url: URL, signal: AbortSignal) =>
   createHttpClient({ baseUrl: url, token: async () => undefined }).call(ROUTES.getInfo, {}, signal);
 

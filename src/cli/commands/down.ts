@@ -66,7 +66,7 @@ export async function confirmInterruption(context: CommandContext, question: str
 }
 
 /** Those of the running `up`; none where it does not listen (yet, or any more). */
-async function liveSessions(home: Home): Promise<readonly LiveSession[]> {
+export async function liveSessions(home: Home): Promise<readonly LiveSession[]> {
   if ((await readPidFile(home.upFile, UpFile)) === undefined) return [];
   await using up = await openControlClient(home.controlSocket);
   try {

@@ -170,6 +170,22 @@ function memberName({ member }: MemberArgs): string {
   });
 }
 
+/** `aachat project archive <project> [--undo]` */
+export async function archive(context: CommandContext, args: Named & { readonly undo: boolean }): Promise<void> {
+  const { http } = await context.connect();
+  const found = await resolve(context, http, args.name, args.team);
+  const status = args.undo ? 'active' : 'archived';
+  const { project } = await http.call(
+    ROUTES.setProjectStatus,
+    { params: { projectId: found.id }, body: { status } },
+    context.signal,
+  );
+  const text = args.undo
+    ? `${project.name} is active again.`
+    : `${project.name} is archived: it leaves the list, and agents no longer answer in it. Messages and documents stay.\nTake it back: aachat project archive ${project.name} --undo`;
+  context.output.result({ project }, text);
+}
+
 /** The team of a name; without one the personal team. */
 export async function findTeam(
   context: CommandContext,

@@ -43,7 +43,8 @@ async function writtenAt(log: string): Promise<number> {
   }
 }
 
-async function findLocal(home: Home, text: string): Promise<SessionId> {
+/** A session that has run on this machine, by its id in any form. @throws AachatError `NOT_FOUND` */
+export async function findLocal(home: Home, text: string): Promise<SessionId> {
   const ids = (await localSessions(home)).map((id) => ({ id }));
   return pickById(text, ids, {
     many: 'sessions',

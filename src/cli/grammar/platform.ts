@@ -47,6 +47,17 @@ export function declarePlatform(program: Command, act: Act): void {
       ),
     );
 
+  auth
+    .command('token')
+    .description('print your access token, for scripts; renewed if needed, good for 15 minutes at most')
+    .addHelpText('after', example('curl -H "Authorization: Bearer $(aachat auth token)" http://127.0.0.1:7410/v1/me'))
+    .action(
+      act(async (context) => {
+        const { token } = await import('#cli/commands/auth.ts');
+        await token(context);
+      }),
+    );
+
   const config = program.command('config').description('settings of this home');
   config
     .command('list')

@@ -103,7 +103,26 @@ export function declareSessions(program: Command, act: Act): void {
   }
 
   session
+    .command('remove')
+    .description('remove a session that does not run: from the lists, and what it left on this machine')
+    .argument('<session>', SESSION)
+    .option('-y, --yes', 'do not ask')
+    .addHelpText(
+      'after',
+      `\nIts workspace goes only if all in it is committed and pushed, and its documents are shared.${example(
+        'aachat session remove 1a2b3c4d',
+      )}`,
+    )
+    .action(
+      act(async (context, id: string, options: { yes?: boolean }) => {
+        const { remove } = await import('#cli/commands/session-remove.ts');
+        await remove(context, { session: id, yes: options.yes === true });
+      }),
+    );
+
+  session
     .command('log')
+    .alias('read')
     .description('show what a session did on this machine: turns, tools, answers')
     .argument('[session]', `${SESSION}; by default the newest on this machine`)
     .option('--limit <count>', 'the newest lines', upTo(100_000), 200)

@@ -2,6 +2,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Act, collect, example, TEAM, upTo } from './words.ts';
 
+const PROJECT = 'name, dm:<agent>, team/name, or id';
+
 export function declareTalk(program: Command, act: Act): void {
   const project = program.command('project').description('read and write in projects');
 
@@ -39,7 +41,7 @@ export function declareTalk(program: Command, act: Act): void {
   project
     .command('read')
     .description('show messages and mark them as read')
-    .argument('<project>', 'name, dm:<agent>, team/name, or id')
+    .argument('<project>', PROJECT)
     .option(...TEAM)
     .option('--limit <count>', 'at most this many, the newest', upTo(200), 20)
     .option('--before <seq>', 'older than the message of this number', upTo(Number.MAX_SAFE_INTEGER))
@@ -58,7 +60,7 @@ export function declareTalk(program: Command, act: Act): void {
   project
     .command('send')
     .description('send a message; `@name` mentions a person or wakes an agent')
-    .argument('<project>', 'name, dm:<agent>, team/name, or id')
+    .argument('<project>', PROJECT)
     .argument('[text...]', 'message text; `-` reads it from standard input')
     .option(...TEAM)
     .option('--stdin', 'read the text from standard input')
@@ -88,7 +90,7 @@ export function declareTalk(program: Command, act: Act): void {
   project
     .command('members')
     .description('show who is in a project, and which agents are awake')
-    .argument('<project>')
+    .argument('<project>', PROJECT)
     .option(...TEAM)
     .addHelpText('after', example('aachat project members launch'))
     .action(
@@ -108,7 +110,7 @@ export function declareTalk(program: Command, act: Act): void {
     project
       .command(verb)
       .description(description)
-      .argument('<project>')
+      .argument('<project>', PROJECT)
       .argument('[name]', 'agent or login')
       .option('--agent <agent>', 'the agent; the same as giving its name')
       .option('--role <role>', 'of a person: admin, collaborator or viewer')
@@ -133,6 +135,20 @@ export function declareTalk(program: Command, act: Act): void {
         ),
       );
   }
+
+  project
+    .command('archive')
+    .description('put a project away: it leaves the list, and agents no longer answer in it; nothing is deleted')
+    .argument('<project>', PROJECT)
+    .option('--undo', 'make it active again')
+    .option(...TEAM)
+    .addHelpText('after', example('aachat project archive launch', 'aachat project archive launch --undo'))
+    .action(
+      act(async (context, name: string, options: { team?: string; undo?: boolean }) => {
+        const { archive } = await import('#cli/commands/project.ts');
+        await archive(context, { name, team: options.team, undo: options.undo === true });
+      }),
+    );
 
   program
     .command('inbox')
