@@ -1,8 +1,7 @@
 /** `aachat logs`: what `aachat up` wrote down on this machine, with its Launch Report. Read from the file. */
-import { type FileHandle, open, stat } from 'node:fs/promises';
 import { z } from 'zod';
-import { isSystemError } from '#base/errors.ts';
 import { readIfExists } from '#base/fs.ts';
+import { openTail } from '#base/tail.ts';
 import { sleep } from '#base/time.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { clockTime, plain } from '#cli/output.ts';
@@ -12,7 +11,6 @@ type LogLine = z.infer<typeof LogLine>;
 
 /** A file cannot say that it grew; looking costs microseconds. */
 const LOOK_MS = 200;
-const CHUNK_BYTES = 64 * 1024;
 
 /** `aachat logs [--limit <count>] [--follow]` */
 export async function logs(
@@ -20,9 +18,9 @@ export async function logs(
   args: { readonly limit: number; readonly follow: boolean },
 ): Promise<void> {
   const { home, output, signal } = context;
-  const reader = await openReader(home.upLog);
+  const tail = openTail(home.upLog);
   try {
-    let lines = await reader.next();
+    let lines = parseLines(await tail.next());
     if (lines.length < args.limit) {
       // The part before, from when the file grew too long.
       lines = [...parseLines((await readIfExists(`${home.upLog}.1`)) ?? ''), ...lines];
@@ -36,70 +34,10 @@ export async function logs(
     while (!signal.aborted) {
       for (const line of lines) output.line(line, show(context, line));
       await sleep(LOOK_MS, signal).catch(() => {});
-      lines = await reader.next();
+      lines = parseLines(await tail.next());
     }
   } finally {
-    await reader.close();
-  }
-}
-
-interface Reader {
-  /** Whole lines that came since the last call. */
-  next(): Promise<readonly LogLine[]>;
-  close(): Promise<void>;
-}
-
-/** Reads on where a file ends, also after it was moved away and begun anew; one that is missing may still come. */
-async function openReader(path: string): Promise<Reader> {
-  let file: FileHandle | undefined;
-  let rest = Buffer.alloc(0);
-
-  async function readOn(handle: FileHandle): Promise<string> {
-    const parts = [rest];
-    for (;;) {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES);
-      if (bytesRead === 0) break;
-      parts.push(buffer.subarray(0, bytesRead));
-    }
-    const all = Buffer.concat(parts);
-    const end = all.lastIndexOf(0x0a) + 1;
-    rest = all.subarray(end);
-    return all.subarray(0, end).toString('utf8');
-  }
-
-  return {
-    async next() {
-      let text = '';
-      if (file !== undefined && !(await isFile(file, path))) {
-        // What was written before it was moved comes first.
-        text = await readOn(file);
-        await file.close();
-        file = undefined;
-        rest = Buffer.alloc(0);
-      }
-      file ??= await openIfExists(path);
-      return parseLines(file === undefined ? text : text + (await readOn(file)));
-    },
-    close: async () => file?.close(),
-  };
-}
-
-async function isFile(file: FileHandle, path: string): Promise<boolean> {
-  try {
-    const [ours, there] = await Promise.all([file.stat(), stat(path)]);
-    return ours.ino === there.ino && ours.dev === there.dev;
-  } catch (thrown) {
-    if (isSystemError(thrown, 'ENOENT')) return false;
-    throw thrown;
-  }
-}
-
-async function openIfExists(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r');
-  } catch (thrown) {
-    if (isSystemError(thrown, 'ENOENT')) return undefined;
-    throw thrown;
+    await tail.close();
   }
 }
 
