@@ -1,10 +1,12 @@
-import { utimes } from 'node:fs/promises';
+import { appendFile, stat, truncate, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
+import { runCommand } from '#cli/exit.ts';
 import { shortId } from '#contract/ids.ts';
 import { encode } from '#runtime/event-log.ts';
-import { run } from '../support/command.ts';
+import { commandFacts, run } from '../support/command.ts';
+import { eventually } from '../support/eventually.ts';
 import { tempDir, writeFiles } from '../support/temp.ts';
 
 const log = (message: string) =>
@@ -29,6 +31,31 @@ test('the log without a session is the one that was written to last', async () =
   expect((await run(['session', 'log', shortId(older)], world)).stdout).toMatch(/^[^S].*! older\n$/);
   await utimes(join(dir.path, `.run/sessions/${older}/events.jsonl`), 3_000, 3_000);
   expect((await run(['session', 'log'], world)).stdout).toContain('! older');
+});
+
+test('follows a log that a crash tore and its session mended', async () => {
+  await using dir = await tempDir();
+  const id = newId();
+  await writeFiles(dir.path, { [`.run/sessions/${id}/events.jsonl`]: log('one') });
+  const path = join(dir.path, `.run/sessions/${id}/events.jsonl`);
+  const end = new AbortController();
+  const env = { AACHAT_HOME: dir.path };
+  const { facts, stdout } = commandFacts(['session', 'read', '--follow'], { env, signal: end.signal });
+  const running = runCommand(facts);
+  const messages = () =>
+    stdout()
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => (JSON.parse(line) as { message: string }).message);
+  const until = (count: number) => eventually(`${count} lines`, () => messages().length >= count);
+  await until(1);
+  const { size } = await stat(path);
+  await appendFile(path, log('never whole').slice(0, 20));
+  await truncate(path, size);
+  await appendFile(path, log('two'));
+  await until(2);
+  end.abort();
+  expect([await running, messages()]).toEqual([0, ['one', 'two']]);
 });
 
 test('without any session the next step is said', async () => {

@@ -2,24 +2,47 @@
 
 import { readdir, stat } from 'node:fs/promises';
 import { AachatError, isSystemError } from '#base/errors.ts';
+import { openTail } from '#base/tail.ts';
+import { sleep } from '#base/time.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { clockTime, plain } from '#cli/output.ts';
 import { pickById } from '#cli/pick.ts';
 import { SessionId, shortId } from '#contract/ids.ts';
-import { type LogLine, readEventLog } from '#runtime/event-log.ts';
+import { decode, type LogLine } from '#runtime/event-log.ts';
 import type { Home } from '#runtime/home.ts';
 
-/** `aachat session log [session] [--limit <count>]`; without one the session that was written to last */
+/** A file cannot say that it grew; looking costs microseconds. */
+const LOOK_MS = 200;
+
+/** `aachat session log [session] [--limit <count>] [--follow]`; without one the session that was written to last */
 export async function log(
   context: CommandContext,
-  args: { readonly session: string | undefined; readonly limit: number },
+  args: { readonly session: string | undefined; readonly limit: number; readonly follow: boolean },
 ): Promise<void> {
-  const { home, output } = context;
+  const { home, output, signal } = context;
   const id = args.session === undefined ? await newestLocal(home) : await findLocal(home, args.session);
-  const lines = (await readEventLog(home.session(id).log)).slice(-args.limit);
+  const tail = openTail(home.session(id).log);
+  const next = async () => decode(Buffer.from(await tail.next())).lines;
   const which = args.session === undefined ? [`Session ${shortId(id)}`] : [];
-  const text = lines.flatMap(show).join('\n') || 'Nothing is in the log yet.';
-  output.result({ sessionId: id, lines }, [...which, text].join('\n'));
+  try {
+    let lines: readonly LogLine[] = (await next()).slice(-args.limit);
+    if (!args.follow) {
+      const text = lines.flatMap(show).join('\n') || 'Nothing is in the log yet.';
+      output.result({ sessionId: id, lines }, [...which, text].join('\n'));
+      return;
+    }
+    for (const line of which) output.note(line);
+    while (!signal.aborted) {
+      for (const line of lines) {
+        const shown = show(line);
+        if (output.isJson || shown.length > 0) output.line(line, shown.join('\n'));
+      }
+      await sleep(LOOK_MS, signal).catch(() => {});
+      lines = await next();
+    }
+  } finally {
+    await tail.close();
+  }
 }
 
 async function newestLocal(home: Home): Promise<SessionId> {

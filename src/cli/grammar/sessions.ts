@@ -125,13 +125,14 @@ export function declareSessions(program: Command, act: Act): void {
     .alias('read')
     .description('show what a session did on this machine: turns, tools, answers')
     .argument('[session]', `${SESSION}; by default the newest on this machine`)
-    .option('--limit <count>', 'the newest lines', upTo(100_000), 200)
-    .addHelpText('after', example('aachat session log 1a2b3c4d'))
+    .option('-f, --follow', 'go on as more comes; Ctrl+C ends it')
+    .option('--limit <count>', 'at most this many lines, the newest', upTo(100_000), 200)
+    .addHelpText('after', example('aachat session log 1a2b3c4d', 'aachat session log --follow'))
     .action(
       act(
-        async (context, id: string | undefined, options: { limit: number }) => {
+        async (context, id: string | undefined, options: { limit: number; follow?: boolean }) => {
           const { log } = await import('#cli/commands/session-log.ts');
-          await log(context, { session: id, ...options });
+          await log(context, { session: id, limit: options.limit, follow: options.follow === true });
         },
         { reads: true },
       ),
