@@ -13,8 +13,19 @@ export default defineConfig({
   removeNodeProtocol: false,
   // Hundreds of small files of packages cost more than half of a short command's time.
   noExternal: [/.*/],
-  external: ['pg-native', 'pg-cloudflare'],
   esbuildPlugins: [
+    {
+      // Packages try these, and do without. Left to be looked for at run time, the single executable would load them
+      // from the folder that it is started in, whoever put them there.
+      name: 'nothing-found-at-run-time',
+      setup(build) {
+        const filter = /^(bufferutil|utf-8-validate|pg-native|pg-cloudflare|supports-color)$/;
+        build.onResolve({ filter }, ({ path }) => ({ path, namespace: 'absent' }));
+        build.onLoad({ filter: /.*/, namespace: 'absent' }, ({ path }) => ({
+          contents: `throw Object.assign(new Error('${path} is not part of aachat'), { code: 'MODULE_NOT_FOUND' });`,
+        }));
+      },
+    },
     {
       // zod brings its sentences in fifty languages; they would be loaded, and this program speaks one.
       name: 'one-language',

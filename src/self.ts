@@ -18,6 +18,7 @@ export const self: Pick<CommandFacts, 'engine' | 'skillsDir' | 'version'> = {
     self: command,
     scripted: [...command, 'scripted-agent'],
     module: isExecutable ? [process.execPath, 'run-module'] : [process.execPath],
+    root: isExecutable ? undefined : root,
   },
   skillsDir: join(root, 'skills'),
   version: manifest.version,

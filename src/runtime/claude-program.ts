@@ -9,6 +9,9 @@ export const ADAPTER = '@agentclientprotocol/claude-agent-acp';
 const ADAPTER_COMMAND = 'claude-agent-acp';
 const ENTRY = join('dist', 'index.js');
 
+/** Folder of the managed install. */
+export const managedClaude = (managedDir: string): string => join(managedDir, 'programs', 'claude');
+
 export interface ClaudeProgram {
   readonly command: readonly [file: string, ...args: string[]];
   /** Where the adapter lies. */
@@ -21,8 +24,8 @@ export async function findClaude(options: {
   readonly managedDir: string;
   readonly engine: Engine;
 }): Promise<ClaudeProgram | undefined> {
-  const managed = join(options.managedDir, 'programs', 'claude', 'node_modules', ADAPTER, ENTRY);
-  for (const path of [await besideUs(), managed]) {
+  const managed = join(managedClaude(options.managedDir), 'node_modules', ADAPTER, ENTRY);
+  for (const path of [besideUs(options.engine), managed]) {
     if (path !== undefined && (await isReadable(path))) return { command: [...options.engine.module, path], path };
   }
   const path = await onPath(ADAPTER_COMMAND, options.path);
@@ -31,9 +34,10 @@ export async function findClaude(options: {
   return { command: isScript ? [...options.engine.module, await realpath(path)] : [path], path };
 }
 
-async function besideUs(): Promise<string | undefined> {
+function besideUs({ root }: Engine): string | undefined {
+  if (root === undefined) return undefined;
   try {
-    return join(createRequire(import.meta.url).resolve(`${ADAPTER}/package.json`), '..', ENTRY);
+    return join(createRequire(join(root, 'package.json')).resolve(`${ADAPTER}/package.json`), '..', ENTRY);
   } catch {
     return undefined;
   }

@@ -6,6 +6,8 @@ export interface Engine {
   readonly scripted: Command;
   /** How to run a JavaScript file. */
   readonly module: Command;
+  /** Where packages beside this program are looked for; undefined: it stands alone, and nothing beside it counts. */
+  readonly root: string | undefined;
 }
 
 export type Command = readonly [file: string, ...args: string[]];

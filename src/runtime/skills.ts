@@ -4,7 +4,7 @@
  * Copies only, with a front matter of name and description: a repo's `hooks`, `allowed-tools` and the like would
  * otherwise run or allow things because we placed them there.
  */
-import { chmod, copyFile, lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { isSystemError } from '#base/errors.ts';
@@ -135,8 +135,8 @@ async function copyFolder(from: string, to: string, budget: { bytes: number; fil
       budget.bytes -= size;
       budget.files -= 1;
       if (budget.bytes < 0 || budget.files < 0) throw new Error('it is larger than 5 MB or has more than 500 files');
-      await copyFile(source, target);
-      await chmod(target, mode & 0o111 ? 0o700 : 0o600);
+      // Read and written, because what ships inside the executable cannot be copied.
+      await writeFile(target, await readFile(source), { mode: mode & 0o111 ? 0o700 : 0o600 });
     }
   }
 }

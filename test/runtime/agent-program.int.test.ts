@@ -5,7 +5,12 @@ import { type FindOptions, findAgentProgram, refuseUnknownProgram } from '#runti
 import { type TempDir, tempDir, writeFiles } from '../support/temp.ts';
 
 const SELF = ['/usr/bin/node', '/opt/aachat.js'] as const;
-const ENGINE = { self: SELF, scripted: SELF, module: ['/usr/bin/node'] } as const;
+const ENGINE = {
+  self: SELF,
+  scripted: SELF,
+  module: ['/usr/bin/node'],
+  root: join(import.meta.dirname, '../..'),
+} as const;
 
 const find = (dir: TempDir, more: Partial<FindOptions> = {}) =>
   findAgentProgram({ path: join(dir.path, 'bin'), managedDir: join(dir.path, 'run'), engine: ENGINE, ...more });

@@ -86,7 +86,7 @@ export async function claudeScene(files: Readonly<Record<string, string>> = {}):
     setting: 'claude',
     path: '',
     managedDir: at('managed'),
-    engine: { self: ['x'], scripted: ['x'], module: [process.execPath] },
+    engine: { self: ['x'], scripted: ['x'], module: [process.execPath], root: import.meta.dirname },
   });
   const meta = (policy: Policy = 'ask') =>
     claudeMeta({ policy, configRoot, workspace, agentDir, managedText: MANAGED, identity: IDENTITY, denied });

@@ -48,7 +48,12 @@ export function commandFacts(
     signal: signal ?? new AbortController().signal,
     onInterrupt: () => () => {},
     interrupt: () => {},
-    engine: { self: ['/nowhere/aachat'], scripted: ['/nowhere/scripted-agent'], module: ['/nowhere/node'] },
+    engine: {
+      self: ['/nowhere/aachat'],
+      scripted: ['/nowhere/scripted-agent'],
+      module: ['/nowhere/node'],
+      root: undefined,
+    },
     skillsDir: SKILLS,
     version: '0.0.0-test',
   };
