@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
 import { ADAPTER, findClaude } from './claude-program.ts';
 import type { Engine } from './engine.ts';
+import type { Home } from './home.ts';
 import { onPath } from './on-path.ts';
 
 /** `claude`: Claude Code by its ACP adapter; `scripted`: built in; `acp`: any other program. */
@@ -40,6 +41,18 @@ const Runtime = z.object({
     z.object({ type: z.literal('binary'), command: z.string(), args: z.array(z.string()).default([]) }),
   ]),
 });
+
+/** Whether agents that do not name another program find none. */
+export async function lacksClaude(options: {
+  readonly home: Pick<Home, 'run'>;
+  readonly path: string;
+  readonly programSetting: string | undefined;
+  readonly engine: Engine;
+}): Promise<boolean> {
+  const { home, path, programSetting = 'claude', engine } = options;
+  if (programSetting !== 'claude') return false;
+  return (await findClaude({ path, managedDir: home.run, engine })) === undefined;
+}
 
 /** @throws AachatError `AGENT_FAILED` with the command that mends it when there is no program */
 export async function findAgentProgram(options: FindOptions): Promise<AgentProgram> {
@@ -116,7 +129,7 @@ export function refuseUnknownProgram({ declared }: AgentProgram, agent: string, 
 
 const missing = (message: string) =>
   new AachatError('AGENT_FAILED', message, {
-    hint: `Run \`npm install --global ${ADAPTER}\`, or \`aachat config set agent scripted\` to try without.`,
+    hint: 'Run `aachat doctor --fix` to install it, or `aachat config set agent scripted` to try without.',
   });
 
 /** Who names a program, and how its name is corrected there. */

@@ -1,10 +1,19 @@
 /** `aachat doctor`: looks for what is missing or left over. Starts nothing. */
 import { AachatError } from '#base/errors.ts';
+import { offerClaude } from '#cli/claude-offer.ts';
 import type { CommandContext } from '#cli/context.ts';
+import { lacksClaude } from '#runtime/agent-program.ts';
 import { type DoctorOptions, examine, FIX, type Finding, mend } from '#runtime/doctor.ts';
 
-/** `aachat doctor [--fix]`. @throws AachatError `CONFLICT` if something is wrong, after saying what */
-export async function doctor(context: CommandContext, args: { readonly fix: boolean }): Promise<void> {
+/**
+ * `aachat doctor [--fix] [--yes]`; with `--fix` Claude Code is offered where it is missing.
+ *
+ * @throws AachatError `CONFLICT` if something is wrong, after saying what
+ */
+export async function doctor(
+  context: CommandContext,
+  args: { readonly fix: boolean; readonly yes: boolean },
+): Promise<void> {
   const { home, config, env, engine, output } = context;
   const options: DoctorOptions = {
     home,
@@ -13,7 +22,10 @@ export async function doctor(context: CommandContext, args: { readonly fix: bool
     programSetting: config.get('agent')?.value,
     engine,
   };
-  const mended = args.fix ? await mend(options) : [];
+  const mended = args.fix ? [...(await mend(options))] : [];
+  if (args.fix && (await lacksClaude(options)) && (await offerClaude(context, args))) {
+    mended.push('Installed Claude Code.');
+  }
   const findings = await examine(options);
   output.result({ findings, mended }, [...mended, ...findings.map((finding) => line(context, finding))].join('\n'));
   const wrong = findings.filter(({ state }) => state === 'wrong');

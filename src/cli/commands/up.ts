@@ -4,6 +4,7 @@ import { exists } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import { startInBackground } from '#cli/background.ts';
+import { offerClaude } from '#cli/claude-offer.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { sessionLine } from '#cli/live-view.ts';
 import { plain } from '#cli/output.ts';
@@ -11,6 +12,7 @@ import { type Connection, findLocalServer, startLocalServer } from '#cli/platfor
 import { openScreen, type Screen } from '#cli/up-screen.ts';
 import { serverAddress } from '#client/address.ts';
 import { CONTROL_ROUTES, type LiveSession, type PendingPermission } from '#contract/control.ts';
+import { lacksClaude } from '#runtime/agent-program.ts';
 import { POLICIES, type Policy } from '#runtime/claude.ts';
 import { openControlClient } from '#runtime/control.ts';
 import { LEASE_MARKER } from '#runtime/lease.ts';
@@ -23,10 +25,15 @@ export interface UpArgs {
   readonly detach: boolean;
   /** `claude`, `scripted`, or a command line; undefined: as configured. */
   readonly program: string | undefined;
+  /** What is missing is installed without asking. */
+  readonly yes: boolean;
 }
 
 /** `aachat up [--agent <name>…] [--team <team>] [--detach] [--json]` */
 export async function up(context: CommandContext, args: UpArgs): Promise<void> {
+  const { home, config, env, engine } = context;
+  const programSetting = args.program ?? config.get('agent')?.value;
+  if (await lacksClaude({ home, path: env['PATH'] ?? '', programSetting, engine })) await offerClaude(context, args);
   if (args.detach) await detach(context, args);
   else await foreground(context, args);
 }

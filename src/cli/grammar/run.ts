@@ -2,6 +2,14 @@
 import type { Command } from 'commander';
 import { type Act, collect, example, upTo } from './words.ts';
 
+interface UpOptions {
+  readonly agent: readonly string[];
+  readonly team?: string;
+  readonly program?: string;
+  readonly detach?: boolean;
+  readonly yes?: boolean;
+}
+
 export function declareRun(program: Command, act: Act): void {
   program
     .command('up')
@@ -10,12 +18,13 @@ export function declareRun(program: Command, act: Act): void {
     .option('-t, --team <team>', 'only sessions in this team')
     .option('--program <program>', 'agent program: claude, scripted, or a command line')
     .option('-d, --detach', 'go on in the background; `aachat down` stops it')
+    .option('-y, --yes', 'install Claude Code without asking if it is missing')
     .addHelpText('after', example('aachat up', 'aachat up --agent ada --detach'))
     .action(
-      act(async (context, options: { agent: readonly string[]; team?: string; program?: string; detach?: boolean }) => {
+      act(async (context, options: UpOptions) => {
         const { up } = await import('#cli/commands/up.ts');
-        const { agent, team, program: chosen, detach = false } = options;
-        await up(context, { agent, team, program: chosen, detach });
+        const { agent, team, program: chosen, detach = false, yes = false } = options;
+        await up(context, { agent, team, program: chosen, detach, yes });
       }),
     );
 
@@ -78,12 +87,13 @@ export function declareRun(program: Command, act: Act): void {
   program
     .command('doctor')
     .description('look for what is missing or left over')
-    .option('--fix', 'mend what a crash left behind')
-    .addHelpText('after', example('aachat doctor --fix'))
+    .option('--fix', 'mend what a crash left behind; offer to install Claude Code if it is missing')
+    .option('-y, --yes', 'with --fix: install it without asking')
+    .addHelpText('after', example('aachat doctor', 'aachat doctor --fix --yes'))
     .action(
-      act(async (context, options: { fix?: boolean }) => {
+      act(async (context, options: { fix?: boolean; yes?: boolean }) => {
         const { doctor } = await import('#cli/commands/doctor.ts');
-        await doctor(context, { fix: options.fix === true });
+        await doctor(context, { fix: options.fix === true, yes: options.yes === true });
       }),
     );
 

@@ -1,0 +1,64 @@
+/** Offers the managed install of Claude Code where it is missing; nothing is fetched without a word of the person. */
+import type { WriteStream } from 'node:tty';
+import type { InstallProgress } from '#runtime/package-install.ts';
+import { readAnswer } from './confirm.ts';
+import type { CommandContext } from './context.ts';
+
+/**
+ * @param yes the person has said so already, by `--yes`
+ * @returns whether it was installed; false: nobody wants it, or nobody can be asked
+ * @throws AachatError why it could not be installed; then nothing has changed
+ */
+export async function offerClaude(context: CommandContext, { yes }: { readonly yes: boolean }): Promise<boolean> {
+  const { home, env, signal, output, stdin } = context;
+  const isAsked = stdin.isTTY === true && !output.isJson;
+  if (!yes && !isAsked) return false;
+  const { installClaude, NPM_REGISTRY, planClaudeInstall } = await import('#runtime/claude-install.ts');
+  const plan = await planClaudeInstall();
+  const registry = env['npm_config_registry'] || NPM_REGISTRY;
+  const { name, version } = plan.adapter;
+  const what = `${name} ${version} with Claude Code`;
+  if (!yes) {
+    const question = [
+      'Claude Code was not found on this machine.',
+      `${what} can be installed for aachat alone, below ${home.run}: about 150 MB from ${registry}, 330 MB on disk.`,
+      'Install it now? [y/N] ',
+    ].join('\n');
+    if (!/^y(es)?$/i.test(await readAnswer(context, question))) return false;
+  }
+  const progress = await showProgress(context);
+  try {
+    await installClaude({ plan, managedDir: home.run, registry, signal, onProgress: progress.show });
+  } finally {
+    progress.close();
+  }
+  output.note(`Installed ${what}.`);
+  return true;
+}
+
+/** One line that counts up on a terminal; one line for each package elsewhere. */
+async function showProgress({ output, stderr }: CommandContext) {
+  const megabytes = (bytes: number) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
+  const line = ({ name, version, fetchedBytes, totalBytes }: InstallProgress) => {
+    const of = totalBytes === undefined ? '' : ` of ${megabytes(totalBytes)}`;
+    return `Fetching ${name} ${version}: ${megabytes(fetchedBytes)}${of} MB`;
+  };
+  if ((stderr as Partial<WriteStream>).isTTY !== true) {
+    let last: string | undefined;
+    const show = (progress: InstallProgress) => {
+      if (progress.name !== last) output.note(`Fetching ${progress.name} ${progress.version} …`);
+      last = progress.name;
+    };
+    return { show, close: () => {} };
+  }
+  const { createLogUpdate } = await import('log-update');
+  const draw = createLogUpdate(stderr as WriteStream);
+  let drawn = 0;
+  const show = (progress: InstallProgress) => {
+    const isEnd = progress.fetchedBytes === progress.totalBytes;
+    if (!isEnd && Date.now() - drawn < 100) return;
+    drawn = Date.now();
+    draw(line(progress));
+  };
+  return { show, close: () => draw.clear() };
+}
