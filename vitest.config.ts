@@ -22,7 +22,9 @@ export default defineConfig({
       project('unit', ['test/**/*.test.ts'], ['test/**/*.{int,pg,e2e}.test.ts']),
       project('int', ['test/**/*.int.test.ts', 'test/**/*.pg.test.ts']),
       project('e2e', ['test/**/*.e2e.test.ts']),
-      project('executable', ['test/**/*.e2e.test.ts'], ['test/cli/start.e2e.test.ts'], { PROGRAM_UNDER_TEST: 'executable' }),
+      project('executable', ['test/**/*.e2e.test.ts'], ['test/cli/start.e2e.test.ts'], {
+        PROGRAM_UNDER_TEST: 'executable',
+      }),
     ],
   },
 });
