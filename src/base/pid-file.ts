@@ -50,13 +50,11 @@ export async function withFileLock<T>(path: string, critical: () => Promise<T>):
 }
 
 export type Claim<T> =
-  | { readonly claimed: true; readonly file: PidFile<T> }
+  | { readonly claimed: true; readonly file: PidFile }
   | { readonly claimed: false; readonly holder: ProcessIdentity & T };
 
 /** Owned by this process until `release`. */
-export interface PidFile<T> {
-  /** Replaces the facts beside the identity; readers see the old or the new ones. */
-  update(facts: T): Promise<void>;
+export interface PidFile {
   /** Synchronous, so that it also works in an exit handler. Leaves a file that somebody else wrote alone. */
   release(): void;
 }
@@ -67,19 +65,14 @@ export interface PidFile<T> {
  * @param shape facts stored beside the identity, such as a port
  */
 export async function claimPidFile<T extends object>(path: string, shape: z.ZodType<T>, facts: T): Promise<Claim<T>> {
-  const own = ownIdentity();
-  const write = (next: T) => writePrivate(path, `${JSON.stringify({ ...own, ...next })}\n`);
   return withFileLock(path, async () => {
     const holder = await readPidFile(path, shape);
     if (holder !== undefined) return { claimed: false, holder };
-    await write(facts);
+    await writePrivate(path, `${JSON.stringify({ ...ownIdentity(), ...facts })}\n`);
     let held = true;
     return {
       claimed: true,
       file: {
-        update: async (next) => {
-          if (held) await write(next);
-        },
         release: () => {
           if (!held) return;
           held = false;

@@ -166,7 +166,7 @@ async function disposeAll(owned: readonly (() => void | PromiseLike<void>)[]): P
   if (failures.length > 0) throw failures[0];
 }
 
-async function claim(path: string, facts: ServerFile): Promise<PidFile<ServerFile>> {
+async function claim(path: string, facts: ServerFile): Promise<PidFile> {
   const result = await claimPidFile(path, ServerFile, facts);
   if (result.claimed) return result.file;
   throw alreadyRuns(result.holder);
