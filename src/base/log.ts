@@ -34,7 +34,9 @@ export function createLog(options: LogOptions): Log {
     write(line: string) {
       let clean = line;
       for (const secret of secrets()) {
-        if (secret.length >= SHORTEST_SECRET) clean = clean.replaceAll(secret, '[redacted]');
+        // In a line of JSON, quotes and line ends are spelled in another way.
+        if (secret.length >= SHORTEST_SECRET)
+          clean = clean.replaceAll(JSON.stringify(secret).slice(1, -1), '[redacted]');
       }
       write(clean);
     },

@@ -29,6 +29,16 @@ describe('log', () => {
     expect(lines.join('')).not.toContain('hunter2');
   });
 
+  test.for(['two\nlines', 'say "please"', 'C:\\secret\\path'])(
+    'so does %j, which a line spells in another way',
+    (secret) => {
+      const { log, lines } = capture([secret]);
+      log.info('x.started', { value: secret, error: new Error(`not ${secret}`) });
+      expect(lines.join('')).not.toContain(JSON.stringify(secret).slice(1, -1));
+      expect(lines.join('')).toContain('[redacted]');
+    },
+  );
+
   test('an expected error has no stack, a bug has one', () => {
     const { log, last } = capture();
     log.warn('x.refused', { error: new AachatError('NOT_FOUND', 'No x.', { details: { id: 'x' } }) });
