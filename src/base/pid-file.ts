@@ -4,7 +4,7 @@
  * Whoever holds it is proved by pid and start time, so a file left by a crash never blocks and a reused pid never
  * fools. Reading and replacing happen under a lock beside the file, so two starters cannot both win.
  */
-import { unlinkSync } from 'node:fs';
+import { readFileSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { lock } from 'proper-lockfile';
 import { z } from 'zod';
@@ -68,7 +68,8 @@ export async function claimPidFile<T extends object>(path: string, shape: z.ZodT
   return withFileLock(path, async () => {
     const holder = await readPidFile(path, shape);
     if (holder !== undefined) return { claimed: false, holder };
-    await writePrivate(path, `${JSON.stringify({ ...ownIdentity(), ...facts })}\n`);
+    const text = `${JSON.stringify({ ...ownIdentity(), ...facts })}\n`;
+    await writePrivate(path, text);
     let held = true;
     return {
       claimed: true,
@@ -77,7 +78,7 @@ export async function claimPidFile<T extends object>(path: string, shape: z.ZodT
           if (!held) return;
           held = false;
           try {
-            unlinkSync(path);
+            if (readFileSync(path, 'utf8') === text) unlinkSync(path);
           } catch {
             // Somebody removed the folder: there is nothing left to release.
           }

@@ -71,6 +71,19 @@ describe('pid file', () => {
     expect(await readPidFile(path, Facts)).toBeDefined();
   });
 
+  test('release leaves a file that somebody else wrote meanwhile', async () => {
+    await using dir = await tempDir();
+    const path = join(dir.path, 'x.json');
+    const claim = await claimPidFile(path, Facts, { port: 1 });
+    if (!claim.claimed) throw new Error('not claimed');
+    const child = await sleeper();
+    const other = { ...identityOf(child.pid), port: 2 };
+    await writeFile(path, JSON.stringify(other));
+    claim.file.release();
+    expect(await readPidFile(path, Facts)).toEqual(other);
+    await child.end();
+  });
+
   test('identity ends with the process', async () => {
     const child = await sleeper();
     const identity = identityOf(child.pid);
