@@ -11,7 +11,7 @@ import type { RunRow, SignalRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 import { type SessionWithNames, sessionFacts } from './facts.ts';
 import { type Call, hidden, type Writing } from './request.ts';
-import { emitSession, newestRuns, runOf, silentSince, wholeSession } from './session-view.ts';
+import { asSeenAt, emitSession, newestRuns, runOf, silentSince, wholeSession } from './session-view.ts';
 import { moveSignals, signalOf } from './signals.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -175,13 +175,15 @@ async function requireNewest(view: View, run: RunRow): Promise<void> {
 async function seen(tx: Tx, run: RunRow, session: SessionWithNames): Promise<void> {
   const { q, now } = tx;
   if (run.ended_at === null && Date.parse(now) - Date.parse(run.heartbeat_at) < HEARTBEAT_PRECISION_MS) return;
+  // Before anything is written: a heartbeat goes on with the other runs of its machine.
+  const wasLost = asSeenAt(now, run).ended_at !== null;
+  if (wasLost && (await runElsewhere(tx, session, run.machine_id)) !== undefined) throw staleRun();
   await q
     .updateTable('runs')
     .set({ heartbeat_at: now, ended_at: null, reason: null })
     .where('id', '=', run.id)
     .execute();
   if (run.ended_at === null) return;
-  if ((await runElsewhere(tx, session, run.machine_id)) !== undefined) throw staleRun();
   await setState(tx, session.id, 'running', 'input_ready');
   await updateCoverage(tx, [session.agent_id], [session.id]);
 }

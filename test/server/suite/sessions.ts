@@ -167,6 +167,22 @@ export function sessionSuite(engine: string, open: Open): void {
       await reader[Symbol.asyncDispose]();
     });
 
+    test('a machine that was asleep is stale for good once another one took its place', async () => {
+      const { clock, advance } = movableClock();
+      await using it = await crew(open, { clock });
+      const asleep = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      const desktop = await addMachine(it.alice, 'desktop');
+      const session = await planSession(it.alice, it.agent, it.team);
+      advance(2 * MINUTE + 1000);
+      await openRun(it.alice, session, desktop);
+      const beat = { params: { machineId: it.machine }, body: { runs: [asleep.run.id] } };
+      expect(await it.alice.call(ROUTES.heartbeat, beat)).toEqual({ stale: [asleep.run.id] });
+      expect(await it.alice.call(ROUTES.heartbeat, beat)).toEqual({ stale: [asleep.run.id] });
+      const activity = { params: { runId: asleep.run.id }, body: { activity: 'working' } } as const;
+      await expect(it.alice.call(ROUTES.setActivity, activity)).rejects.toMatchObject({ code: 'STALE_RUN' });
+      expect(await openRun(it.alice, session, desktop)).toMatchObject({ epoch: 2, machine: 'desktop' });
+    });
+
     test('ending a run interrupts its turn and expires what nobody took; saying it again changes nothing', async () => {
       await using it = await crew(open);
       const { session, run } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
