@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import { createSerial } from '#base/async.ts';
+import { isAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { type Clock, isoTime } from '#base/time.ts';
 import { CLOSE, type DownFrame, EVENT_SOCKET_PATH, HEARTBEAT_MS, UpFrame } from '#contract/frames.ts';
@@ -170,7 +171,13 @@ class Connection {
     this.#subscriptions.clear();
   }
 
+  /** Frames wait for each other, so the connection may be over before one is due; then nothing may begin. */
+  get #isOpen(): boolean {
+    return this.#ws.readyState === WebSocket.OPEN;
+  }
+
   async #handle(frame: UpFrame): Promise<void> {
+    if (!this.#isOpen) return;
     if (frame.type === 'auth' || frame.type === 'auth_refresh') return this.#authenticate(frame);
     const reader = this.#reader;
     if (reader === undefined) return this.#close(CLOSE.unauthorized, 'say who you are first');
@@ -189,7 +196,8 @@ class Connection {
       return this.#close(CLOSE.protocol, 'another protocol');
     }
     const { store, tokens, hub, clock } = this.#options;
-    const reader = await createReader(store, tokens, frame.token).catch(() => undefined);
+    const reader = await createReader(store, tokens, frame.token).catch(noReader);
+    if (!this.#isOpen) return;
     const first = this.#reader === undefined;
     // A refresh keeps the connection for whom it was opened.
     if (reader === undefined || (!first && this.#reader?.key !== reader.key)) {
@@ -241,8 +249,8 @@ class Connection {
   }
 
   #send(frame: Buffer): void {
+    if (!this.#isOpen) return;
     const ws = this.#ws;
-    if (ws.readyState !== WebSocket.OPEN) return;
     ws.send(frame, { binary: false }, ws.bufferedAmount > RESUME_BYTES ? () => this.#flushed() : undefined);
     if (ws.bufferedAmount > OVERLOAD_BYTES) this.#overloaded();
     else if (ws.bufferedAmount > PAUSE_BYTES) this.#pausedSince ??= this.#options.clock();
@@ -267,6 +275,11 @@ class Connection {
   #expireIn(ms: number): NodeJS.Timeout {
     return setTimeout(() => this.#close(CLOSE.unauthorized, 'no valid token'), Math.max(0, ms));
   }
+}
+
+/** What a token that is not valid comes to; a database that is away says nothing about it. */
+function noReader(thrown: unknown): undefined {
+  if (!isAachatError(thrown, 'UNAUTHORIZED', 'STALE_RUN')) throw thrown;
 }
 
 function parseFrame(text: string): UpFrame | undefined {
