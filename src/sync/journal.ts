@@ -78,7 +78,6 @@ export class Journal {
   #bytes = 0;
   #compactedBytes = 0;
   #syncing = Promise.resolve();
-  #isSyncing: boolean = false;
   #next: Promise<void> | undefined;
   #hasPast: boolean = false;
 
@@ -119,7 +118,7 @@ export class Journal {
   append(change: Change): void {
     this.#bytes += this.#write(this.#fd, `${JSON.stringify(change)}\n`, this.#bytes);
     this.#apply(change);
-    if (this.#bytes > Math.max(COMPACT_BYTES, 2 * this.#compactedBytes) && !this.#isSyncing) this.compact();
+    if (this.#bytes > Math.max(COMPACT_BYTES, 2 * this.#compactedBytes)) this.compact();
   }
 
   /** @returns bytes written; on failure (a full disk) the file ends as before */
@@ -138,10 +137,7 @@ export class Journal {
   sync(): Promise<void> {
     this.#next ??= this.#syncing.then(() => {
       this.#next = undefined;
-      this.#isSyncing = true;
-      const done = syncData(this.#fd).finally(() => {
-        this.#isSyncing = false;
-      });
+      const done = syncData(this.#fd);
       this.#syncing = done.catch(() => undefined);
       return done;
     });
@@ -171,8 +167,10 @@ export class Journal {
     }
     this.#compactedBytes = this.#bytes;
     this.#hasPast = false;
-    closeSync(this.#fd);
+    const old = this.#fd;
     this.#fd = fd;
+    // It may be on its way to the disk: closed, it would not arrive, or another file would in its place.
+    void this.#syncing.then(() => closeSync(old));
   }
 
   #replace(fd: number, fresh: string): number {

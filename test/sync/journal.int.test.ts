@@ -1,5 +1,7 @@
+import { pbkdf2 } from 'node:crypto';
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { Journal } from '#sync/journal.ts';
 import { tempDir } from '../support/temp.ts';
@@ -49,6 +51,20 @@ test('S26: ends before the first line that is not whole, wherever it was torn', 
   const dirty = new Journal(file);
   expect([...dirty.entries.keys()]).toEqual(['p']);
   await dirty.close();
+});
+
+test('S7: what is on its way to the disk arrives, also when the journal is written anew meanwhile', async () => {
+  await using dir = await tempDir();
+  const journal = new Journal(join(dir.path, 'journal'));
+  journal.append({ begin: operation });
+  // Work for every thread: the disk is asked only after the file would have been closed.
+  const busy = Array.from({ length: 8 }, () => promisify(pbkdf2)('x', 'x', 200_000, 32, 'sha256'));
+  const safe = journal.sync();
+  await Promise.resolve();
+  journal.compact();
+  await safe;
+  await Promise.all(busy);
+  await journal.close();
 });
 
 test('S7: stays small however often it changes', async () => {
