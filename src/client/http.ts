@@ -86,8 +86,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         const { status, ok, json } = await send(route, url, body, bearer, signal);
         if (ok) return parseReply(route, json);
         if (status !== 401 || renewed || bearer === undefined) throw errorFromBody(status, json);
-        renewed = true;
         bearer = await token('renew');
+        renewed = true;
       } catch (thrown) {
         if (!repeatable || attempt > RETRIES || !isAachatError(thrown, 'SERVER_UNREACHABLE')) throw thrown;
         await sleep(backoffMs(attempt, RETRY_BACKOFF), signal);

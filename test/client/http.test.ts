@@ -131,6 +131,24 @@ describe('a token that the server refuses', () => {
     expect(requests).toHaveLength(2);
   });
 
+  test('is renewed later if that did not work at once', async () => {
+    const asked: (string | undefined)[] = [];
+    const http = createHttpClient({
+      baseUrl: new URL('http://server.invalid'),
+      token: async (how) => {
+        asked.push(how);
+        if (asked.length === 2) throw new AachatError('SERVER_UNREACHABLE', 'Not now.');
+        return how === 'renew' ? 'newer' : 'first';
+      },
+      fetch: async (url, init) => {
+        const isNewer = new Request(url as URL, init).headers.get('authorization') === 'Bearer newer';
+        return isNewer ? Response.json(INFO) : errorBody(401, 'UNAUTHORIZED');
+      },
+    });
+    expect(await http.call(ROUTES.getInfo, {})).toEqual(INFO);
+    expect(asked).toEqual([undefined, 'renew', 'renew']);
+  });
+
   test('is an error when the renewed one is refused as well', async () => {
     const { http, requests } = client(() => errorBody(401, 'UNAUTHORIZED'));
     await expect(http.call(ROUTES.getInfo, {})).rejects.toMatchObject({ code: 'UNAUTHORIZED', exitStatus: 3 });
