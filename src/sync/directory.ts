@@ -92,9 +92,14 @@ export class Directory {
     for (const folder of ['tmp', 'aside']) mkdirSync(join(this.#ours, folder), { recursive: true, mode: PRIVATE_DIR });
   }
 
+  /** Whether the marker is there; one that cannot be looked at is as good as gone. */
   hasMarker(): boolean {
-    const root = stat(this.root);
-    return root !== undefined && identity(root) === this.#identity && stat(join(this.#ours, 'marker')) !== undefined;
+    try {
+      const root = stat(this.root);
+      return root !== undefined && identity(root) === this.#identity && stat(join(this.#ours, 'marker')) !== undefined;
+    } catch {
+      return false;
+    }
   }
 
   /** Whether the folder has nothing but ours. */
@@ -102,8 +107,13 @@ export class Directory {
     return readdirSync(this.root).every((name) => name === OURS);
   }
 
+  /** Whether it is surely a folder. */
   isFolder(path: string): boolean {
-    return stat(this.#at(path))?.isDirectory() === true;
+    try {
+      return stat(this.#at(path))?.isDirectory() === true;
+    } catch {
+      return false;
+    }
   }
 
   /** Whether surely nothing is there; what cannot be looked at is not absent. */

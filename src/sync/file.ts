@@ -1,6 +1,7 @@
 /** One file as a mirror sees it: what it has, what tells one state of it from another, and whether it may be shared. */
 import { hash } from 'node:crypto';
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs';
+import { isSystemError } from '#base/errors.ts';
 import { textProblem, tooLarge } from './names.ts';
 
 export type Seen =
@@ -14,7 +15,16 @@ export const digestOf = (bytes: Uint8Array): string => hash('sha256', bytes);
 
 const READ = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-export const stat = (path: string): BigIntStats | undefined => lstatSync(path, { bigint: true, throwIfNoEntry: false });
+/** @returns undefined if nothing is there, also where a file is in the place of a folder above */
+export function stat(path: string): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch (thrown) {
+    if (isSystemError(thrown, 'ENOTDIR')) return undefined;
+    throw thrown;
+  }
+}
+
 export const identity = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
 export const stampOf = ({ size, mtimeNs, ctimeNs, ino }: BigIntStats): string => `${size}:${mtimeNs}:${ctimeNs}:${ino}`;
 

@@ -78,6 +78,20 @@ test('S27: a document that became bad is neither deleted nor replaced', async ()
   expect(server.history(note)).toContain('best\n');
 });
 
+test('S27: a file where a folder was is reported, and the rest goes on', async () => {
+  const server = new MemoryServer();
+  await using one = await openMirror(server);
+  await one.write('acme/other/notes/plan.md', 'good\n');
+  await inStep(server, one);
+  await rm(join(one.root, 'acme/other'), { recursive: true });
+  await writeFile(join(one.root, 'acme/other'), 'x\n');
+  await eventually('it is reported', () => problemOf(one, 'acme/other'));
+  await stillShares(server, one);
+  await rm(join(one.root, 'acme/other'));
+  await one.mirror.flush(60_000);
+  await eventually('nothing is wrong', () => one.mirror.status().problems.length === 0);
+});
+
 test('S20: nothing is read, written or removed behind a linked folder', async () => {
   await using outside = await tempDir();
   await mkdir(join(outside.path, 'notes'));
