@@ -185,8 +185,7 @@ export class Directory {
       if (!this.#putNew(staged, target)) return { isDone: false };
     } else {
       if (!this.#capture(target, name, expected)) return { isDone: false };
-      renameSync(staged, target);
-      if (!this.hasLinks) this.dropAside(name);
+      this.#giveWay(name, () => renameSync(staged, target));
     }
     return { isDone: true, stamp: this.stampOf(path) ?? '' };
   }
@@ -194,9 +193,19 @@ export class Directory {
   /** Removes the file if it has `expected`; it is linked aside as `name`. @returns whether it was removed */
   remove(path: string, name: string, expected: string): boolean {
     if (!this.#hasParents(path) || !this.#capture(this.#at(path), name, expected)) return false;
-    unlinkSync(this.#at(path));
-    if (!this.hasLinks) this.dropAside(name);
+    this.#giveWay(name, () => unlinkSync(this.#at(path)));
     return true;
+  }
+
+  /** Takes the place of a file that lies aside; if that fails it keeps its place, and must not keep a second name. */
+  #giveWay(name: string, step: () => void): void {
+    try {
+      step();
+    } catch (thrown) {
+      this.dropAside(name);
+      throw thrown;
+    }
+    if (!this.hasLinks) this.dropAside(name);
   }
 
   /** Removes the folders above that are empty now. */

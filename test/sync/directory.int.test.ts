@@ -148,6 +148,16 @@ test('S20: a folder that turns into a link between two steps is not followed', a
   expect(readFileSync(join(dir, 'outside/plan.md'), 'utf8')).toBe('one');
 });
 
+test('S19: a replacement that fails leaves the file with one name', async () => {
+  await using scope = await open();
+  const { directory, put, file } = scope;
+  put('one', null);
+  // Nothing was staged, so the last step is refused.
+  expect(() => directory.swap(path, 'nothing', digest('one'))).toThrow('ENOENT');
+  expect(readFileSync(file, 'utf8')).toBe('one');
+  expect(statSync(file).nlink).toBe(1);
+});
+
 test('S19: without hard links it copies, compares and says so', async () => {
   await using scope = await open();
   const { directory, put, file } = scope;
