@@ -26,11 +26,12 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
-import { AachatError, isSystemError, toAachatError } from '#base/errors.ts';
+import { AachatError, isSystemError } from '#base/errors.ts';
 import { PRIVATE_DIR } from '#base/fs.ts';
 import type { Digest } from './core/plan.ts';
 import { identity, oddity, read, type Seen, stampOf, stat } from './file.ts';
 import { FOLDERS, isForeign, OURS } from './names.ts';
+import { CannotShare, reasonOf } from './refusal.ts';
 
 export type Swapped = { readonly isDone: false } | { readonly isDone: true; readonly stamp: string };
 
@@ -41,9 +42,6 @@ export interface Walk {
 }
 
 const NO_TEXT = 'Its name is not text in UTF-8.';
-
-/** A sentence about why something cannot be read or written. */
-class CannotShare extends Error {}
 
 const MARKER = `This folder is a mirror of shared documents, and aachat keeps here what it needs to know about them.
 Without this file the mirror stops.
@@ -386,13 +384,3 @@ export class Directory {
   #staged = (name: string): string => join(this.#ours, 'tmp', name);
   #aside = (name: string): string => join(this.#ours, 'aside', name);
 }
-
-function reasonOf(thrown: unknown): string {
-  if (thrown instanceof CannotShare) return thrown.message;
-  const { message, hint = '' } = toAachatError(thrown);
-  return `${message} ${hint}`.trim();
-}
-
-/** Why something cannot be written, if it is for a person to mend; undefined for everything else. */
-export const localProblem = (thrown: unknown): string | undefined =>
-  thrown instanceof CannotShare || (thrown instanceof Error && 'syscall' in thrown) ? reasonOf(thrown) : undefined;

@@ -4,9 +4,10 @@ import { dirname } from 'node:path/posix';
 import { isAachatError, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type Digest, plan } from './core/plan.ts';
-import { type Directory, localProblem } from './directory.ts';
+import type { Directory } from './directory.ts';
 import { digestOf, type Seen } from './file.ts';
 import type { Entry, Journal, Operation } from './journal.ts';
+import { localProblem } from './refusal.ts';
 import type { Grammar, Remote } from './remote.ts';
 import type { Accepted, RemoteChange, Replica } from './replica.ts';
 
