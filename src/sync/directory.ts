@@ -114,6 +114,16 @@ export class Directory {
     }
   }
 
+  /** @returns why nobody can look into a folder; undefined: one can */
+  folderProblem(path: string): string | undefined {
+    try {
+      if (this.#hasParents(path)) readdirSync(this.#at(path));
+      return undefined;
+    } catch (thrown) {
+      return reasonOf(thrown);
+    }
+  }
+
   /** Whether surely nothing is there; what cannot be looked at is not absent. */
   isAbsent(path: string): boolean {
     try {

@@ -7,6 +7,7 @@ import { type Digest, plan } from './core/plan.ts';
 import type { Directory } from './directory.ts';
 import { digestOf, type Seen } from './file.ts';
 import type { Entry, Journal, Operation } from './journal.ts';
+import { FOLDERS } from './names.ts';
 import { localProblem } from './refusal.ts';
 import type { Grammar, Remote } from './remote.ts';
 import type { Accepted, RemoteChange, Replica } from './replica.ts';
@@ -86,13 +87,13 @@ export class Reconciler {
 
   /** Brings one path in step. @throws AachatError if the server cannot answer now; all that was handed in is safe */
   async reconcile(path: string): Promise<void> {
-    const { directory, grammar, journal, again } = this.#options;
+    const { grammar, journal, again } = this.#options;
     const kind = grammar.classify(path);
     if (kind.kind === 'ours') return;
     if (kind.kind === 'problem') {
-      const seen = directory.look(path);
-      if (seen.kind === 'absent') this.problems.delete(path);
-      else this.problems.set(path, seen.kind === 'problem' ? seen.reason : kind.reason);
+      const reason = this.#strangerProblem(path, kind.reason);
+      if (reason === undefined) this.problems.delete(path);
+      else this.problems.set(path, reason);
       return;
     }
     try {
@@ -108,6 +109,16 @@ export class Reconciler {
       if (reason === undefined) throw thrown;
       this.problems.set(path, reason);
     }
+  }
+
+  /** What is wrong with something that the grammar refuses for `reason`; undefined: nothing, or it is gone. */
+  #strangerProblem(path: string, reason: string): string | undefined {
+    const { directory } = this.#options;
+    // A folder above documents is nothing by itself.
+    if (path.split('/').length <= FOLDERS && directory.isFolder(path)) return directory.folderProblem(path);
+    const seen = directory.look(path);
+    if (seen.kind === 'absent') return undefined;
+    return seen.kind === 'problem' ? seen.reason : reason;
   }
 
   /** @returns whether nothing more is to be done now */
