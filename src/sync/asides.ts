@@ -4,7 +4,7 @@
  */
 import { newId } from '#base/id.ts';
 import type { Directory } from './directory.ts';
-import type { Journal } from './journal.ts';
+import type { Aside, Journal } from './journal.ts';
 
 /** A changed one must be the same this long, like a file that shrank. */
 const SETTLE_MS = 300;
@@ -16,12 +16,19 @@ export interface AsidesOptions {
   readonly journal: Journal;
   /** Copies a text that cannot be handed in to a safe place. */
   readonly keep: (path: string, bytes: Uint8Array) => void;
+  /** Called once for each that has to be tried again. */
+  readonly onFailure: (path: string, error: unknown) => void;
 }
 
 export class Asides {
   readonly #options: AsidesOptions;
   /** Since when each has been what it is. */
   readonly #since = new Map<string, { readonly stamp: string; readonly at: number }>();
+
+  /** Names of those whose text could not be handed in or kept, a full disk for example. */
+  readonly #failed = new Set<string>();
+  /** Paths of those that were changed and are neither handed in nor kept. */
+  readonly unsettled = new Set<string>();
 
   constructor(options: AsidesOptions) {
     this.#options = options;
@@ -38,48 +45,60 @@ export class Asides {
   /**
    * Looks at all of them: an edit becomes an operation, and one that has not changed for a minute is removed.
    *
-   * @returns paths that have a new operation, and whether some must be looked at again soon
+   * @returns paths that have a new operation
    */
-  check(): { readonly edited: readonly string[]; readonly isSettled: boolean } {
-    const { directory, journal, keep } = this.#options;
+  check(): readonly string[] {
     const edited: string[] = [];
-    let isSettled = true;
-    for (const [name, { path, digest }] of journal.asides) {
-      const stamp = directory.asideStamp(name);
-      if (stamp === undefined) {
-        journal.append({ drop: name });
-        continue;
-      }
-      const known = this.#since.get(name);
-      const now = performance.now();
-      if (known?.stamp !== stamp) this.#since.set(name, { stamp, at: now });
-      const age = known?.stamp === stamp ? now - known.at : 0;
-      if (age > KEEP_MS) {
-        this.#drop(name);
-        continue;
-      }
-      // It was compared when it had the same stamp already.
-      if (age > COMPARED_MS) continue;
-      const seen = directory.lookAside(name);
-      if (seen.kind === 'file' && seen.digest === digest) continue;
-      if (seen.kind === 'unstable' || age < SETTLE_MS) isSettled = false;
-      else if (seen.kind === 'file') {
-        const text = seen.bytes.toString();
-        const begin = { opId: newId(), path, base: digest, text, isAside: true };
-        journal.append({ begin, aside: { name, path, digest: seen.digest } });
-        edited.push(path);
-      } else {
-        const bytes = directory.asideBytes(name);
-        if (bytes !== undefined) keep(path, bytes);
-        this.#drop(name);
+    this.unsettled.clear();
+    for (const [name, aside] of this.#options.journal.asides) {
+      try {
+        const found = this.#look(name, aside);
+        if (found === 'edited') edited.push(aside.path);
+        if (found === 'unsettled') this.unsettled.add(aside.path);
+      } catch (error) {
+        // It lies there still, and the others are not to wait for it.
+        if (!this.#failed.has(name)) this.#options.onFailure(aside.path, error);
+        this.#failed.add(name);
+        this.unsettled.add(aside.path);
       }
     }
-    return { edited, isSettled };
+    return edited;
+  }
+
+  #look(name: string, { path, digest }: Aside): 'edited' | 'unsettled' | 'settled' {
+    const { directory, journal, keep } = this.#options;
+    const stamp = directory.asideStamp(name);
+    if (stamp === undefined) {
+      journal.append({ drop: name });
+      return 'settled';
+    }
+    const known = this.#since.get(name);
+    const now = performance.now();
+    if (known?.stamp !== stamp) this.#since.set(name, { stamp, at: now });
+    const age = known?.stamp === stamp ? now - known.at : 0;
+    const wasCompared = age > COMPARED_MS && !this.#failed.has(name);
+    if (wasCompared && age > KEEP_MS) this.#drop(name);
+    if (wasCompared) return 'settled';
+    const seen = directory.lookAside(name);
+    if (seen.kind === 'file' && seen.digest === digest) return 'settled';
+    if (seen.kind === 'unstable' || age < SETTLE_MS) return 'unsettled';
+    if (seen.kind === 'file') {
+      const text = seen.bytes.toString();
+      const begin = { opId: newId(), path, base: digest, text, isAside: true };
+      journal.append({ begin, aside: { name, path, digest: seen.digest } });
+      this.#failed.delete(name);
+      return 'edited';
+    }
+    const bytes = directory.asideBytes(name);
+    if (bytes !== undefined) keep(path, bytes);
+    this.#drop(name);
+    return 'settled';
   }
 
   #drop(name: string): void {
     this.#options.directory.dropAside(name);
     this.#options.journal.append({ drop: name });
     this.#since.delete(name);
+    this.#failed.delete(name);
   }
 }

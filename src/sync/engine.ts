@@ -97,7 +97,11 @@ export class Mirror {
       },
     });
     const shared = { directory: this.#directory, journal: this.#journal };
-    this.#asides = new Asides({ ...shared, keep: (path, bytes) => this.#keep(path, bytes) });
+    this.#asides = new Asides({
+      ...shared,
+      keep: (path, bytes) => this.#keep(path, bytes),
+      onFailure: (path, error) => options.log.warn('mirror.aside_failed', { path, error }),
+    });
     this.#reconciler = new Reconciler({
       ...shared,
       remote: this.#remote,
@@ -179,10 +183,11 @@ export class Mirror {
   }
 
   status(): MirrorStatus {
-    const isAtRest = this.#queue.isAtRest() && this.#journal.operations.size === 0;
+    const { unsettled } = this.#asides;
+    const isAtRest = this.#queue.isAtRest() && this.#journal.operations.size === 0 && unsettled.size === 0;
     const reason = this.#halted ?? this.#outage;
     const asked = new Set(Array.from(this.#journal.operations.values(), ({ path }) => path));
-    const paths = new Set([...asked, ...this.#queue.pending()]);
+    const paths = new Set([...asked, ...unsettled, ...this.#queue.pending()]);
     return {
       state: this.#halted ? 'stopped' : this.#outage ? 'offline' : isAtRest ? 'in sync' : 'syncing',
       ...(reason === undefined ? {} : { reason }),
@@ -318,8 +323,8 @@ export class Mirror {
   /** @returns whether all of them are settled */
   #checkAsides(): boolean {
     if (this.#halted !== undefined) return true;
-    const { edited, isSettled } = this.#asides.check();
-    for (const path of edited) this.#queue.hint(path, 0);
+    for (const path of this.#asides.check()) this.#queue.hint(path, 0);
+    const isSettled = this.#asides.unsettled.size === 0;
     if (!isSettled) this.#checkAsidesLater(ASIDE_SOON_MS);
     return isSettled;
   }

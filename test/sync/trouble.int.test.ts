@@ -1,7 +1,20 @@
 /** What cannot be shared, what is refused, and what makes a mirror stop. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, link, mkdir, readdir, readFile, rename, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -351,6 +364,26 @@ test.for(Object.entries(losses))('S22, S24: loses %s, stops, deletes nothing and
   expect(server.versions).toBe(3);
   await one.write(note, 'goes on\n');
   await eventually('it goes on', () => server.text(note) === 'goes on\n');
+});
+
+test('S4: a text that cannot be kept now is kept as soon as it can be', async () => {
+  await using dir = await tempDir();
+  const kept = join(dir.path, 'kept');
+  await writeFile(kept, 'a file where the folder would be');
+  const server = new MemoryServer();
+  await using one = await openMirror(server, { kept });
+  await using other = await openMirror(server);
+  await one.write(note, 'good\n');
+  await inStep(server, one, other);
+  await using editor = await open(join(one.root, note), 'r+');
+  await other.write(note, 'better\n');
+  await eventually('the file was replaced', async () => (await one.read(note)) === 'better\n');
+  await editor.write('a\0b', 0);
+  await one.mirror.flush(3_000);
+  expect(one.mirror.status()).toMatchObject({ state: 'syncing', kept: [] });
+  await unlink(kept);
+  await eventually('it is kept', () => one.mirror.status().kept.length === 1);
+  expect(await readFile(one.mirror.status().kept[0]?.file ?? '')).toEqual(Buffer.from('a\0bd\n'));
 });
 
 // The super user may write everywhere, so permissions cannot be tested as root.
