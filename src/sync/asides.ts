@@ -8,7 +8,8 @@ import type { Aside, Journal } from './journal.ts';
 
 /** A changed one must be the same this long, like a file that shrank. */
 const SETTLE_MS = 300;
-const COMPARED_MS = 1_000;
+/** A stamp that has been the same this long says that nothing changed; before, only the text does. */
+const STEADY_MS = 1_000;
 const KEEP_MS = 60_000;
 
 export interface AsidesOptions {
@@ -20,11 +21,17 @@ export interface AsidesOptions {
   readonly onFailure: (path: string, error: unknown) => void;
 }
 
+interface Known {
+  readonly stamp: string;
+  /** When it was first seen with this stamp. */
+  readonly since: number;
+  /** With this stamp it has what the server knows: it need not be read again. */
+  isCompared: boolean;
+}
+
 export class Asides {
   readonly #options: AsidesOptions;
-  /** Since when each has been what it is. */
-  readonly #since = new Map<string, { readonly stamp: string; readonly at: number }>();
-
+  readonly #known = new Map<string, Known>();
   /** Names of those whose text could not be handed in or kept, a full disk for example. */
   readonly #failed = new Set<string>();
   /** Paths of those that were changed and are neither handed in nor kept. */
@@ -72,15 +79,20 @@ export class Asides {
       journal.append({ drop: name });
       return 'settled';
     }
-    const known = this.#since.get(name);
     const now = performance.now();
-    if (known?.stamp !== stamp) this.#since.set(name, { stamp, at: now });
-    const age = known?.stamp === stamp ? now - known.at : 0;
-    const wasCompared = age > COMPARED_MS && !this.#failed.has(name);
-    if (wasCompared && age > KEEP_MS) this.#drop(name);
-    if (wasCompared) return 'settled';
+    const before = this.#known.get(name);
+    const known = before?.stamp === stamp ? before : { stamp, since: now, isCompared: false };
+    this.#known.set(name, known);
+    const age = now - known.since;
+    if (known.isCompared) {
+      if (age > KEEP_MS) this.#drop(name);
+      return 'settled';
+    }
     const seen = directory.lookAside(name);
-    if (seen.kind === 'file' && seen.digest === digest) return 'settled';
+    if (seen.kind === 'file' && seen.digest === digest) {
+      known.isCompared = age > STEADY_MS;
+      return 'settled';
+    }
     if (seen.kind === 'unstable' || age < SETTLE_MS) return 'unsettled';
     if (seen.kind === 'file') {
       const text = seen.bytes.toString();
@@ -98,7 +110,7 @@ export class Asides {
   #drop(name: string): void {
     this.#options.directory.dropAside(name);
     this.#options.journal.append({ drop: name });
-    this.#since.delete(name);
+    this.#known.delete(name);
     this.#failed.delete(name);
   }
 }
