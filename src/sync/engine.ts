@@ -92,6 +92,7 @@ export class Mirror {
       concurrency: CONCURRENCY,
       work: (path) => this.#work(path),
       onRest: () => {
+        this.#forgetOutages();
         this.#report();
         this.#options.onChange?.();
       },
@@ -146,7 +147,6 @@ export class Mirror {
       this.#suspend(thrown);
       return;
     }
-    this.#outages = 0;
     this.#outage = undefined;
     this.#reconciler.forgetRefusals();
     const paths = new Set([
@@ -158,6 +158,12 @@ export class Mirror {
     // Not before all that is behind waits: until then the status would say `in sync`.
     this.#options.onChange?.();
     if (this.#halted === undefined && !this.#isClosed) this.#queue.resume();
+    this.#forgetOutages();
+  }
+
+  /** A server that lists may still take nothing: an outage is over when everything that waited was done. */
+  #forgetOutages(): void {
+    if (this.#outage === undefined && this.#queue.isAtRest()) this.#outages = 0;
   }
 
   /** Takes in what changed on the server. Whoever may have missed something calls `refresh`. */
@@ -247,7 +253,8 @@ export class Mirror {
     } catch (thrown) {
       if (isOutage(thrown)) {
         this.#queue.remind(path, 0);
-        this.#suspend(thrown);
+        // Several paths meet the same outage.
+        if (this.#outage === undefined) this.#suspend(thrown);
         return;
       }
       const { message } = toAachatError(thrown);

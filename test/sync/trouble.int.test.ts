@@ -17,7 +17,8 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { AachatError } from '#base/errors.ts';
 import type { Replica } from '#sync/replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
@@ -364,6 +365,42 @@ test.for(Object.entries(losses))('S22, S24: loses %s, stops, deletes nothing and
   expect(server.versions).toBe(3);
   await one.write(note, 'goes on\n');
   await eventually('it goes on', () => server.text(note) === 'goes on\n');
+});
+
+/** Hears every wait that begins from now on, with back-off at its longest. */
+function waits(): () => readonly unknown[] {
+  vi.spyOn(Math, 'random').mockReturnValue(1);
+  const timer = vi.spyOn(globalThis, 'setTimeout');
+  onTestFinished(() => void vi.restoreAllMocks());
+  return () => timer.mock.calls.map(([, ms]) => ms);
+}
+
+test('an outage that many files meet at once counts once', async () => {
+  const server = new MemoryServer();
+  const honest = server.replica('mia', {});
+  const down = Promise.withResolvers<never>();
+  let pushes = 0;
+  const push: Replica['push'] = (submission) => {
+    pushes += 1;
+    return pushes > 8 ? honest.push(submission) : down.promise;
+  };
+  await using one = await openMirror(server, { replica: { ...honest, push } });
+  for (let index = 0; index < 8; index += 1) await one.write(`${folder}/n${index}.md`, `${index}\n`);
+  await eventually('all are on their way', () => pushes === 8);
+  const begun = waits();
+  down.reject(new AachatError('SERVER_UNREACHABLE', 'No answer.'));
+  await inStep(server, one);
+  expect(begun()).toContain(1_000);
+  expect(begun()).not.toContain(30_000);
+});
+
+test('a server that lists and takes nothing is asked ever more rarely', async () => {
+  const server = new MemoryServer();
+  const replica = { ...server.replica('mia', {}), push: () => Promise.reject(new AachatError('TIMEOUT', 'Too slow.')) };
+  await using one = await openMirror(server, { replica });
+  const begun = waits();
+  await one.write(note, 'mine\n');
+  await eventually('it waits for the third time', () => begun().includes(4_000));
 });
 
 test('S4: a text that cannot be kept now is kept as soon as it can be', async () => {
