@@ -25,7 +25,8 @@ const FOREIGN =
 export const isForeign = (name: string): boolean => FOREIGN.test(name);
 
 export const tooLarge = (bytes: number): string | undefined =>
-  bytes > MOST_BYTES ? `It has ${(bytes / MOST_BYTES).toFixed(1)} MiB; a document has at most 1 MiB.` : undefined;
+  bytes > MOST_BYTES ? `It has ${kibibytes(bytes)}; a document has at most ${kibibytes(MOST_BYTES)}.` : undefined;
+const kibibytes = (bytes: number): string => `${Math.ceil(bytes / 1024)} KiB`;
 
 /** Why the bytes cannot be a document. */
 export function textProblem(bytes: Uint8Array): string | undefined {
