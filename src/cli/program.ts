@@ -15,7 +15,7 @@ import { declarePlatform } from './grammar/platform.ts';
 import { declareRun } from './grammar/run.ts';
 import { declareSessions } from './grammar/sessions.ts';
 import { declareTalk } from './grammar/talk.ts';
-import type { Act } from './grammar/words.ts';
+import { type Act, example } from './grammar/words.ts';
 
 export type OpenContext = (choice: OutputChoice) => Promise<CommandContext>;
 
@@ -50,7 +50,19 @@ Begin with:
   aachat project send <project> "@ada hello"
   aachat init                      connect the repository that you are in
 
-Everything lies under ~/aachat; AACHAT_HOME moves it.`,
+Words:
+  project    where people and agents talk; it belongs to a team, and your own team is called ~<your login>
+  agent      a colleague that is a program: a git repo with its identity, skills and memory; @name wakes it
+  session    the working life of an agent in one team, on your machine; \`aachat up\` brings it up
+  turn       what an agent does about one message, from reading it to its answer
+  document   a Markdown file under docs/, the same in every place
+  policy     what an agent may do without asking you
+
+Output:
+  Text on a terminal, JSON with --json: {"data": …} or {"error": {"code", "message", "hint"}}. Where stdout is no
+  terminal, commands that only read print JSON by themselves. NO_COLOR and FORCE_COLOR are respected.
+
+Everything lies under ~/aachat, the home; AACHAT_HOME moves it.`,
     );
   program.hook('preAction', (_, command) => {
     const path = commandPath(command);
@@ -76,7 +88,9 @@ Everything lies under ~/aachat; AACHAT_HOME moves it.`,
   declareAgents(program, act);
   declarePlatform(program, act);
   eachCommand(program, (command) => {
-    if (command.commands.length === 0) command.option('--json', 'print one JSON object');
+    command.helpCommand(false);
+    if (command.commands.length > 0) command.addHelpText('after', groupExample);
+    else command.option('--json', 'print JSON instead of text');
   });
   return program;
 }
@@ -104,9 +118,23 @@ function base({ version, stdout, stderr }: CommandFacts, name: string): Command 
       // The top of the program says it, in its own form.
       outputError: () => {},
     });
-  program.configureHelp({ showGlobalOptions: false });
+  program.configureHelp({ showGlobalOptions: false, subcommandTerm });
   return program;
 }
+
+/** `send <project> [text...]`: that a command has options, its own help says. */
+const subcommandTerm = (command: Command): string =>
+  [
+    [command.name(), ...command.aliases()].join('|'),
+    ...command.registeredArguments.map((argument) => {
+      const word = `${argument.name()}${argument.variadic ? '...' : ''}`;
+      return argument.required ? `<${word}>` : `[${word}]`;
+    }),
+  ].join(' ');
+
+/** Where a group has no example of its own: how one of its commands is looked at. */
+const groupExample = ({ command }: { readonly command: Command }): string =>
+  example(`aachat ${commandPath(command)} ${command.commands[0]?.name()} --help`);
 
 /** `project send`, for the command of that name. */
 export function commandPath(command: Command): string {

@@ -133,9 +133,19 @@ describe('help', () => {
         expect(command.description()).not.toBe('');
         command.outputHelp();
         expect(text).toMatch(new RegExp(`Example:\\n.*${name} ${commandPath(command)}`));
+        expect([...command.registeredArguments, ...command.options].filter(isUndescribed)).toEqual([]);
       });
     }
   }
+
+  const groups = programs.aachat.commands.filter(({ commands }) => commands.length > 0);
+  test.each(groups.map((group) => [group.name()]))(
+    '`aachat %s` says what it is about, with an example',
+    async (name) => {
+      const { stdout } = await run([name, '--help']);
+      expect(stdout).toMatch(new RegExp(`^Usage: aachat ${name} .*\\n\\n\\S[^]*Example:\\n  aachat ${name} `));
+    },
+  );
 
   test('is asked for with status 0, and is text also where stdout is no terminal', async () => {
     for (const argv of [['--help'], ['project', '--help'], ['project', 'send', '--help']]) {
@@ -149,6 +159,8 @@ describe('help', () => {
     expect((await run(['server', '--help'])).stdout).not.toMatch(/^ +run/m);
   });
 });
+
+const isUndescribed = ({ description }: { readonly description: string }): boolean => description === '';
 
 function isHidden(command: Command): boolean {
   return !(command.parent?.createHelp().visibleCommands(command.parent).includes(command) ?? true);

@@ -1,9 +1,9 @@
 /** Commands about agents. */
 import type { Command } from 'commander';
-import { type Act, example } from './words.ts';
+import { type Act, AGENT, example } from './words.ts';
 
 export function declareAgents(program: Command, act: Act): void {
-  const agent = program.command('agent').description('make and look after your agents');
+  const agent = program.command('agent').description('make and look after your agents; each is a git repo of its own');
 
   agent
     .command('create')
@@ -37,7 +37,7 @@ export function declareAgents(program: Command, act: Act): void {
   agent
     .command('show')
     .description('show one agent: repo, folder, policy, sessions')
-    .argument('<agent>')
+    .argument('<agent>', AGENT)
     .addHelpText('after', example('aachat agent show ada'))
     .action(
       act(
@@ -52,9 +52,9 @@ export function declareAgents(program: Command, act: Act): void {
   agent
     .command('save')
     .description("commit and publish changes in an agent's repo")
-    .argument('[agent]', 'by default the agent of this session')
+    .argument('[agent]', `${AGENT}; inside a session its own agent`)
     .option('-m, --message <text>', 'what changed', 'Save')
-    .addHelpText('after', example('aachat agent save -m "Remember the release date"'))
+    .addHelpText('after', example('aachat agent save ada -m "Remember the release date"'))
     .action(
       act(async (context, name: string | undefined, options: { message: string }) => {
         const { save } = await import('#cli/commands/agent.ts');
@@ -65,8 +65,11 @@ export function declareAgents(program: Command, act: Act): void {
   agent
     .command('policy')
     .description('show or set what an agent may do without asking')
-    .argument('<agent>')
-    .argument('[policy]', 'ask, read-only, accept-edits or full')
+    .argument('<agent>', AGENT)
+    .argument(
+      '[policy]',
+      'ask: asks before it changes anything but documents and its own repo; read-only: changes nothing; accept-edits: edits files without asking; full: does everything without asking',
+    )
     .addHelpText('after', example('aachat agent policy ada accept-edits'))
     .action(
       act(async (context, name: string, policy: string | undefined) => {
@@ -77,8 +80,10 @@ export function declareAgents(program: Command, act: Act): void {
 
   agent
     .command('trust')
-    .description('let the program of an agent obey settings of the repos that it works in, or be the one it declares')
-    .argument('<agent>')
+    .description(
+      'let an agent obey settings files of the repos that it works in, or run the program that its own repo declares',
+    )
+    .argument('<agent>', AGENT)
     .option('--program <line>', 'the program that its runtime.yaml declares, word for word')
     .option('--off', 'take it back')
     .addHelpText('after', example('aachat agent trust ada', 'aachat agent trust ada --program "gemini --acp"'))

@@ -6,9 +6,9 @@ export function declareChat(program: Command, act: Act): void {
   program
     .command('send')
     .description('send a message')
-    .argument('<project>')
-    .argument('[text...]')
-    .option('--reply-to <message>')
+    .argument('<project>', 'name, dm:<agent>, or id')
+    .argument('[text...]', 'message text; `-` reads it from standard input')
+    .option('--reply-to <message>', 'id of the message that this answers')
     .option('--stdin', 'read the text from standard input')
     .addHelpText('after', example('chat send launch "@mia done"'))
     .action(
@@ -20,7 +20,7 @@ export function declareChat(program: Command, act: Act): void {
   program
     .command('read')
     .description('read messages')
-    .argument('<project>')
+    .argument('<project>', 'name, dm:<agent>, or id')
     .option('--last <count>', 'the newest', upTo(200), 20)
     .option('--since-seq <seq>', 'newer than this number', Number)
     .addHelpText('after', example('chat read launch --last 5'))
@@ -33,7 +33,7 @@ export function declareChat(program: Command, act: Act): void {
   program
     .command('unread')
     .description('show what is unread and mark it as read')
-    .argument('[project]')
+    .argument('[project]', 'name, dm:<agent>, or id; by default all')
     .option('--peek', 'leave it unread')
     .addHelpText('after', example('chat unread --peek'))
     .action(
@@ -45,7 +45,7 @@ export function declareChat(program: Command, act: Act): void {
   program
     .command('members')
     .description('show who is in a project')
-    .argument('<project>')
+    .argument('<project>', 'name, dm:<agent>, or id')
     .addHelpText('after', example('chat members launch'))
     .action(
       act(async (context, name: string) => {
@@ -67,9 +67,9 @@ export function declareChat(program: Command, act: Act): void {
   program
     .command('search')
     .description('search messages')
-    .argument('<words...>')
-    .option('--by <name>')
-    .option('--project <project>')
+    .argument('<words...>', 'every one must occur')
+    .option('--by <name>', 'only of this person or agent')
+    .option('--project <project>', 'only in this project')
     .option('--last <count>', 'at most this many', upTo(200), 20)
     .addHelpText('after', example('chat search release date'))
     .action(

@@ -6,7 +6,7 @@ export function declareConnect(program: Command, act: Act): void {
   program
     .command('init')
     .description('connect this repository to a team: its documents, your agents, a skill for your tools')
-    .option('-t, --team <team>', 'team to connect to, where it is not clear')
+    .option('-t, --team <team>', 'team to connect to, where you are in several')
     .option('--uninstall', 'take it back; nothing that was changed is removed')
     .argument('[folder]', 'of the repository; by default this one')
     .addHelpText(

@@ -1,6 +1,6 @@
 /** Commands about shared documents. */
 import { type Command, Option } from 'commander';
-import { type Act, example, TEAM, upTo } from './words.ts';
+import { type Act, example, IN_TEAM, TEAM, upTo } from './words.ts';
 
 const DOCUMENT = 'team/project/kind/name, or as much of its end as is unambiguous';
 const PROJECT = ['-p, --project <project>', 'only in this project'] as const;
@@ -17,9 +17,9 @@ export function declareDocuments(program: Command, act: Act): void {
     .command('list')
     .description('list documents')
     .option(...PROJECT)
-    .option(...TEAM)
+    .option(...IN_TEAM)
     .option('-k, --kind <kind>', 'only of this kind, such as notes')
-    .option('--deleted', 'those that were deleted instead')
+    .option('--deleted', 'only those that were deleted')
     .addHelpText('after', example('aachat doc list --project launch'))
     .action(
       act(
@@ -35,7 +35,7 @@ export function declareDocuments(program: Command, act: Act): void {
     .command('show')
     .description('print a document')
     .argument('<document>', DOCUMENT)
-    .option('--at <version>', 'as it was then')
+    .option('--at <version>', 'number of a version, as `doc history` shows it; by default the newest')
     .option(...PROJECT)
     .option(...TEAM)
     .addHelpText('after', example('aachat doc show plan', 'aachat doc show launch/notes/plan --at 3'))
@@ -90,7 +90,7 @@ export function declareDocuments(program: Command, act: Act): void {
     .command('restore')
     .description('make an old version the newest one; also brings back what was deleted')
     .argument('<document>', DOCUMENT)
-    .argument('<version>', 'see `doc history`')
+    .argument('<version>', 'its number, as `doc history` shows it')
     .option(...PROJECT)
     .option(...TEAM)
     .addHelpText('after', example('aachat doc restore plan 3'))
@@ -105,8 +105,8 @@ export function declareDocuments(program: Command, act: Act): void {
     .command('conflicts')
     .description('show what was kept aside because others had changed the same lines, and settle it for everybody')
     .argument('[document]', `${DOCUMENT}; shows both sides`)
-    .addOption(new Option('--settle <number>', 'the document stays as it is').conflicts('take'))
-    .option('--take <number>', 'what was kept aside goes into the document')
+    .addOption(new Option('--settle <number>', 'the document stays as it is, for everybody').conflicts('take'))
+    .option('--take <number>', 'what was kept aside goes into the document, for everybody')
     .option(...PROJECT)
     .option(...TEAM)
     .addHelpText(
@@ -127,7 +127,7 @@ export function declareDocuments(program: Command, act: Act): void {
 
   doc
     .command('resume')
-    .description('let documents go on after much of a folder was gone at once, so that `aachat up` stopped there')
+    .description('go on where `aachat up` stopped because much of a folder was gone at once')
     .argument('[folder]', 'by default the only one that stopped')
     .addOption(new Option('--restore', 'bring the files back').conflicts('delete'))
     .option('--delete', 'delete them for everybody')
@@ -143,7 +143,7 @@ export function declareDocuments(program: Command, act: Act): void {
     .command('purge')
     .description('remove the text of old versions for ever, such as a pasted secret; for admins')
     .argument('<document>', DOCUMENT)
-    .argument('<version...>', 'numbers or ranges; see `doc history`')
+    .argument('<version...>', 'numbers or ranges such as 5-7, as `doc history` shows them')
     .option('-y, --yes', 'do not ask')
     .option(...PROJECT)
     .option(...TEAM)

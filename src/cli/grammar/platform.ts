@@ -58,7 +58,7 @@ export function declarePlatform(program: Command, act: Act): void {
       }),
     );
 
-  const config = program.command('config').description('settings of this home');
+  const config = program.command('config').description('settings of this home, the folder that holds everything');
   config
     .command('list')
     .description('show settings and where each comes from')
@@ -75,8 +75,8 @@ export function declarePlatform(program: Command, act: Act): void {
   config
     .command('set')
     .description('change a setting')
-    .argument('<key>')
-    .argument('<value>')
+    .argument('<key>', 'server, team or agent; see `config list`')
+    .argument('<value>', 'for agent: claude, scripted (the built-in one without a model), or a command line')
     .addHelpText('after', example('aachat config set agent scripted'))
     .action(
       act(async (context, key: string, value: string) => {
@@ -87,7 +87,7 @@ export function declarePlatform(program: Command, act: Act): void {
   config
     .command('unset')
     .description('forget a setting')
-    .argument('<key>')
+    .argument('<key>', 'server, team or agent; see `config list`')
     .addHelpText('after', example('aachat config unset server'))
     .action(
       act(async (context, key: string) => {
@@ -96,7 +96,9 @@ export function declarePlatform(program: Command, act: Act): void {
       }),
     );
 
-  const server = program.command('server').description('the platform itself');
+  const server = program
+    .command('server')
+    .description('the platform itself: it holds messages and documents, and commands start it when they need it');
   server
     .command('start')
     .description('start the platform and keep it running; with DATABASE_URL its data is in that PostgreSQL')

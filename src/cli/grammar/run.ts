@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { type Act, collect, example, upTo } from './words.ts';
 
 interface UpOptions {
-  readonly agent: readonly string[];
+  readonly agent?: readonly string[];
   readonly team?: string;
   readonly program?: string;
   readonly detach?: boolean;
@@ -14,7 +14,7 @@ export function declareRun(program: Command, act: Act): void {
   program
     .command('up')
     .description('bring your agents up and keep them up; Ctrl+C stops everything')
-    .option('-a, --agent <agent>', 'only this agent; may be given more than once', collect, [])
+    .option('-a, --agent <agent>', 'only this agent; may be given more than once', collect)
     .option('-t, --team <team>', 'only sessions in this team')
     .option('--program <program>', 'agent program: claude, scripted, or a command line')
     .option('-d, --detach', 'go on in the background; `aachat down` stops it')
@@ -23,7 +23,7 @@ export function declareRun(program: Command, act: Act): void {
     .action(
       act(async (context, options: UpOptions) => {
         const { up } = await import('#cli/commands/up.ts');
-        const { agent, team, program: chosen, detach = false, yes = false } = options;
+        const { agent = [], team, program: chosen, detach = false, yes = false } = options;
         await up(context, { agent, team, program: chosen, detach, yes });
       }),
     );
@@ -31,7 +31,7 @@ export function declareRun(program: Command, act: Act): void {
   program
     .command('down')
     .description('stop the running `aachat up` and everything it started')
-    .option('-f, --force', 'do not wait for turns')
+    .option('-f, --force', 'break off what agents are doing instead of waiting for it')
     .option('-y, --yes', 'do not ask, even if sessions are up')
     .addHelpText('after', example('aachat down', 'aachat down --yes'))
     .action(
@@ -43,7 +43,7 @@ export function declareRun(program: Command, act: Act): void {
 
   program
     .command('status')
-    .description('show what runs here: server, sessions, waiting questions')
+    .description('show what runs here: server, sessions, documents, questions that wait for you')
     .addHelpText('after', example('aachat status'))
     .action(
       act(
@@ -100,7 +100,7 @@ export function declareRun(program: Command, act: Act): void {
   const permission = program.command('permission').description('answer what agents ask before they act');
   permission
     .command('list')
-    .description('show requests that wait')
+    .description('show what agents ask and nobody has answered')
     .addHelpText('after', example('aachat permission list'))
     .action(
       act(
@@ -118,7 +118,7 @@ export function declareRun(program: Command, act: Act): void {
     permission
       .command(verb)
       .description(description)
-      .argument('<request>', 'id, or an unambiguous part of it')
+      .argument('<request>', 'id as `permission list` shows it, or an unambiguous part of it')
       .addHelpText('after', example(`aachat permission ${verb} 1a2b3c4d`))
       .action(
         act(async (context, id: string) => {

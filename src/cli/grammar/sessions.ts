@@ -1,17 +1,19 @@
 /** Commands about sessions. */
 import type { Command } from 'commander';
-import { type Act, collect, example, TEAM, upTo } from './words.ts';
+import { type Act, AGENT, collect, example, IN_TEAM, TEAM, upTo } from './words.ts';
 
 const SESSION = 'id, its last eight digits, or any unambiguous part';
 
 export function declareSessions(program: Command, act: Act): void {
-  const session = program.command('session').description('look at sessions of agents and speak to them');
+  const session = program
+    .command('session')
+    .description('look at sessions, the working lives of agents, and speak to them');
 
   session
     .command('list')
     .description('list sessions, newest first')
     .option('--project <project>', 'only those that serve this project')
-    .option(...TEAM)
+    .option(...IN_TEAM)
     .option('--agent <agent>', 'only of this agent')
     .option('--state <state>', 'starting, running or stopped')
     .option('--limit <count>', 'at most this many', upTo(200), 50)
@@ -31,7 +33,7 @@ export function declareSessions(program: Command, act: Act): void {
 
   session
     .command('show')
-    .description('show one session: projects, run, turns')
+    .description('show one session: its projects, where it runs, its turns and what they cost')
     .argument('<session>', SESSION)
     .addHelpText('after', example('aachat session show 1a2b3c4d'))
     .action(
@@ -47,16 +49,15 @@ export function declareSessions(program: Command, act: Act): void {
   session
     .command('run')
     .description('start a fresh session of one of your agents with a first instruction')
-    .argument('<agent>')
+    .argument('<agent>', AGENT)
     .argument('<text...>', 'what it should do')
     .option(
       '-p, --project <project>',
-      'project that it serves; may be given more than once (without: none, it works on your prompt)',
+      'project that it serves; may be given more than once (without: none, it works on your text)',
       collect,
-      [],
     )
     .option(...TEAM)
-    .option('--name <name>', 'a name for people')
+    .option('--name <name>', 'what `session list` calls it')
     .addHelpText('after', example('aachat session run ada --project launch "Draft the plan"'))
     .action(
       act(
@@ -64,10 +65,10 @@ export function declareSessions(program: Command, act: Act): void {
           context,
           agent: string,
           text: string[],
-          options: { project: readonly string[]; team?: string; name?: string },
+          options: { project?: readonly string[]; team?: string; name?: string },
         ) => {
           const { run } = await import('#cli/commands/session.ts');
-          await run(context, { agent, text, ...options });
+          await run(context, { ...options, agent, text, project: options.project ?? [] });
         },
       ),
     );
@@ -76,7 +77,7 @@ export function declareSessions(program: Command, act: Act): void {
     .command('send')
     .description('give a session of yours another instruction')
     .argument('<session>', SESSION)
-    .argument('<text...>')
+    .argument('<text...>', 'what it should do next')
     .addHelpText('after', example('aachat session send 1a2b3c4d "Shorter, please"'))
     .action(
       act(async (context, id: string, text: string[]) => {
@@ -86,7 +87,7 @@ export function declareSessions(program: Command, act: Act): void {
     );
 
   for (const [verb, description] of [
-    ['cancel', 'end the turn that a session is working on'],
+    ['cancel', 'break off what a session is doing; it goes on to wait for the next message'],
     ['stop', 'stop a session; the next `up` resumes it, unless `session run` had started it'],
   ] as const) {
     session

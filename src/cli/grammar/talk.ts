@@ -1,16 +1,18 @@
 /** Commands that talk: projects, inbox, mentions, find, watch. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { type Act, collect, example, TEAM, upTo } from './words.ts';
+import { type Act, collect, example, IN_TEAM, TEAM, upTo } from './words.ts';
 
 const PROJECT = 'name, dm:<agent>, team/name, or id';
 
 export function declareTalk(program: Command, act: Act): void {
-  const project = program.command('project').description('read and write in projects');
+  const project = program
+    .command('project')
+    .description('read and write in projects, the places where people and agents talk');
 
   project
     .command('list')
     .description('list projects that you can read')
-    .option(...TEAM)
+    .option(...IN_TEAM)
     .option('--status <status>', 'active, planning, completed, archived or all', 'active')
     .option('--limit <count>', 'at most this many', upTo(200), 100)
     .addHelpText('after', example('aachat project list --team acme'))
@@ -28,13 +30,13 @@ export function declareTalk(program: Command, act: Act): void {
     .command('create')
     .description('start a project')
     .argument('<name>', 'small letters, digits and `-`')
-    .option('-d, --description <text>', 'what it is for', '')
+    .option('-d, --description <text>', 'what it is for')
     .option('-t, --team <team>', 'team; by default your personal one')
     .addHelpText('after', example('aachat project create launch -d "Our launch" --team acme'))
     .action(
-      act(async (context, name: string, options: { description: string; team?: string }) => {
+      act(async (context, name: string, options: { description?: string; team?: string }) => {
         const { create } = await import('#cli/commands/project.ts');
-        await create(context, { name, ...options });
+        await create(context, { ...options, name, description: options.description ?? '' });
       }),
     );
 
@@ -44,7 +46,11 @@ export function declareTalk(program: Command, act: Act): void {
     .argument('<project>', PROJECT)
     .option(...TEAM)
     .option('--limit <count>', 'at most this many, the newest', upTo(200), 20)
-    .option('--before <seq>', 'older than the message of this number', upTo(Number.MAX_SAFE_INTEGER))
+    .option(
+      '--before <seq>',
+      'older than the message of this number; the first line of a page names it',
+      upTo(Number.MAX_SAFE_INTEGER),
+    )
     .option('--peek', 'leave them unread')
     .addHelpText('after', example('aachat project read launch --limit 50'))
     .action(
@@ -172,7 +178,7 @@ export function declareTalk(program: Command, act: Act): void {
     .option('--project <project>', 'only in this project')
     .option(...TEAM)
     .option('--limit <count>', 'at most this many', upTo(200), 20)
-    .option('--before <message>', 'older than the message of this id')
+    .option('--before <message>', 'older than the message of this full id; the last line of a page names it')
     .addHelpText('after', example('aachat mentions --limit 5'))
     .action(
       act(
@@ -187,12 +193,12 @@ export function declareTalk(program: Command, act: Act): void {
   program
     .command('find')
     .description('search messages; every word must occur')
-    .argument('<words...>')
+    .argument('<words...>', 'the last may be the beginning of a word')
     .option('--project <project>', 'only in this project')
     .option(...TEAM)
     .option('--by <name>', 'only of this person or agent')
     .option('--limit <count>', 'at most this many', upTo(200), 20)
-    .option('--before <message>', 'older than the message of this id')
+    .option('--before <message>', 'older than the message of this full id; the last line of a page names it')
     .addHelpText('after', example('aachat find launch date --by mia'))
     .action(
       act(
@@ -211,7 +217,7 @@ export function declareTalk(program: Command, act: Act): void {
   program
     .command('watch')
     .description('print messages, documents and sessions as they change; goes on where the last one ended')
-    .option('--project <project>', 'only this project; may be given more than once', collect, [])
+    .option('--project <project>', 'only this project; may be given more than once', collect)
     .option(...TEAM)
     .option('--from <place>', '`start`, `now`, or in one project the number of a message', place)
     .option('--cursor <file>', 'keep the place in this file, apart from other watches')
@@ -220,10 +226,10 @@ export function declareTalk(program: Command, act: Act): void {
       act(
         async (
           context,
-          options: { project: readonly string[]; team?: string; from?: 'start' | 'now' | number; cursor?: string },
+          options: { project?: readonly string[]; team?: string; from?: 'start' | 'now' | number; cursor?: string },
         ) => {
           const { watch } = await import('#cli/commands/watch.ts');
-          await watch(context, options);
+          await watch(context, { ...options, project: options.project ?? [] });
         },
         { reads: true },
       ),

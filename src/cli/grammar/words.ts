@@ -13,7 +13,7 @@ export const example = (...lines: readonly string[]): string =>
   `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}`;
 
 /** For an option that may be given more than once. */
-export const collect = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value];
+export const collect = (value: string, earlier: readonly string[] = []): readonly string[] => [...earlier, value];
 
 /** A whole number from 1 to `most`. */
 export const upTo =
@@ -25,3 +25,6 @@ export const upTo =
   };
 
 export const TEAM = ['-t, --team <team>', 'team of the project, where the name is not enough'] as const;
+export const IN_TEAM = ['-t, --team <team>', 'only in this team'] as const;
+/** What a person types for an agent of theirs. */
+export const AGENT = 'its name: ada, or in full ada.<your login>';
