@@ -14,6 +14,7 @@ import { declareDocuments } from './grammar/documents.ts';
 import { declarePlatform } from './grammar/platform.ts';
 import { declareRun } from './grammar/run.ts';
 import { declareSessions } from './grammar/sessions.ts';
+import { declareShell } from './grammar/shell.ts';
 import { declareTalk } from './grammar/talk.ts';
 import { type Act, example } from './grammar/words.ts';
 
@@ -87,6 +88,7 @@ Everything lies under ~/aachat, the home; AACHAT_HOME moves it.`,
   declareSessions(program, act);
   declareAgents(program, act);
   declarePlatform(program, act);
+  declareShell(program, act);
   eachCommand(program, (command) => {
     command.helpCommand(false);
     if (command.commands.length > 0) command.addHelpText('after', groupExample);

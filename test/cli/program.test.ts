@@ -17,6 +17,7 @@ const VERBS = {
   'auth logout': 'refused',
   'auth status': 'refused',
   'auth token': 'refused',
+  completion: 'refused',
   'config list': 'refused',
   'config set': 'refused',
   'config unset': 'refused',
@@ -79,7 +80,9 @@ function verbs(program: Command): readonly Command[] {
 const { facts } = commandFacts([], {});
 const words = (command: Command): readonly string[] => [
   ...commandPath(command).split(' ').filter(Boolean),
-  ...command.registeredArguments.filter(({ required }) => required).map(() => 'x1y2'),
+  ...command.registeredArguments
+    .filter(({ required }) => required)
+    .map(({ argChoices: [first = 'x1y2'] = [] }) => first),
 ];
 
 describe('in a session', () => {

@@ -1,0 +1,27 @@
+/** Commands for shells and programs: completion. */
+import { Argument, type Command } from 'commander';
+import type { Shell } from '#cli/completion.ts';
+import { type Act, example } from './words.ts';
+
+export function declareShell(program: Command, act: Act): void {
+  program
+    .command('completion')
+    .description('print a script that lets your shell complete commands and options')
+    .addArgument(new Argument('<shell>', 'your shell').choices(['bash', 'zsh', 'fish']))
+    .addHelpText(
+      'after',
+      `
+Put one of these into the file that your shell reads at its start.
+${example(
+  'source <(aachat completion bash)     # ~/.bashrc, or ~/.zshrc with zsh, after compinit',
+  'aachat completion fish | source      # ~/.config/fish/config.fish',
+)}`,
+    )
+    .action(
+      act(async ({ output }, shell: Shell) => {
+        const { completionScript } = await import('#cli/completion.ts');
+        const script = completionScript(program, shell);
+        output.result({ shell, script }, script.trimEnd());
+      }),
+    );
+}
