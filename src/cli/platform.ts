@@ -12,6 +12,7 @@ import { sleep } from '#base/time.ts';
 import { serverAddress } from '#client/address.ts';
 import { type Auth, createAuth } from '#client/auth.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
+import { toBase } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { ServerFile } from '#contract/server-file.ts';
 import type { Engine } from '#runtime/engine.ts';
@@ -150,19 +151,9 @@ async function firstLogin({ home, env, output, signal }: PlatformFacts, auth: Au
         hint: 'Run `aachat server invite <your login>` here, then `aachat auth login --code <code>`.',
       });
     }
-    const user = await auth.login(code, toLogin(env['AACHAT_LOGIN'] ?? userInfo().username));
+    const user = await auth.login(code, toBase(env['AACHAT_LOGIN'] ?? userInfo().username) || 'me');
     output.note(`You are ${user.login}, in your personal team ~${user.login}.`);
   });
-}
-
-/** A name of the operating system, in the form that logins have. */
-export function toLogin(name: string): string {
-  const login = name
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 39);
-  return login === '' ? 'me' : login;
 }
 
 async function stopIfUnused(server: LocalServer, signal: AbortSignal): Promise<void> {

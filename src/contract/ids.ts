@@ -64,6 +64,14 @@ export const ProjectSlug = z
   .string()
   .regex(new RegExp(`^${SLUG}$`), 'A project name has small letters, digits and `-`, at most 63 of them.');
 
+/** What is left of a text in the form that logins and agents' names have; may be empty. */
+export const toBase = (text: string): string =>
+  text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 39);
+
 /** Short form for people: the last eight hex digits. The first ones of a UUIDv7 are a clock. */
 export const shortId = (id: string): string => id.slice(-8);
 
