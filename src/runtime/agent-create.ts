@@ -11,7 +11,7 @@ import { agentTemplate } from './agent-template.ts';
 import { type Clone, createRemote, openClone } from './clone.ts';
 import type { Home } from './home.ts';
 import { localAgentRepo } from './workspace.ts';
-import { checkoutVisible, removeWorktree } from './worktree.ts';
+import { checkoutVisible, removeVisible } from './worktree.ts';
 
 export interface NewAgent {
   readonly base: string;
@@ -74,7 +74,7 @@ type Kept = Pick<Agent, 'name' | 'repo'>;
 /** Takes the visible folder away again, unless it holds work. */
 async function hideAgent(home: Home, agent: Kept, signal: AbortSignal): Promise<void> {
   const dir = join(home.agents, agent.name);
-  if (await exists(dir)) await removeWorktree(await agentClone(home, agent, signal), dir);
+  if (await exists(dir)) await removeVisible(await agentClone(home, agent, signal), dir);
 }
 
 const agentClone = (home: Home, agent: Kept, signal: AbortSignal): Promise<Clone> =>

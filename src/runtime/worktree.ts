@@ -111,6 +111,27 @@ export async function removeWorktree(clone: Clone, path: string): Promise<Remova
 }
 
 /**
+ * The same for the visible folder of an agent, together with the branch that it was on: a later folder at this place
+ * begins where the remote is then.
+ */
+export async function removeVisible(clone: Clone, path: string): Promise<Removal> {
+  return await withClone(clone, async () => {
+    const removal = await remove(clone, path);
+    const bare = { gitDir: clone.gitDir };
+    const branch = `refs/heads/${clone.defaultBranch}`;
+    if (!removal.removed || (await git(['for-each-ref', branch], bare)) === '') return removal;
+    if ((await git([...PUBLISHED, `--contains=${branch}`], bare)) === '') return removal;
+    try {
+      await git(['branch', '--quiet', '-D', '--', clone.defaultBranch], bare);
+    } catch (thrown) {
+      // A session has it checked out: then it is that session's.
+      if (!isAachatError(thrown, 'GIT_FAILED')) throw thrown;
+    }
+    return removal;
+  });
+}
+
+/**
  * Cleans up after killed launchers: worktrees below `folder` that git had only begun to make. Nothing else is touched.
  *
  * @param cacheDir the folder of all clones

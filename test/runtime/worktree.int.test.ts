@@ -8,7 +8,7 @@ import { newId } from '#base/id.ts';
 import { type Clone, cloneName, createRemote, excludePaths, openClone } from '#runtime/clone.ts';
 import { git } from '#runtime/git.ts';
 import { saveRepo } from '#runtime/save.ts';
-import { addWorktree, checkoutVisible, recoverWorktrees, removeWorktree } from '#runtime/worktree.ts';
+import { addWorktree, checkoutVisible, recoverWorktrees, removeVisible, removeWorktree } from '#runtime/worktree.ts';
 import { gitIn, type TempDir, tempDir, tempRepo, writeFiles } from '../support/temp.ts';
 
 const none = { exclude: [] };
@@ -250,6 +250,32 @@ describe('worktree', () => {
     await rm(path, { recursive: true });
     expect(await checkoutVisible(s.clone, path)).toBe('diverged');
     expect(await gitIn(path, 'log', '-1', '--format=%s')).toBe('own work');
+  });
+
+  test('a visible folder that was taken away leaves no branch for the repo that comes after it', async () => {
+    await using s = await setup();
+    const path = join(s.dir.path, 'visible');
+    await checkoutVisible(s.clone, path);
+    expect(await removeVisible(s.clone, path)).toEqual({ removed: true });
+    await gitIn(s.repo.path, 'checkout', '--quiet', '--orphan', 'other');
+    await gitIn(s.repo.path, 'commit', '--quiet', '--message=another history');
+    await gitIn(s.repo.path, 'branch', '--quiet', '-M', 'main');
+    expect(await checkoutVisible(await open(s.dir, s.repo.path), path)).toBe('made');
+    expect(await gitIn(path, 'log', '--format=%s')).toBe('another history');
+  });
+
+  test('a visible folder with work stays, and so does a branch that a session has checked out', async () => {
+    await using s = await setup();
+    const path = join(s.dir.path, 'visible');
+    await checkoutVisible(s.clone, path);
+    await writeFile(join(path, 'draft.md'), 'x');
+    expect(await removeVisible(s.clone, path)).toMatchObject({ removed: false, reason: 'dirty' });
+    await rm(join(path, 'draft.md'));
+    await gitIn(path, 'checkout', '--quiet', '--detach');
+    await addWorktree(s.clone, s.path);
+    await gitIn(s.path, 'checkout', '--quiet', 'main');
+    expect(await removeVisible(s.clone, path)).toEqual({ removed: true });
+    expect(await gitIn(s.path, 'status', '--porcelain', '--branch')).toBe('## main');
   });
 });
 
