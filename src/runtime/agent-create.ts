@@ -1,4 +1,5 @@
-/** Makes a new agent: its repo from the bundled template, its name at the server, its visible folder. */
+/** Makes a new agent: its repo, its name at the server, its visible folder. */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AachatError } from '#base/errors.ts';
 import { exists, removeAll } from '#base/fs.ts';
@@ -6,24 +7,41 @@ import type { HttpClient } from '#client/http.ts';
 import type { Agent } from '#contract/entities.ts';
 import { AgentBase } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { readAgentRepo } from './agent-repo.ts';
-import { agentTemplate } from './agent-template.ts';
-import { type Clone, createRemote, openClone } from './clone.ts';
+import { type AgentRepo, readAgentRepo, refuseNoAgent } from './agent-repo.ts';
+import { agentTemplate, type Described, fillTemplate } from './agent-template.ts';
+import { type Clone, copyRemote, createRemote, openClone } from './clone.ts';
+import type { Author } from './git.ts';
 import type { Home } from './home.ts';
+import { saveRepo } from './save.ts';
 import { localAgentRepo } from './workspace.ts';
 import { checkoutVisible, removeVisible } from './worktree.ts';
 
+/** Where the repo of a new agent comes from. */
+export type Origin =
+  /** The bundled template. */
+  | { readonly kind: 'template'; readonly description: string }
+  /** It exists, and stays where it is. */
+  | { readonly kind: 'repo'; readonly address: string }
+  /** A copy of somebody's; a description fills in what a template left open. */
+  | { readonly kind: 'copy'; readonly source: string; readonly description: string | undefined };
+
 export interface NewAgent {
   readonly base: string;
-  readonly description: string;
-  /** Address of an existing repo; undefined: a new one on this machine. */
-  readonly repo: string | undefined;
+  readonly origin: Origin;
   readonly clientId: string;
 }
 
+export interface MadeAgent {
+  readonly agent: Agent;
+  /** Its visible folder. */
+  readonly dir: string;
+  readonly repo: string;
+  /** What is odd about the repo, as sentences. */
+  readonly warnings: readonly string[];
+}
+
 /**
- * @returns the agent, and where its files lie
- * @throws AachatError `CONFLICT` if the owner has an agent of that name
+ * @throws AachatError `CONFLICT` if the owner has an agent of that name, `VALIDATION_ERROR` if the repo is no agent
  */
 export async function createAgent(
   context: {
@@ -33,9 +51,9 @@ export async function createAgent(
     readonly skillsDir: string;
     readonly signal: AbortSignal;
   },
-  { base, description, repo, clientId }: NewAgent,
-): Promise<{ readonly agent: Agent; readonly dir: string; readonly repo: string }> {
-  const { home, http, owner, skillsDir, signal } = context;
+  { base, origin, clientId }: NewAgent,
+): Promise<MadeAgent> {
+  const { home, http, owner, signal } = context;
   const parsed = AgentBase.safeParse(base);
   if (!parsed.success) {
     throw new AachatError('USAGE', `"${base}" is no agent name: small letters, digits and \`-\`, at most 39 of them.`, {
@@ -49,27 +67,79 @@ export async function createAgent(
       hint: 'Run `aachat agent list`, or choose another name.',
     });
   }
-  const remote = repo ?? localAgentRepo(home, name);
-  const made = repo === undefined && !(await exists(remote));
-  if (made) {
-    const files = await agentTemplate(skillsDir, { name, description });
-    await createRemote(remote, files, { name, email: 'noreply@aachat' });
-  }
+  const kept: Kept = { name, repo: origin.kind === 'repo' ? origin.address : null };
+  const remote = repoOf(home, kept);
+  const made = await makeRepo(remote, name, origin, context);
   try {
     // Whatever is wrong with the repo is found before anybody hears of the agent.
-    const dir = await showAgent(home, { name, repo: repo ?? null }, signal);
-    await readAgentRepo(dir, remote);
-    const body = { clientId, base: parsed.data, ...(repo === undefined ? {} : { repo }) };
+    const dir = await showAgent(home, kept, signal);
+    let read = await readAgentRepo(dir, remote);
+    if (origin.kind === 'copy' && origin.description !== undefined) {
+      read = await introduce(home, dir, read, { name, description: origin.description }, signal);
+    }
+    const body = { clientId, base: parsed.data, ...(kept.repo === null ? {} : { repo: kept.repo }) };
     const { agent } = await http.call(ROUTES.createAgent, { body }, signal);
-    return { agent, dir, repo: remote };
+    return { agent, dir, repo: remote, warnings: read.warnings };
   } catch (thrown) {
-    await hideAgent(home, { name, repo: repo ?? null }, signal);
+    await hideAgent(home, kept, signal);
     if (made) await removeAll(remote);
     throw thrown;
   }
 }
 
+/** @returns whether it was made here and now */
+async function makeRepo(
+  remote: string,
+  name: string,
+  origin: Origin,
+  { skillsDir, signal }: { readonly skillsDir: string; readonly signal: AbortSignal },
+): Promise<boolean> {
+  switch (origin.kind) {
+    case 'repo':
+      return false;
+    case 'template':
+      if (await exists(remote)) return false;
+      await createRemote(
+        remote,
+        await agentTemplate(skillsDir, { name, description: origin.description }),
+        authorOf(name),
+      );
+      return true;
+    case 'copy':
+      if (await exists(remote)) {
+        throw new AachatError('CONFLICT', `There is still the repo of an earlier ${name}: ${remote}.`, {
+          hint: 'Choose another name with --name, or move that repo away.',
+        });
+      }
+      await copyRemote(remote, origin.source, { signal, check: (names) => refuseNoAgent(names, origin.source) });
+      return true;
+  }
+}
+
+const authorOf = (name: string): Author => ({ name, email: 'noreply@aachat' });
+
+/** Writes into its identity who the agent is, where a template left that open, and publishes it. */
+async function introduce(
+  home: Home,
+  dir: string,
+  repo: AgentRepo,
+  agent: Described,
+  signal: AbortSignal,
+): Promise<AgentRepo> {
+  const identity = fillTemplate(repo.identity, agent);
+  if (identity === repo.identity) {
+    const warning = 'identity.md has no placeholder like {{description}}: it stays as it was written.';
+    return { ...repo, warnings: [...repo.warnings, warning] };
+  }
+  await writeFile(join(dir, 'identity.md'), identity);
+  const message = `Become ${agent.name}`;
+  await saveRepo(dir, { cacheDir: home.cache, message, author: authorOf(agent.name), signal });
+  return await readAgentRepo(dir);
+}
+
 type Kept = Pick<Agent, 'name' | 'repo'>;
+
+const repoOf = (home: Home, { name, repo }: Kept): string => repo ?? localAgentRepo(home, name);
 
 /** Takes the visible folder away again, unless it holds work. */
 async function hideAgent(home: Home, agent: Kept, signal: AbortSignal): Promise<void> {
@@ -78,7 +148,7 @@ async function hideAgent(home: Home, agent: Kept, signal: AbortSignal): Promise<
 }
 
 const agentClone = (home: Home, agent: Kept, signal: AbortSignal): Promise<Clone> =>
-  openClone(home.cache, agent.repo ?? localAgentRepo(home, agent.name), { signal, exclude: [] });
+  openClone(home.cache, repoOf(home, agent), { signal, exclude: [] });
 
 /** Brings the visible folder of an agent up to date with its repo, if it has no changes of its own. */
 async function showAgent(home: Home, agent: Kept, signal: AbortSignal): Promise<string> {

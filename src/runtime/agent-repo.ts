@@ -29,20 +29,27 @@ const Environment = z.object({
 });
 
 /**
+ * @param names in the top folder of the repo
+ * @param address how the repo is called when it is refused
+ * @throws AachatError `VALIDATION_ERROR` if they are not those of an agent
+ */
+export function refuseNoAgent(names: readonly string[], address: string): void {
+  if (TRAITS.some((name) => names.includes(name))) return;
+  throw new AachatError(
+    'VALIDATION_ERROR',
+    `The repo ${address} is no agent: it has neither identity.md nor environment.yaml.`,
+    {
+      hint: 'Add an identity.md that says who the agent is, commit and push it, or name another repo.',
+    },
+  );
+}
+
+/**
  * @param address how the repo is called when it is refused
  * @throws AachatError `VALIDATION_ERROR` if the folder is no agent repo
  */
 export async function readAgentRepo(dir: string, address = dir): Promise<AgentRepo> {
-  const entries = await readdir(dir);
-  if (!TRAITS.some((name) => entries.includes(name))) {
-    throw new AachatError(
-      'VALIDATION_ERROR',
-      `The repo ${address} is no agent: it has neither identity.md nor environment.yaml.`,
-      {
-        hint: 'Add an identity.md that says who the agent is, commit and push it, or name another repo.',
-      },
-    );
-  }
+  refuseNoAgent(await readdir(dir), address);
   const warnings: string[] = [];
   const identity = await text(dir, 'identity.md', warnings);
   if (identity === undefined) warnings.push('identity.md is missing: the agent runs without a persona.');

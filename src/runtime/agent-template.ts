@@ -2,14 +2,20 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
+export interface Described {
+  readonly name: string;
+  readonly description: string;
+}
+
+/** The text of a template with its placeholders filled in. */
+export const fillTemplate = (text: string, { name, description }: Described): string =>
+  text.replaceAll('{{agent_name}}', () => name).replaceAll('{{description}}', () => description);
+
 /**
  * @param skillsDir folder of the skills and templates that ship with the program
  * @returns path in the repo → text
  */
-export async function agentTemplate(
-  skillsDir: string,
-  agent: { readonly name: string; readonly description: string },
-): Promise<Readonly<Record<string, string>>> {
+export async function agentTemplate(skillsDir: string, agent: Described): Promise<Readonly<Record<string, string>>> {
   const root = join(skillsDir, 'templates', 'agent');
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   const files = await Promise.all(
@@ -17,9 +23,7 @@ export async function agentTemplate(
       .filter((entry) => entry.isFile())
       .map(async (entry) => {
         const path = join(entry.parentPath, entry.name);
-        const text = (await readFile(path, 'utf8'))
-          .replaceAll('{{agent_name}}', agent.name)
-          .replaceAll('{{description}}', agent.description);
+        const text = fillTemplate(await readFile(path, 'utf8'), agent);
         // npm leaves files called `.gitignore` out of a package.
         return [relative(root, path).replace(/^gitignore$/, '.gitignore'), text] as const;
       }),

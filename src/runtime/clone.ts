@@ -182,6 +182,43 @@ export async function createRemote(
   }
 }
 
+/**
+ * A bare repo with the history of the default branch of `source`, and nothing else of it.
+ *
+ * @param check gets the names in its top folder before anything is made, and throws if they are not those it wants
+ * @throws AachatError `GIT_FAILED` when the source cannot be had, `CONFLICT` when there is something at `path`
+ */
+export async function copyRemote(
+  path: string,
+  source: string,
+  options: { readonly check: (names: readonly string[]) => void; readonly signal: AbortSignal },
+): Promise<void> {
+  const { check, signal } = options;
+  const draft = `${path}.new-${newId()}`;
+  const fetched = `${draft}.source`;
+  try {
+    const { gitDir, defaultBranch } = await openClone(fetched, source, { signal, exclude: [] });
+    const branch = `refs/remotes/origin/${defaultBranch}`;
+    check((await git(['ls-tree', '--name-only', '-z', branch], { gitDir, signal })).split('\0'));
+    await git(['init', '--quiet', '--bare', `--initial-branch=${defaultBranch}`, draft], {});
+    const one = [
+      'fetch',
+      '--quiet',
+      '--no-tags',
+      '--no-write-fetch-head',
+      gitDir,
+      `${branch}:refs/heads/${defaultBranch}`,
+    ];
+    await git(one, { gitDir: draft, remote: gitDir, signal });
+    await rename(draft, path);
+  } catch (thrown) {
+    if (!isSystemError(thrown, 'ENOTEMPTY', 'EEXIST')) throw thrown;
+    throw new AachatError('CONFLICT', `There is a repo at ${path} already.`, { hint: 'Choose another name.' });
+  } finally {
+    await Promise.all([removeAll(draft), removeAll(fetched)]);
+  }
+}
+
 async function makeClone(gitDir: string, remote: string, options: CloneOptions): Promise<string | undefined> {
   // Made beside its place and moved there whole, so that a clone is either there or not.
   const draft = `${gitDir}.new-${newId()}`;

@@ -7,6 +7,7 @@ import { commandFacts, run } from '../support/command.ts';
 
 /** Every verb, and whether an agent may run it inside its session. A new verb must be entered here. */
 const VERBS = {
+  'agent clone': 'refused',
   'agent create': 'refused',
   'agent list': 'refused',
   'agent policy': 'refused',

@@ -8,7 +8,8 @@ import type { HttpClient } from '#client/http.ts';
 import type { Agent, Team } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { createAgent } from '#runtime/agent-create.ts';
+import { createAgent, type Origin } from '#runtime/agent-create.ts';
+import { baseOf, findSource } from '#runtime/agent-source.ts';
 import { POLICIES } from '#runtime/claude.ts';
 import { saveRepo } from '#runtime/save.ts';
 import { agentFolder, localAgentRepo } from '#runtime/workspace.ts';
@@ -19,18 +20,40 @@ export async function create(
   context: CommandContext,
   args: { readonly name: string; readonly description: string; readonly repo?: string },
 ): Promise<void> {
+  const { name, description, repo } = args;
+  const template: Origin = { kind: 'template', description: plain(description) };
+  await make(context, name, repo === undefined ? template : { kind: 'repo', address: repo });
+}
+
+/** `aachat agent clone <source> [--name <base>] [-d <text>]` */
+export async function clone(
+  context: CommandContext,
+  args: { readonly source: string; readonly name?: string; readonly description?: string },
+): Promise<void> {
+  const source = await findSource(args.source, context.cwd);
+  const name = args.name ?? baseOf(source);
+  if (name === '') {
+    throw new AachatError('USAGE', `No name can be made of ${source}.`, { hint: 'Give one with --name.' });
+  }
+  const description = args.description === undefined ? undefined : plain(args.description);
+  await make(context, name, { kind: 'copy', source, description });
+}
+
+async function make(context: CommandContext, name: string, origin: Origin): Promise<void> {
   const { home, skillsDir, signal, output } = context;
   const connection = await context.connect();
   const owner = (await whoAmI(connection, signal)).login;
   // A full name of one's own is as good as its first part.
-  const base = args.name.endsWith(`.${owner}`) ? args.name.slice(0, -owner.length - 1) : args.name;
+  const base = name.endsWith(`.${owner}`) ? name.slice(0, -owner.length - 1) : name;
   const made = await createAgent(
     { home, http: connection.http, owner, skillsDir, signal },
-    { base, description: plain(args.description), repo: args.repo, clientId: newId() },
+    { base, origin, clientId: newId() },
   );
+  for (const warning of made.warnings) output.note(plain(warning));
+  const copied = origin.kind === 'copy' ? `Its repo, a copy of ${plain(origin.source)}: ${made.repo}\n` : '';
   output.result(
     made,
-    `Agent ${made.agent.name}: ${made.dir}\nNext: aachat project assign <project> --agent ${base}, then aachat up`,
+    `Agent ${made.agent.name}: ${made.dir}\n${copied}Next: aachat project assign <project> --agent ${base}, then aachat up`,
   );
 }
 

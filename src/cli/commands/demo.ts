@@ -70,7 +70,7 @@ async function play(context: CommandContext, args: DemoArgs, code: string): Prom
     ] as const) {
       const made = await createAgent(
         { home, http, owner, skillsDir, signal },
-        { base, description, repo: undefined, clientId: newId() },
+        { base, origin: { kind: 'template', description }, clientId: newId() },
       );
       const body = { clientId: newId(), name: made.agent.name };
       await http.call(ROUTES.addMember, { params: { projectId: project.id }, body });

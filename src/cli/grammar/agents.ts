@@ -20,6 +20,20 @@ export function declareAgents(program: Command, act: Act): void {
     );
 
   agent
+    .command('clone')
+    .description("take a copy of somebody's agent repo, with its history, as an agent of your own")
+    .argument('<source>', 'address of a git repo, a path, or owner/repo at GitHub')
+    .option('--name <name>', 'first part of the name; by default the last part of the address')
+    .option('-d, --description <text>', 'what it is for, where its identity left that open')
+    .addHelpText('after', example('aachat agent clone mia/reviewer', 'aachat agent clone ../reviewer --name second'))
+    .action(
+      act(async (context, source: string, options: { name?: string; description?: string }) => {
+        const { clone } = await import('#cli/commands/agent.ts');
+        await clone(context, { source, ...options });
+      }),
+    );
+
+  agent
     .command('list')
     .description('list your agents')
     .option('--all', 'also agents of others that you can meet in projects')
