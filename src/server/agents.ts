@@ -4,8 +4,8 @@ import { newId } from '#base/id.ts';
 import type { Agent, Machine } from '#contract/entities.ts';
 import type { AgentId, MachineId, ProjectId, UserId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
-import type { AgentRow, MachineRow } from './database/schema.ts';
-import type { View } from './database/store.ts';
+import type { AgentRow, MachineRow, ProjectRow } from './database/schema.ts';
+import type { Tx, View } from './database/store.ts';
 import { readableProjects } from './facts.ts';
 import { person, type Reading, type Writing } from './request.ts';
 import { announceMembership, DEFAULT_HOP_LIMIT, teamOf } from './teams.ts';
@@ -23,8 +23,11 @@ export const createAgent: Writing<typeof ROUTES.createAgent> = async (tx, { acto
   const { q, now } = tx;
   const owner = person(actor);
   const name = `${body.base}.${owner.name}`;
-  const taken = await q.selectFrom('agents').select('id').where('name', '=', name).executeTakeFirst();
-  if (taken !== undefined) {
+  const known = await q.selectFrom('agents').selectAll().where('name', '=', name).executeTakeFirst();
+  if (known !== undefined && known.removed_at !== null) {
+    return { agent: agentOf(await revive(tx, { ...known, repo: body.repo ?? null, removed_at: null })) };
+  }
+  if (known !== undefined) {
     throw new AachatError('CONFLICT', `You have an agent "${body.base}" already.`, {
       hint: 'Run `aachat agent list`, or choose another name.',
     });
@@ -36,6 +39,7 @@ export const createAgent: Writing<typeof ROUTES.createAgent> = async (tx, { acto
     owner_id: owner.id,
     repo: body.repo ?? null,
     created_at: now,
+    removed_at: null,
   };
   await q.insertInto('agents').values(agent).execute();
   const team = await q
@@ -72,6 +76,28 @@ export const createAgent: Writing<typeof ROUTES.createAgent> = async (tx, { acto
   return { agent: agentOf(agent) };
 };
 
+/** It is the same one again: what it said before is its own. */
+async function revive(tx: Tx, agent: AgentRow): Promise<AgentRow> {
+  const { q, now } = tx;
+  await q.updateTable('agents').set({ repo: agent.repo, removed_at: null }).where('id', '=', agent.id).execute();
+  const dm = await setDm(tx, agent.id, 'active');
+  await q
+    .insertInto('project_members')
+    .values({ project_id: dm.id, party_kind: 'agent', party_id: agent.id, role: null, joined_at: now })
+    .execute();
+  announceMembership(tx, agent.owner_id, dm.team_id, dm.id);
+  return agent;
+}
+
+/** Opens or closes the dm of an agent. */
+export const setDm = ({ q }: Tx, agentId: AgentId, status: ProjectRow['status']) =>
+  q
+    .updateTable('projects')
+    .set({ status })
+    .where('agent_id', '=', agentId)
+    .returning(['id', 'team_id'])
+    .executeTakeFirstOrThrow();
+
 export const listAgents: Reading<typeof ROUTES.listAgents> = async (view, { actor, query, ask }) => {
   ask({ kind: 'own' });
   const owner = person(actor);
@@ -79,6 +105,7 @@ export const listAgents: Reading<typeof ROUTES.listAgents> = async (view, { acto
   const agents = await view.q
     .selectFrom('agents')
     .selectAll()
+    .where('removed_at', 'is', null)
     .where((eb) =>
       eb.or([
         eb('owner_id', '=', owner.id),

@@ -117,6 +117,7 @@ const NEEDS: Record<Action, Need> = {
   purgeVersions: 'project.purge',
   createAgent: 'person',
   listAgents: 'person',
+  removeAgent: 'control',
   putMachine: 'control',
   heartbeat: 'control',
   createSession: 'control',

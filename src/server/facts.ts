@@ -95,13 +95,18 @@ export async function teamFacts(
   return { team: row, resource: { kind: 'team', role: row.role, personal: row.kind === 'personal' } };
 }
 
-/** @throws AachatError `NOT_FOUND` */
+/** @throws AachatError `NOT_FOUND`, also for one that was taken out of service */
 export async function agentFacts(
   { q }: View,
   actor: Actor,
   id: AgentId,
 ): Promise<{ readonly agent: AgentRow; readonly resource: Resource & { kind: 'agent' } }> {
-  const agent = await q.selectFrom('agents').selectAll().where('id', '=', id).executeTakeFirst();
+  const agent = await q
+    .selectFrom('agents')
+    .selectAll()
+    .where('id', '=', id)
+    .where('removed_at', 'is', null)
+    .executeTakeFirst();
   if (agent === undefined) throw hidden('agent');
   return { agent, resource: { kind: 'agent', owned: agent.owner_id === personId(actor) } };
 }

@@ -2,6 +2,7 @@
 import { type Clock, isoTime } from '#base/time.ts';
 import type { Route } from '#contract/route.ts';
 import { PROTOCOL_VERSION } from '#contract/version.ts';
+import { removeAgent } from './agent-removal.ts';
 import * as agents from './agents.ts';
 import * as auth from './auth.ts';
 import * as documents from './documents.ts';
@@ -81,6 +82,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
     purgeVersions: write(documentsWriting.purgeVersions),
     createAgent: write(agents.createAgent),
     listAgents: read(agents.listAgents),
+    removeAgent: write(removeAgent),
     putMachine: write(agents.putMachine),
     heartbeat: write(runs.heartbeat),
     createSession: write(sessions.createSession),

@@ -145,6 +145,7 @@ async function namedInTeam({ q }: View, project: ProjectInTeam, name: string): P
     .innerJoin('memberships', 'memberships.user_id', 'agents.owner_id')
     .selectAll('agents')
     .where('memberships.team_id', '=', project.team_id)
+    .where('agents.removed_at', 'is', null)
     .where((eb) => eb.or([eb('agents.name', '=', name), eb('agents.base', '=', name)]))
     .orderBy('agents.name')
     .execute();

@@ -38,6 +38,15 @@ export const sendMessage: Writing<typeof ROUTES.sendMessage> = async (tx, { acto
   if (body.replyTo !== undefined) await checkReply(tx, project, body.replyTo);
   const members =
     project.kind === 'dm' || body.body.includes('@') ? (await membersOf(tx, project)).map((one) => one.party) : [];
+  if (project.kind === 'dm' && !members.some(({ kind }) => kind === 'agent')) {
+    throw new AachatError(
+      'CONFLICT',
+      `${project.name.replace('dm:', '')} was taken out of service: nobody reads here.`,
+      {
+        hint: 'Run `aachat agent create` with its name to bring it back.',
+      },
+    );
+  }
   const message: Message = {
     id: newId<MessageId>(),
     projectId: project.id,

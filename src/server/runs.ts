@@ -9,7 +9,7 @@ import { machineRow } from './agents.ts';
 import { updateCoverage } from './coverage.ts';
 import type { RunRow, SignalRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
-import { type SessionWithNames, sessionFacts } from './facts.ts';
+import { agentFacts, type SessionWithNames, sessionFacts } from './facts.ts';
 import { type Call, hidden, type Writing } from './request.ts';
 import { asSeenAt, emitSession, newestRuns, runOf, silentSince, wholeSession } from './session-view.ts';
 import { moveSignals, signalOf } from './signals.ts';
@@ -21,6 +21,8 @@ export const openRun: Writing<typeof ROUTES.openRun> = async (tx, { actor, param
   const machine = await machineRow(tx, body.machineId);
   if (machine === undefined || machine.user_id !== session.owner_id) throw hidden('machine');
   await tx.engine.lock(tx.q, 'agents', [session.agent_id]);
+  // Looked at again: it may have been taken out of service meanwhile.
+  await agentFacts(tx, actor, session.agent_id);
   const previous = (await newestRuns(tx, [session.id])).get(session.id);
   const elsewhere = await runElsewhere(tx, session, machine.id);
   if (elsewhere !== undefined) {

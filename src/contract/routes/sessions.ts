@@ -36,12 +36,22 @@ const ofSession = z.object({ sessionId: SessionId });
 const ofRun = z.object({ runId: RunId });
 const ofTurn = z.object({ turnId: TurnId });
 
-/** Makes the agent and its dm with the owner. */
+/** Makes the agent and its dm with the owner; one that was taken out of service comes back. */
 export const createAgent = route({
   method: 'POST',
   path: '/v1/agents',
   body: z.object({ clientId: ClientId, base: AgentBase, repo: RepoUrl.optional() }),
   reply: z.object({ agent: Agent }),
+});
+
+/**
+ * Takes the agent out of service: it leaves its projects, what it said stays. Its sessions must have ended before.
+ * Made again under its name, it comes back as itself.
+ */
+export const removeAgent = route({
+  method: 'DELETE',
+  path: '/v1/agents/:agentId',
+  params: z.object({ agentId: AgentId }),
 });
 
 /** `mine`: owned by the caller. `visible`: also members of projects that the caller may read. */

@@ -143,4 +143,8 @@ const MIGRATIONS: readonly Migration[] = [
     name: '0003-removed-sessions',
     statements: () => [`alter table sessions add column removed_at text`],
   },
+  {
+    name: '0004-removed-agents',
+    statements: () => [`alter table agents add column removed_at text`],
+  },
 ];

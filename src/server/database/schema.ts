@@ -86,6 +86,8 @@ export interface AgentRow {
   owner_id: UserId;
   repo: string | null;
   created_at: string;
+  /** Out of service since then; its name stays its own. */
+  removed_at: string | null;
 }
 export interface MachineRow {
   id: MachineId;

@@ -1,4 +1,5 @@
 /** What the platform promises, whatever database is below: both engines pass the same suite. */
+import { agentSuite } from './agents.ts';
 import { documentSuite } from './documents.ts';
 import { eventSuite } from './events.ts';
 import type { Open } from './fixture.ts';
@@ -10,6 +11,7 @@ import { turnSuite } from './turns.ts';
 export function serverSuite(engine: string, open: Open): void {
   loginSuite(engine, open);
   talkSuite(engine, open);
+  agentSuite(engine, open);
   sessionSuite(engine, open);
   turnSuite(engine, open);
   eventSuite(engine, open);
