@@ -14,7 +14,7 @@ import type { Author } from './git.ts';
 import type { Home } from './home.ts';
 import { saveRepo } from './save.ts';
 import { localAgentRepo } from './workspace.ts';
-import { checkoutVisible, removeVisible } from './worktree.ts';
+import { checkoutVisible, type Removal, removeVisible } from './worktree.ts';
 
 /** Where the repo of a new agent comes from. */
 export type Origin =
@@ -79,7 +79,9 @@ export async function createAgent(
     }
     const body = { clientId, base: parsed.data, ...(kept.repo === null ? {} : { repo: kept.repo }) };
     const { agent } = await http.call(ROUTES.createAgent, { body }, signal);
-    return { agent, dir, repo: remote, warnings: read.warnings };
+    const goesOn =
+      origin.kind === 'template' && !made ? [`${remote} was there already: the agent goes on with it.`] : [];
+    return { agent, dir, repo: remote, warnings: [...goesOn, ...read.warnings] };
   } catch (thrown) {
     await hideAgent(home, kept, signal);
     if (made) await removeAll(remote);
@@ -142,9 +144,10 @@ type Kept = Pick<Agent, 'name' | 'repo'>;
 const repoOf = (home: Home, { name, repo }: Kept): string => repo ?? localAgentRepo(home, name);
 
 /** Takes the visible folder away again, unless it holds work. */
-async function hideAgent(home: Home, agent: Kept, signal: AbortSignal): Promise<void> {
+export async function hideAgent(home: Home, agent: Kept, signal: AbortSignal): Promise<Removal> {
   const dir = join(home.agents, agent.name);
-  if (await exists(dir)) await removeVisible(await agentClone(home, agent, signal), dir);
+  if (!(await exists(dir))) return { removed: true };
+  return await removeVisible(await agentClone(home, agent, signal), dir);
 }
 
 const agentClone = (home: Home, agent: Kept, signal: AbortSignal): Promise<Clone> =>

@@ -12,6 +12,7 @@ const VERBS = {
   'agent list': 'refused',
   'agent policy': 'refused',
   'agent trust': 'refused',
+  'agent remove': 'refused',
   'agent save': 'allowed',
   'agent show': 'refused',
   'auth login': 'refused',

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
+import { confirm } from '#cli/ask.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { plain, table } from '#cli/output.ts';
 import type { HttpClient } from '#client/http.ts';
@@ -9,6 +10,7 @@ import type { Agent, Team } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { createAgent, type Origin } from '#runtime/agent-create.ts';
+import { removeAgent } from '#runtime/agent-remove.ts';
 import { baseOf, findSource } from '#runtime/agent-source.ts';
 import { POLICIES } from '#runtime/claude.ts';
 import { saveRepo } from '#runtime/save.ts';
@@ -91,6 +93,23 @@ export async function show(context: CommandContext, args: { readonly agent: stri
     ]),
   ];
   output.result({ agent, sessions, policy }, table(facts));
+}
+
+/** `aachat agent remove <agent> [--yes]` */
+export async function remove(
+  context: CommandContext,
+  args: { readonly agent: string; readonly yes: boolean },
+): Promise<void> {
+  const { home, config, signal, output } = context;
+  const { http } = await context.connect();
+  const agent = await findAgent(context, http, args.agent);
+  const teams = agent.teams.length === 0 ? '' : ` of ${agent.teams.map(({ slug }) => slug).join(', ')}`;
+  if (!args.yes) await confirm(context, `Take ${agent.name} out of service, and out of all projects${teams}?`);
+  const removed = await removeAgent({ home, http, signal }, agent);
+  // What it was allowed was for this agent, and not for the next one of its name.
+  for (const key of config.keys()) if (key.startsWith(`agents.${agent.name}.`)) await config.set(key, undefined);
+  const text = [`${agent.name} is out of service. What it said stays.`, ...removed.kept].join('\n');
+  output.result({ agent, ...removed }, text);
 }
 
 /** `aachat agent save [agent] [-m <text>]`: in a session without a name, the agent itself. */

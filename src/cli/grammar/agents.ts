@@ -64,6 +64,19 @@ export function declareAgents(program: Command, act: Act): void {
     );
 
   agent
+    .command('remove')
+    .description('take an agent out of service; its repo and what it said stay')
+    .argument('<agent>')
+    .option('--yes', 'do not ask')
+    .addHelpText('after', example('aachat agent remove ada'))
+    .action(
+      act(async (context, name: string, options: { yes?: boolean }) => {
+        const { remove } = await import('#cli/commands/agent.ts');
+        await remove(context, { agent: name, yes: options.yes === true });
+      }),
+    );
+
+  agent
     .command('save')
     .description("commit and publish changes in an agent's repo")
     .argument('[agent]', `${AGENT}; inside a session its own agent`)
