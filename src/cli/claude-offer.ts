@@ -1,7 +1,7 @@
 /** Offers the managed install of Claude Code where it is missing; nothing is fetched without a word of the person. */
 import type { WriteStream } from 'node:tty';
 import type { InstallProgress } from '#runtime/package-install.ts';
-import { readAnswer } from './confirm.ts';
+import { readAnswer } from './ask.ts';
 import type { CommandContext } from './context.ts';
 
 /**

@@ -1,11 +1,11 @@
 /** Messages on the command line: where their text comes from, how they are named and shown. */
 
-import { pipeline } from 'node:stream/promises';
 import { AachatError } from '#base/errors.ts';
 import type { HttpClient } from '#client/http.ts';
 import { MESSAGE_LIMIT, type Message, MessageBody, type Project } from '#contract/entities.ts';
 import { type MessageId, type ProjectId, shortId, TeamSlug } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { readInput } from './ask.ts';
 import type { CommandContext } from './context.ts';
 import { clockTime, plain } from './output.ts';
 import { pickById } from './pick.ts';
@@ -48,7 +48,7 @@ const STDIN_BYTES = MESSAGE_LIMIT * 8;
  * @throws AachatError `USAGE` when it is empty, too long, or no text
  */
 export async function messageText(
-  { stdin, signal }: Pick<CommandContext, 'stdin' | 'signal'>,
+  context: Pick<CommandContext, 'stdin' | 'signal'>,
   words: readonly string[],
   fromStdin: boolean,
 ): Promise<string> {
@@ -56,30 +56,12 @@ export async function messageText(
   if (fromStdin && words.length > 0) {
     throw new AachatError('USAGE', 'Give the text as arguments or with --stdin, not both.');
   }
-  const text = reads ? decode(await readAll(stdin, signal)) : words.join(' ');
+  const text = reads ? await readInput(context, STDIN_BYTES, tooLong) : words.join(' ');
   const parsed = MessageBody.safeParse(text.replace(/\s+$/, ''));
   if (parsed.success) return parsed.data;
   throw new AachatError('VALIDATION_ERROR', parsed.error.issues[0]?.message ?? 'That is no message.', {
     hint: text.trim() === '' ? 'aachat project send <project> "<text>"' : 'Nothing was sent.',
   });
-}
-
-/** Stops at the limit: what follows may never end. */
-async function readAll(stdin: NodeJS.ReadableStream, signal: AbortSignal): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  await pipeline(
-    stdin,
-    async (source: AsyncIterable<string | Buffer>) => {
-      for await (const chunk of source) {
-        chunks.push(Buffer.from(chunk as Buffer));
-        size += chunk.length;
-        if (size > STDIN_BYTES) throw tooLong();
-      }
-    },
-    { signal },
-  );
-  return Buffer.concat(chunks);
 }
 
 const tooLong = () =>
@@ -88,17 +70,6 @@ const tooLong = () =>
     `Standard input is too long: a message has at most ${MESSAGE_LIMIT} characters.`,
     { hint: 'Nothing was sent. Put longer text into a document.' },
   );
-
-function decode(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new AachatError('VALIDATION_ERROR', 'Standard input is no text in UTF-8.', {
-      hint: 'Nothing was sent.',
-      cause,
-    });
-  }
-}
 
 /** How far back a short message id is looked for. */
 const RECENT = 200;

@@ -104,7 +104,11 @@ export async function remove(
   const { http } = await context.connect();
   const agent = await findAgent(context, http, args.agent);
   const teams = agent.teams.length === 0 ? '' : ` of ${agent.teams.map(({ slug }) => slug).join(', ')}`;
-  if (!args.yes) await confirm(context, `Take ${agent.name} out of service, and out of all projects${teams}?`);
+  await confirm(context, {
+    why: `${agent.name} goes out of service, and out of all projects${teams}. What it said stays.`,
+    question: 'Is that what you want?',
+    yes: args.yes,
+  });
   const removed = await removeAgent({ home, http, signal }, agent);
   // What it was allowed was for this agent, and not for the next one of its name.
   for (const key of config.keys()) if (key.startsWith(`agents.${agent.name}.`)) await config.set(key, undefined);

@@ -1,7 +1,7 @@
 /** `aachat auth …`: who is logged in, and where. */
 import { AachatError } from '#base/errors.ts';
 import { readPidFile } from '#base/pid-file.ts';
-import { readAnswer } from '#cli/confirm.ts';
+import { readAnswer } from '#cli/ask.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { findLocalServer, personAuth } from '#cli/platform.ts';
 import { serverAddress } from '#client/address.ts';

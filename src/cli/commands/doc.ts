@@ -1,7 +1,7 @@
 /** `aachat doc …`: look at shared documents and their history. Changing them is a matter of files. */
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
-import { confirm } from '#cli/confirm.ts';
+import { confirm } from '#cli/ask.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { resolve } from '#cli/messages.ts';
 import { clockTime, plain, table } from '#cli/output.ts';

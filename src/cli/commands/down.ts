@@ -3,7 +3,7 @@ import { isAachatError } from '#base/errors.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import { isRunning } from '#base/process.ts';
 import { sleep } from '#base/time.ts';
-import { confirm } from '#cli/confirm.ts';
+import { confirm } from '#cli/ask.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { CONTROL_ROUTES, type LiveSession } from '#contract/control.ts';
 import { shortId } from '#contract/ids.ts';

@@ -1,7 +1,7 @@
 /** `aachat session remove`: a session that does not run leaves the lists, and this machine. */
 import { AachatError, isAachatError } from '#base/errors.ts';
 import { removeAll } from '#base/fs.ts';
-import { confirm } from '#cli/confirm.ts';
+import { confirm } from '#cli/ask.ts';
 import type { CommandContext } from '#cli/context.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Session } from '#contract/entities.ts';

@@ -1,5 +1,6 @@
-/** Questions that a person answers before something is done that cannot be taken back. */
+/** What a person is asked, or hands in by standard input. */
 import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream/promises';
 import { AachatError } from '#base/errors.ts';
 import type { CommandContext } from './context.ts';
 
@@ -40,5 +41,39 @@ export async function readAnswer(
     return '';
   } finally {
     lines.close();
+  }
+}
+
+/**
+ * The text of standard input.
+ *
+ * @param tooLong what is thrown past `limitBytes`: what follows may never end
+ * @throws AachatError `VALIDATION_ERROR` if it is no text
+ */
+export async function readInput(
+  { stdin, signal }: Pick<CommandContext, 'stdin' | 'signal'>,
+  limitBytes: number,
+  tooLong: () => AachatError,
+): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  await pipeline(
+    stdin,
+    async (source: AsyncIterable<string | Buffer>) => {
+      for await (const chunk of source) {
+        chunks.push(Buffer.from(chunk as Buffer));
+        size += chunk.length;
+        if (size > limitBytes) throw tooLong();
+      }
+    },
+    { signal },
+  );
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch (cause) {
+    throw new AachatError('VALIDATION_ERROR', 'Standard input is no text in UTF-8.', {
+      hint: 'Nothing was done with it.',
+      cause,
+    });
   }
 }
