@@ -21,6 +21,8 @@ export const ERROR_STATUS = {
   STALE_RUN: { exit: 5, http: 409 },
   /** Too many failed attempts; waiting helps. */
   RATE_LIMITED: { exit: 6, http: 429 },
+  /** The agent has used what it may; `retryAt` in the details says when it may use more. */
+  BUDGET_EXCEEDED: { exit: 6, http: 429 },
   SERVER_UNREACHABLE: { exit: 6, http: 503 },
   TIMEOUT: { exit: 6, http: 504 },
   PROTOCOL_MISMATCH: { exit: 7, http: 426 },

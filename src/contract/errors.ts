@@ -9,5 +9,7 @@ export const ErrorBody = z.object({
     message: z.string(),
     hint: z.string().optional(),
     requestId: z.string().optional(),
+    /** When the same call can be answered, if the server knows. */
+    retryAt: z.iso.datetime().optional(),
   }),
 });

@@ -22,6 +22,8 @@ export const StreamEvent = z.discriminatedUnion('type', [
   event('member.added', z.object({ party: Party })),
   event('member.removed', z.object({ party: Party })),
   event('loop.stopped', z.object({ project: Project })),
+  /** Something in the project waits until the agent may use more. */
+  event('budget.reached', z.object({ agent: Party, retryAt: z.iso.datetime() })),
   /** A version was added; the text is read by its digest. */
   event('document.changed', z.object({ document: Document })),
   /** Something was kept aside, or settled. */
@@ -29,6 +31,8 @@ export const StreamEvent = z.discriminatedUnion('type', [
   event('session.updated', z.object({ session: Session })),
   event('signal.created', z.object({ signal: Signal })),
   event('signal.updated', z.object({ signal: Signal })),
+  /** An agent of the person has other limits. */
+  event('budget.changed', z.object({ agent: Party })),
   /** The person, or an agent of theirs, joined or left, or a project began or came to rest. */
   event('membership.changed', z.object({ teamId: TeamId, projectId: ProjectId.nullable() })),
 ]);

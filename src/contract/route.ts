@@ -128,15 +128,20 @@ export function errorResponse(error: AachatError, requestId: string): Response {
     error.code === 'INTERNAL'
       ? { code: error.code, message: 'The server failed.', hint: `Report request ${requestId} to whoever runs it.` }
       : { code: error.code, message: error.message, hint: error.hint };
-  return Response.json({ error: { ...shown, requestId } }, { status: ERROR_STATUS[error.code].http });
+  const { retryAt } = error.details;
+  return Response.json({ error: { ...shown, requestId, retryAt } }, { status: ERROR_STATUS[error.code].http });
 }
 
 /** The other direction: an error body becomes the error that the server threw. */
 export function errorFromBody(status: number, body: unknown): AachatError {
   const parsed = ErrorBody.safeParse(body);
   if (parsed.success) {
-    const { code, message, hint, requestId } = parsed.data.error;
-    return new AachatError(code, message, { hint, details: requestId === undefined ? {} : { requestId } });
+    const { code, message, hint, requestId, retryAt } = parsed.data.error;
+    const details = {
+      ...(requestId === undefined ? {} : { requestId }),
+      ...(retryAt === undefined ? {} : { retryAt }),
+    };
+    return new AachatError(code, message, { hint, details });
   }
   const code: ErrorCode = status === 426 ? 'PROTOCOL_MISMATCH' : 'SERVER_UNREACHABLE';
   return new AachatError(code, `Something answered with status ${status}, but it is not an aachat server.`, {

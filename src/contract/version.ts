@@ -4,10 +4,11 @@
  * History
  *   1  first version
  *   2  documents; a reader of 1 does not know their events
+ *   3  budgets; a reader of 2 does not know their events
  */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** The oldest peer that this one can talk to. */
-export const OLDEST_PROTOCOL = 2;
+export const OLDEST_PROTOCOL = 3;
 
 export const PROTOCOL_HEADER = 'aachat-protocol';

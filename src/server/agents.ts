@@ -38,6 +38,8 @@ export const createAgent: Writing<typeof ROUTES.createAgent> = async (tx, { acto
     name,
     owner_id: owner.id,
     repo: body.repo ?? null,
+    budget: null,
+    budget_told: null,
     created_at: now,
     removed_at: null,
   };

@@ -118,6 +118,8 @@ const NEEDS: Record<Action, Need> = {
   createAgent: 'person',
   listAgents: 'person',
   removeAgent: 'control',
+  getBudget: 'control',
+  setBudget: 'control',
   putMachine: 'control',
   heartbeat: 'control',
   createSession: 'control',

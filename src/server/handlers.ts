@@ -5,6 +5,7 @@ import { PROTOCOL_VERSION } from '#contract/version.ts';
 import { removeAgent } from './agent-removal.ts';
 import * as agents from './agents.ts';
 import * as auth from './auth.ts';
+import * as budget from './budget.ts';
 import * as documents from './documents.ts';
 import * as documentsWriting from './documents-writing.ts';
 import type { Handlers } from './http.ts';
@@ -83,6 +84,8 @@ export function createHandlers(options: HandlerOptions): Handlers {
     createAgent: write(agents.createAgent),
     listAgents: read(agents.listAgents),
     removeAgent: write(removeAgent),
+    getBudget: read(budget.getBudget),
+    setBudget: write(budget.setBudget),
     putMachine: write(agents.putMachine),
     heartbeat: write(runs.heartbeat),
     createSession: write(sessions.createSession),

@@ -4,6 +4,7 @@ import { Counters, type Message, type Turn } from '#contract/entities.ts';
 import type { ProjectId, SessionId, SignalId, TurnId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import { staleRun } from './actor.ts';
+import { overBudget } from './budget.ts';
 import { coveredBy } from './coverage.ts';
 import type { RunRow, SignalRow, TurnRow } from './database/schema.ts';
 import { streamPosition, type Tx, type View } from './database/store.ts';
@@ -76,17 +77,22 @@ const turnRow = ({ q }: View, id: TurnId): Promise<TurnRow | undefined> =>
 export const startTurn: Writing<typeof ROUTES.startTurn> = async (tx, call) => {
   const { turnId, projectId, signals } = call.body;
   const reporting = await reportingRun(tx, call, call.params.runId);
+  // Two sessions of one agent cannot both begin its last turn.
+  await tx.engine.lock(tx.q, 'agents', [reporting.session.agent_id]);
   await tx.engine.lock(tx.q, 'sessions', [reporting.session.id]);
   const known = await turnRow(tx, turnId);
   if (known !== undefined) return { turn: await wholeTurn(tx, await takeUp(tx, known, reporting.run)) };
   await checkProject(tx, reporting.session, projectId);
+  const waiting = await waitingSignals(tx, reporting.session, signals);
+  const refused = waiting.length === 0 ? undefined : await overBudget(tx, reporting.session.agent_id, projectId);
+  if (refused !== undefined) return refused;
   await tx.q
     .updateTable('turns')
     .set({ state: 'interrupted', ended_at: tx.now })
     .where('session_id', '=', reporting.session.id)
     .where('state', '=', 'open')
     .execute();
-  const taken = await takeSignals(tx, reporting, turnId, signals);
+  const taken = await moveSignals(tx, waiting, { state: 'delivered', turn_id: turnId });
   const row = await insertTurn(tx, reporting, turnId, projectId, taken);
   return {
     turn: turnOf(
@@ -119,23 +125,21 @@ async function checkProject(tx: Tx, session: SessionWithNames, projectId: Projec
 }
 
 /** Of `ids` those that still wait and are for this session or for any of its agent's. */
-async function takeSignals(
-  tx: Tx,
-  { session }: ReportingRun,
-  turnId: TurnId,
+async function waitingSignals(
+  { q, engine }: Tx,
+  session: SessionWithNames,
   ids: readonly SignalId[],
 ): Promise<readonly SignalRow[]> {
   if (ids.length === 0) return [];
-  const waiting = await tx.q
+  return await q
     .selectFrom('signals')
     .selectAll()
     .where('id', 'in', ids)
     .where('state', '=', 'queued')
     .where('recipient_id', '=', session.agent_id)
     .where((eb) => eb.or([eb('session_id', '=', session.id), eb('kind', 'in', ['mention', 'dm'])]))
-    .$if(tx.engine.name === 'postgres', (qb) => qb.forUpdate())
+    .$if(engine.name === 'postgres', (qb) => qb.forUpdate())
     .execute();
-  return moveSignals(tx, waiting, { state: 'delivered', turn_id: turnId });
 }
 
 async function insertTurn(

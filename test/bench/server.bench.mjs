@@ -232,7 +232,7 @@ async function ourFanOut({ url, token, projects, send }) {
     const live = new Promise((resolve) => {
       ws.on('message', (data) => {
         const { type } = JSON.parse(String(data));
-        if (type === 'hello') ws.send(JSON.stringify({ type: 'auth', token, protocol: 2 }));
+        if (type === 'hello') ws.send(JSON.stringify({ type: 'auth', token, protocol: 3 }));
         if (type === 'ready') ws.send(JSON.stringify({ type: 'subscribe', streams: [{ stream, after: null }] }));
         if (type === 'live') resolve();
       });

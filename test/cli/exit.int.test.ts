@@ -23,6 +23,7 @@ const EXIT: Record<ErrorCode, number> = {
   CONFLICT: 5,
   STALE_RUN: 5,
   RATE_LIMITED: 6,
+  BUDGET_EXCEEDED: 6,
   SERVER_UNREACHABLE: 6,
   TIMEOUT: 6,
   PROTOCOL_MISMATCH: 7,

@@ -91,6 +91,8 @@ const EXPECTED: Record<Action, Record<ActorKind, number>> = {
   createAgent: /*     */ row('401  401  403  200  200  200  200  200  200  200  403  403  409'),
   listAgents: /*      */ row('401  401  403  200  200  200  200  200  200  200  403  403  409'),
   removeAgent: /*     */ row('401  401  403  404  409  404  404  404  404  404  403  403  409'),
+  getBudget: /*       */ row('401  401  403  404  200  404  404  404  404  404  403  403  409'),
+  setBudget: /*       */ row('401  401  403  404  200  404  404  404  404  404  403  403  409'),
   putMachine: /*      */ row('401  401  403  404  200  404  404  404  404  404  403  403  409'),
   heartbeat: /*       */ row('401  401  403  404  200  404  404  404  404  404  403  403  409'),
   createSession: /*   */ row('401  401  403  404  200  404  404  404  404  404  403  403  409'),
@@ -255,6 +257,8 @@ const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> 
   listAgents: () => ({}),
   // It is at work, which its owner is told.
   removeAgent: ({ agent }) => ({ params: { agentId: agent.id } }),
+  getBudget: ({ agent }) => ({ params: { agentId: agent.id } }),
+  setBudget: ({ agent }) => ({ params: { agentId: agent.id }, body: { turnsPerHour: 'unlimited' } }),
   putMachine: ({ machine }) => ({ params: { machineId: machine }, body: { name: 'laptop' } }),
   heartbeat: ({ machine }) => ({ params: { machineId: machine }, body: { runs: [] } }),
   createSession: ({ agent, team }) => ({ body: { clientId: clientId(), agentId: agent.id, teamId: team.id } }),

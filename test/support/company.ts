@@ -1,6 +1,6 @@
 /** People, a team, a project, agents and their sessions: the usual company of a test. */
 import { newId } from '#base/id.ts';
-import type { Agent, Message, Project, Run, Session, Signal, Team } from '#contract/entities.ts';
+import type { Agent, Counters, Message, Project, Run, Session, Signal, Team } from '#contract/entities.ts';
 import type { MachineId, ProjectId, TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { type Caller, caller, clientId, type Person, type TestServer } from './server.ts';
@@ -132,10 +132,10 @@ export async function startTurn(
   return (await owner.call(ROUTES.startTurn, { params: { runId: run.id }, body })).turn;
 }
 
-export const endTurn = async (owner: Caller, run: Run, turnId: TurnId) =>
+export const endTurn = async (owner: Caller, run: Run, turnId: TurnId, counters: Counters | null = null) =>
   (
     await owner.call(ROUTES.endTurn, {
       params: { turnId },
-      body: { runId: run.id, state: 'ended', stopReason: 'end_turn', counters: null },
+      body: { runId: run.id, state: 'ended', stopReason: 'end_turn', counters },
     })
   ).turn;

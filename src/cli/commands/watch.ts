@@ -166,6 +166,10 @@ function say(event: StreamEvent): string {
       return `${event.data.party.name} left the project`;
     case 'loop.stopped':
       return `agents answered each other ${event.data.project.hopLimit} times; say something to let them go on`;
+    case 'budget.reached':
+      return `${event.data.agent.name} has used up its budget; what waits for it is answered from ${clockTime(event.data.retryAt)} on`;
+    case 'budget.changed':
+      return `${event.data.agent.name} has another budget`;
     case 'document.changed': {
       const { document } = event.data;
       const what = document.digest === null ? 'deleted' : `version ${document.version}`;

@@ -1,5 +1,6 @@
 /** Agents, machines, and the working life of sessions: runs, turns, signals. */
 import { z } from 'zod';
+import { Budget, BudgetState } from '#contract/budget.ts';
 import {
   Activity,
   Agent,
@@ -32,6 +33,7 @@ import {
 } from '#contract/ids.ts';
 import { route } from '#contract/route.ts';
 
+const ofAgent = z.object({ agentId: AgentId });
 const ofSession = z.object({ sessionId: SessionId });
 const ofRun = z.object({ runId: RunId });
 const ofTurn = z.object({ turnId: TurnId });
@@ -61,6 +63,23 @@ export const listAgents = route({
   query: z.object({ scope: z.enum(['mine', 'visible']).default('mine') }),
   /** `teams`: where the agent is a member of an active or planned project; its dm does not count. */
   reply: z.object({ agents: z.array(Agent.extend({ teams: z.array(Team) })) }),
+});
+
+/** What an agent may use, and has used. */
+export const getBudget = route({
+  method: 'GET',
+  path: '/v1/agents/:agentId/budget',
+  params: ofAgent,
+  reply: BudgetState,
+});
+
+/** Sets limits; what is left out stays. */
+export const setBudget = route({
+  method: 'PUT',
+  path: '/v1/agents/:agentId/budget',
+  params: ofAgent,
+  body: Budget.partial(),
+  reply: BudgetState,
 });
 
 /** Says that a machine of the caller is there. */
@@ -199,7 +218,8 @@ export const closeSignal = route({
 /**
  * Reports a turn before its prompt is sent. Queued signals among `signals` become delivered and belong to the turn;
  * others are left out (somebody else took them). `turnId` makes it idempotent. A turn that a crash interrupted is
- * reported again by the new run under its old id and keeps what it had.
+ * reported again by the new run under its old id and keeps what it had. Once the agent's budget is used up, a new turn is
+ * refused with `BUDGET_EXCEEDED` and the moment to try again; its signals go on waiting.
  */
 export const startTurn = route({
   method: 'POST',

@@ -147,4 +147,8 @@ const MIGRATIONS: readonly Migration[] = [
     name: '0004-removed-agents',
     statements: () => [`alter table agents add column removed_at text`],
   },
+  {
+    name: '0005-budgets',
+    statements: () => [`alter table agents add column budget text`, `alter table agents add column budget_told text`],
+  },
 ];

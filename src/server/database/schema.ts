@@ -85,6 +85,10 @@ export interface AgentRow {
   name: string;
   owner_id: UserId;
   repo: string | null;
+  /** JSON: the limits that its owner has set; null: none. */
+  budget: string | null;
+  /** JSON: for each project, when it was last told that the budget is used up. */
+  budget_told: string | null;
   created_at: string;
   /** Out of service since then; its name stays its own. */
   removed_at: string | null;

@@ -1,5 +1,6 @@
 /** What the platform promises, whatever database is below: both engines pass the same suite. */
 import { agentSuite } from './agents.ts';
+import { budgetSuite } from './budget.ts';
 import { documentSuite } from './documents.ts';
 import { eventSuite } from './events.ts';
 import type { Open } from './fixture.ts';
@@ -14,6 +15,7 @@ export function serverSuite(engine: string, open: Open): void {
   agentSuite(engine, open);
   sessionSuite(engine, open);
   turnSuite(engine, open);
+  budgetSuite(engine, open);
   eventSuite(engine, open);
   documentSuite(engine, open);
 }

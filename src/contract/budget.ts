@@ -1,0 +1,38 @@
+/**
+ * What an agent may use, over all its sessions on all machines: turns, and the tokens and money that they cost. The
+ * windows roll: a turn counts until it began an hour, or a day, ago.
+ */
+import { z } from 'zod';
+
+/** Having no limit must be asked for by name. */
+export const Limit = z.union([z.int().positive(), z.literal('unlimited')]);
+export type Limit = z.infer<typeof Limit>;
+
+export const Budget = z.object({
+  turnsPerHour: Limit,
+  /** All that the model reads and writes, with what it takes from its cache. */
+  tokensPerDay: Limit,
+  /** Millionths of a US dollar, as estimated by the agent program. */
+  costMicrosPerDay: Limit,
+});
+export type Budget = z.infer<typeof Budget>;
+
+/** For an agent whose owner has set nothing else. */
+export const DEFAULT_BUDGET = {
+  turnsPerHour: 60,
+  tokensPerDay: 50_000_000,
+  costMicrosPerDay: 50_000_000,
+} as const satisfies Budget;
+
+export const BudgetState = z.object({
+  budget: Budget,
+  /** Of each limit. */
+  used: z.object({
+    turnsPerHour: z.int().nonnegative(),
+    tokensPerDay: z.int().nonnegative(),
+    costMicrosPerDay: z.int().nonnegative(),
+  }),
+  /** Set while no new turn may begin: the limit that holds longest, and when it lets the next turn begin. */
+  exhausted: z.object({ limit: Budget.keyof(), retryAt: z.iso.datetime() }).nullable(),
+});
+export type BudgetState = z.infer<typeof BudgetState>;
