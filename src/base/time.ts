@@ -12,6 +12,32 @@ export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   await delay(ms, undefined, signal === undefined ? {} : { signal });
 }
 
+export interface Timers extends Disposable {
+  /** Calls `run` in `delayMs`. What is later than `setTimeout` can wait, about 24 days, is called then. */
+  after(delayMs: number, run: () => void): void;
+}
+
+/** Timers that are cleared together. */
+export function createTimers(): Timers {
+  const running = new Set<NodeJS.Timeout>();
+  return {
+    after(delayMs, run) {
+      const timer = setTimeout(
+        () => {
+          running.delete(timer);
+          run();
+        },
+        Math.min(delayMs, 2 ** 31 - 1),
+      );
+      running.add(timer);
+    },
+    [Symbol.dispose]() {
+      for (const timer of running) clearTimeout(timer);
+      running.clear();
+    },
+  };
+}
+
 export interface Backoff {
   readonly baseMs: number;
   readonly capMs: number;

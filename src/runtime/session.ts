@@ -7,6 +7,7 @@ import { createSerial } from '#base/async.ts';
 import { isAachatError, toAachatError } from '#base/errors.ts';
 import { writePrivate } from '#base/fs.ts';
 import type { Log } from '#base/log.ts';
+import { createTimers } from '#base/time.ts';
 import type { LiveSession } from '#contract/control.ts';
 import type { Activity, Agent, EndReason, Run, Session, Team } from '#contract/entities.ts';
 import { type RunId, shortId } from '#contract/ids.ts';
@@ -46,7 +47,7 @@ export class LiveAgentSession {
   readonly #bootAbort = new AbortController();
   readonly #inOrder = createSerial();
   readonly #settled = Promise.withResolvers<void>();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = createTimers();
   #state: SessionState = { kind: 'stopped' };
   #step: BootStep = 'register';
   #run: Run | undefined;
@@ -207,16 +208,8 @@ export class LiveAgentSession {
     }
   }
 
-  /** `setTimeout` takes no more than about 24 days; a limit that ends later is looked at again then. */
   #after(delayMs: number, event: SessionEvent): void {
-    const timer = setTimeout(
-      () => {
-        this.#timers.delete(timer);
-        this.#send(event);
-      },
-      Math.min(delayMs, 2 ** 31 - 1),
-    );
-    this.#timers.add(timer);
+    this.#timers.after(delayMs, () => this.#send(event));
   }
 
   #activity(): Activity | undefined {
@@ -372,7 +365,7 @@ export class LiveAgentSession {
     await this.#loop?.finish(this.#force);
     await this.#closing;
     await this.#close(this.#endReason);
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers[Symbol.dispose]();
     this.#send({ kind: 'released' });
   }
 

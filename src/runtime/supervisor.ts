@@ -29,6 +29,7 @@ import type { SessionReport } from './report.ts';
 import { openServerLink, type ServerLink } from './server-link.ts';
 import { LiveAgentSession } from './session.ts';
 import { writeShims } from './shim.ts';
+import { type AskedUp, upHandlers } from './up-handlers.ts';
 import { EXCLUDED } from './workspace.ts';
 import { recoverWorktrees } from './worktree.ts';
 
@@ -63,17 +64,10 @@ export type UpChange =
   /** People are told once that agents answered each other too often. */
   | { readonly kind: 'loop-stopped'; readonly project: Project };
 
-export interface Up {
-  sessions(): readonly LiveSession[];
-  permissions(): readonly PendingPermission[];
-  mirrors(): readonly MirrorView[];
-  readonly connected: boolean;
+export interface Up extends AskedUp {
   /** Resolves when every session of the start has booted or failed. */
   readonly ready: Promise<void>;
   report(): readonly SessionReport[];
-  answer: PermissionDesk['answer'];
-  /** Ends everything. A second call with `force` does not wait for turns. */
-  stop(force: boolean): Promise<void>;
   /** Resolves when everything has ended, whoever asked for it. */
   readonly closed: Promise<void>;
 }
@@ -185,7 +179,8 @@ class RunningUp implements Up {
       this.#pairs(),
       http.call(ROUTES.putMachine, { params: { machineId: machine.id }, body: { name: machine.name } }),
     ]);
-    this.#control = await openControlServer(home.controlSocket, this.#handlers(), log);
+    const facts = () => ({ startedAt: this.#since, server: serverUrl.href, ready: this.#isReady });
+    this.#control = await openControlServer(home.controlSocket, upHandlers(this, this.#mirrors, facts), log);
     this.#link = openServerLink({
       url: serverUrl,
       token: this.#options.token,
@@ -366,34 +361,5 @@ class RunningUp implements Up {
     } catch (error) {
       if (!isAachatError(error, 'SERVER_UNREACHABLE', 'TIMEOUT')) log.warn('up.heartbeat_failed', { error });
     }
-  }
-
-  #handlers() {
-    return {
-      getStatus: async () => ({
-        pid: process.pid,
-        startedAt: this.#since,
-        server: this.#launcher.serverUrl.href,
-        connected: this.connected,
-        ready: this.#isReady,
-        sessions: [...this.sessions()],
-        permissions: [...this.permissions()],
-        mirrors: [...this.mirrors()],
-      }),
-      answerPermission: async (call: { params: { permissionId: PendingPermission['id'] }; body: { allow: boolean } }) =>
-        this.answer(call.params.permissionId, call.body.allow),
-      resumeMirror: async ({ body: { root, how } }: { body: { root: string; how: 'restore' | 'delete' } }) => {
-        await this.#mirrors.resume(root, how);
-        return {};
-      },
-      beginMirrors: async () => {
-        await this.#mirrors.begin();
-        return { mirrors: [...this.mirrors()] };
-      },
-      stopUp: async (call: { body: { force: boolean } }) => {
-        void this.stop(call.body.force);
-        return {};
-      },
-    };
   }
 }
