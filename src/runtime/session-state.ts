@@ -4,6 +4,7 @@
  *   stopped ─boot─► booting ─booted─► ready ─turn-started─► working ─turn-ended─► ready
  *                      │                │                      ├─cancel─► cancelling ─turn-ended─► ready
  *                      │                │                      └─limit-reached─► limited ─limit-over─► ready
+ *                      │                │                            of a budget: ─budget-changed─► ready
  *                      │                └─unprompted-started─► unprompted ─unprompted-ended─► ready
  *                      ├─boot-failed (a person must act)─► failed ─boot, retry-due─► booting
  *                      └─boot-failed (passing)─► backing-off ─retry-due─► booting
@@ -21,13 +22,23 @@ export type SessionState =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'booting'; readonly deaths: number }
   | { readonly kind: 'ready'; readonly deaths: number }
-  | { readonly kind: 'working'; readonly turnId: TurnId; readonly deaths: number }
-  | { readonly kind: 'cancelling'; readonly turnId: TurnId; readonly deaths: number }
+  | ({ readonly kind: 'working' } & TurnFacts)
+  | ({ readonly kind: 'cancelling' } & TurnFacts)
   | { readonly kind: 'unprompted'; readonly deaths: number }
-  | { readonly kind: 'limited'; readonly until: number; readonly deaths: number }
+  | { readonly kind: 'limited'; readonly of: LimitOwner; readonly until: number; readonly deaths: number }
   | { readonly kind: 'backing-off'; readonly deaths: number }
   | { readonly kind: 'failed' }
   | { readonly kind: 'stopping' };
+
+interface TurnFacts {
+  readonly turnId: TurnId;
+  readonly deaths: number;
+  /** The agent got another budget since the turn was asked for: a refusal may be about the old one. */
+  readonly isBudgetNew?: true;
+}
+
+/** Whose limit it is: that of the agent program's account, or the budget that the owner gave the agent. */
+export type LimitOwner = 'program' | 'budget';
 
 export type SessionEvent =
   | { readonly kind: 'boot' }
@@ -38,8 +49,10 @@ export type SessionEvent =
   | { readonly kind: 'cancel' }
   | { readonly kind: 'turn-ended'; readonly turnId: TurnId }
   /** `until`: epoch milliseconds. */
-  | { readonly kind: 'limit-reached'; readonly turnId: TurnId; readonly until: number }
-  | { readonly kind: 'limit-over' }
+  | { readonly kind: 'limit-reached'; readonly turnId: TurnId; readonly of: LimitOwner; readonly until: number }
+  /** The limit that was to end at `until`. */
+  | { readonly kind: 'limit-over'; readonly until: number }
+  | { readonly kind: 'budget-changed' }
   | { readonly kind: 'unprompted-started' }
   | { readonly kind: 'unprompted-ended' }
   /** A person has to act before it can go on, such as log in. */
@@ -124,16 +137,19 @@ function running(state: RunningState, event: SessionEvent): Transition {
     case 'unprompted':
       return event.kind === 'unprompted-ended' ? ready() : stay(state);
     case 'limited':
-      return event.kind === 'limit-over' ? ready() : stay(state);
+      if (event.kind === 'limit-over' && event.until === state.until) return ready();
+      return event.kind === 'budget-changed' && state.of === 'budget' ? ready() : stay(state);
     case 'working':
     case 'cancelling':
       if ((event.kind === 'turn-ended' || event.kind === 'limit-reached') && event.turnId !== state.turnId)
         return stay(state);
       if (event.kind === 'turn-ended') return ready();
       if (event.kind === 'limit-reached') {
-        const { until } = event;
-        return go({ kind: 'limited', until, deaths }, { kind: 'schedule-limit-over', until });
+        const { of, until } = event;
+        if (of === 'budget' && state.isBudgetNew) return ready();
+        return go({ kind: 'limited', of, until, deaths }, { kind: 'schedule-limit-over', until });
       }
+      if (event.kind === 'budget-changed') return go({ ...state, isBudgetNew: true });
       if (event.kind === 'cancel' && state.kind === 'working')
         return go({ ...state, kind: 'cancelling' }, { kind: 'cancel-turn' });
       return stay(state);

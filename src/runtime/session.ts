@@ -143,7 +143,12 @@ export class LiveAgentSession {
   refresh(): void {
     this.#reported = undefined;
     this.#tell();
+    this.budgetChanged();
     this.look();
+  }
+
+  budgetChanged(): void {
+    this.#send({ kind: 'budget-changed' });
   }
 
   /** The server has a newer run of this session: ours must end without a word. */
@@ -175,6 +180,7 @@ export class LiveAgentSession {
     const before = this.#state;
     const { state, effects } = transition(before, event);
     this.#state = state;
+    if (before.kind === 'limited' && state.kind === 'ready') this.#problem = null;
     if (state !== before) {
       this.#log.debug('session.moved', { from: before.kind, to: state.kind, by: event.kind });
       this.#tell();
@@ -196,7 +202,7 @@ export class LiveAgentSession {
           this.#after(effect.delayMs, { kind: 'retry-due' });
           break;
         case 'schedule-limit-over':
-          this.#after(Math.max(0, effect.until - Date.now()), { kind: 'limit-over' });
+          this.#after(Math.max(0, effect.until - Date.now()), { kind: 'limit-over', until: effect.until });
           break;
         case 'give-back':
           this.#closing = this.#close('failed');

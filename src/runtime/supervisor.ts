@@ -13,7 +13,7 @@ import { newId } from '#base/id.ts';
 import { claimPidFile } from '#base/pid-file.ts';
 import { isoTime } from '#base/time.ts';
 import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
-import type { Agent, Project, Session, Signal, Team } from '#contract/entities.ts';
+import type { Agent, Party, Project, Session, Signal, Team } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
 import { type SessionId, type StreamId, UserId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -62,7 +62,9 @@ export interface UpOptions {
 export type UpChange =
   | { readonly kind: 'session' | 'permission' | 'connection' | 'documents' }
   /** People are told once that agents answered each other too often. */
-  | { readonly kind: 'loop-stopped'; readonly project: Project };
+  | { readonly kind: 'loop-stopped'; readonly project: Project }
+  /** So are they that something said to an agent waits until it may use more. */
+  | { readonly kind: 'budget-reached'; readonly agent: Party; readonly retryAt: string };
 
 export interface Up extends AskedUp {
   /** Resolves when every session of the start has booted or failed. */
@@ -321,6 +323,14 @@ class RunningUp implements Up {
         break;
       case 'loop.stopped':
         this.#options.onChange({ kind: 'loop-stopped', project: event.data.project });
+        break;
+      case 'budget.reached':
+        this.#options.onChange({ kind: 'budget-reached', ...event.data });
+        break;
+      case 'budget.changed':
+        for (const live of this.#sessions.values()) {
+          if (live.session.agentId === event.data.agent.id) live.budgetChanged();
+        }
         break;
       default:
         break;

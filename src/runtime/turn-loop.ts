@@ -163,9 +163,10 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       return;
     }
     owed = await options.reread();
-    if (result.reason === 'limit') {
+    if (result.reason === 'limit' || result.reason === 'budget') {
       options.onFailure(result.failure);
-      send({ kind: 'limit-reached', turnId, until: result.until });
+      const of = result.reason === 'budget' ? 'budget' : 'program';
+      send({ kind: 'limit-reached', turnId, of, until: result.until });
     } else if (result.reason === 'login') {
       options.onFailure(result.failure);
       send({ kind: 'blocked' });

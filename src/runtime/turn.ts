@@ -4,7 +4,7 @@
  * Every step is in the local log before the next one is taken, so a launcher that is killed between any two of them
  * finds in the log what it still owes (`recovery.ts`), and the answer is posted once: its client id is the turn's id.
  */
-import { isAachatError } from '#base/errors.ts';
+import { type AachatError, isAachatError } from '#base/errors.ts';
 import { type Clock, sleep } from '#base/time.ts';
 import type { HttpClient } from '#client/http.ts';
 import { MESSAGE_LIMIT, type Party, type SignalKind } from '#contract/entities.ts';
@@ -57,6 +57,7 @@ export type TurnResult =
   | { readonly kind: 'closed'; readonly answered: boolean; readonly tokens: number; readonly failure: Failure | null }
   /** Nothing was posted; the turn is tried again later. */
   | { readonly kind: 'owed'; readonly reason: 'limit'; readonly until: number; readonly failure: Failure }
+  | { readonly kind: 'owed'; readonly reason: 'budget'; readonly until: number; readonly failure: Failure }
   | { readonly kind: 'owed'; readonly reason: 'login'; readonly failure: Failure }
   | { readonly kind: 'owed'; readonly reason: 'stopped' | 'agent-gone' };
 
@@ -70,6 +71,9 @@ const ATTEMPT_LIMIT = 3;
 /** How long to wait after a limit whose end nobody told. */
 const UNKNOWN_LIMIT_MS = 5 * 60_000;
 
+/** Shortest wait for a budget: by the clock of this machine the moment that the server named may have passed. */
+const BUDGET_WAIT_MS = 10_000;
+
 /** What the server will not take back: trying again would hold up the session for ever. */
 const REFUSALS = ['FORBIDDEN', 'NOT_FOUND', 'VALIDATION_ERROR', 'CONFLICT'] as const;
 
@@ -78,6 +82,7 @@ export async function runTurn(context: TurnContext, task: TurnTask): Promise<Tur
   try {
     return await attempt(context, task);
   } catch (thrown) {
+    if (isAachatError(thrown, 'BUDGET_EXCEEDED')) return await putOff(context, task, thrown);
     if (!isAachatError(thrown, ...REFUSALS)) throw thrown;
     return await abandon(context, task, thrown.message);
   }
@@ -174,7 +179,10 @@ async function compose(
 const isInstruction = (kind: SignalKind): boolean => kind === 'prompt' || kind === 'session_start';
 
 /** An outcome that is not the end of the turn. */
-function postponed(context: TurnContext, outcome: TurnOutcome): Extract<TurnResult, { kind: 'owed' }> | undefined {
+function postponed(
+  context: TurnContext,
+  outcome: TurnOutcome,
+): Exclude<TurnResult, { kind: 'closed' } | { reason: 'budget' }> | undefined {
   if (context.isCancelled()) return undefined;
   if (outcome.kind === 'ended') {
     return outcome.stopReason === 'cancelled' && context.isStopping() ? { kind: 'owed', reason: 'stopped' } : undefined;
@@ -240,6 +248,21 @@ async function settle(
   const failure = outcome?.kind === 'failed' ? { message: outcome.message, hint: outcome.hint } : null;
   const tokens = (counters?.inputTokens ?? 0) + (counters?.outputTokens ?? 0);
   return { kind: 'closed', answered: outcome?.kind === 'ended', tokens, failure };
+}
+
+/**
+ * Waits until the agent may use more. A turn that has not begun is forgotten: its signals wait at the server, and the
+ * turn that comes after the wait takes them together with all that has come since.
+ */
+async function putOff({ log, clock }: TurnContext, task: TurnTask, refusal: AachatError): Promise<TurnResult> {
+  if (task.kind === 'fresh' || task.step === 'started') {
+    await log.append({ type: 'turn.closed', turnId: task.turnId }, 'durable');
+  }
+  const retryAt = Date.parse(String(refusal.details['retryAt']));
+  const soonest = clock() + BUDGET_WAIT_MS;
+  const until = Number.isNaN(retryAt) ? soonest : Math.max(soonest, retryAt);
+  const failure = { message: refusal.message, hint: refusal.hint ?? null };
+  return { kind: 'owed', reason: 'budget', until, failure };
 }
 
 /** Ends a turn that the server refuses, such as one in a project that the agent has left. Its text stays in the log. */

@@ -13,7 +13,7 @@ const states: { [K in Kind]: Extract<SessionState, { kind: K }> } = {
   working: { kind: 'working', turnId, deaths: 1 },
   cancelling: { kind: 'cancelling', turnId, deaths: 1 },
   unprompted: { kind: 'unprompted', deaths: 1 },
-  limited: { kind: 'limited', until: 1000, deaths: 1 },
+  limited: { kind: 'limited', of: 'budget', until: 1000, deaths: 1 },
   'backing-off': { kind: 'backing-off', deaths: 1 },
   failed: { kind: 'failed' },
   stopping: { kind: 'stopping' },
@@ -26,8 +26,9 @@ const events: { [K in SessionEvent['kind']]: Extract<SessionEvent, { kind: K }> 
   'turn-started': { kind: 'turn-started', turnId },
   cancel: { kind: 'cancel' },
   'turn-ended': { kind: 'turn-ended', turnId },
-  'limit-reached': { kind: 'limit-reached', turnId, until: 1000 },
-  'limit-over': { kind: 'limit-over' },
+  'limit-reached': { kind: 'limit-reached', turnId, of: 'budget', until: 1000 },
+  'limit-over': { kind: 'limit-over', until: 1000 },
+  'budget-changed': { kind: 'budget-changed' },
   'unprompted-started': { kind: 'unprompted-started' },
   'unprompted-ended': { kind: 'unprompted-ended' },
   blocked: { kind: 'blocked' },
@@ -77,6 +78,7 @@ const expected: Record<Kind, Record<SessionEvent['kind'], Kind>> = {
   }),
   limited: row('limited', {
     'limit-over': 'ready',
+    'budget-changed': 'ready',
     blocked: 'failed',
     'agent-closed': 'backing-off',
     stop: 'stopping',
@@ -99,7 +101,9 @@ describe('session state', () => {
       state: states.working,
       effects: [],
     });
-    expect(transition(states.working, { kind: 'limit-reached', turnId: otherTurn, until: 5 }).effects).toEqual([]);
+    expect(
+      transition(states.working, { kind: 'limit-reached', turnId: otherTurn, of: 'budget', until: 5 }).effects,
+    ).toEqual([]);
   });
 
   test('a boot that may pass is tried again, one that a person must mend is not', () => {
@@ -130,6 +134,24 @@ describe('session state', () => {
 
   test('a calm minute forgets earlier deaths', () => {
     expect(transition(states.working, events.settled).state).toEqual({ ...states.working, deaths: 0 });
+  });
+
+  test('another budget ends no limit but its own, and the end of an earlier limit none that came later', () => {
+    const program: SessionState = { ...states.limited, of: 'program' };
+    expect(transition(program, events['budget-changed'])).toEqual({ state: program, effects: [] });
+    expect(transition(states.limited, events['budget-changed']).effects).toEqual([{ kind: 'next-turn' }]);
+    expect(transition(states.limited, { kind: 'limit-over', until: 999 }).state).toBe(states.limited);
+  });
+
+  test('a refusal for a budget that was changed meanwhile is no reason to wait, a second one is', () => {
+    const changed = transition(states.working, events['budget-changed']).state;
+    expect(transition(changed, events['limit-reached'])).toMatchObject({
+      state: { kind: 'ready' },
+      effects: [{ kind: 'next-turn' }],
+    });
+    expect(transition(changed, { ...events['limit-reached'], of: 'program' }).state.kind).toBe('limited');
+    const again = transition({ kind: 'ready', deaths: 0 }, events['turn-started']).state;
+    expect(transition(again, events['limit-reached']).state.kind).toBe('limited');
   });
 
   test('stopping twice releases once', () => {

@@ -164,7 +164,7 @@ async function scene() {
     return messages.filter(({ author }) => author.kind === 'agent').map(({ body }) => body);
   };
   const turns = async () => (await ownerHttp.call(ROUTES.getSession, { params: { sessionId: session.id } })).turns;
-  return { mia, project, ownerHttp, live, said, turns, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { mia, ada, project, ownerHttp, live, said, turns, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 const never = () => reaper(0);
@@ -228,6 +228,38 @@ describe('a turn', () => {
     });
     expect(await s.said()).toEqual([]);
     expect((await s.turns()).map(({ state }) => state)).toEqual(['ended', 'failed']);
+  });
+
+  test('past the budget messages wait, wherever the launcher is killed, and then become one turn', async () => {
+    await using s = await scene();
+    const limit = (turnsPerHour: number) =>
+      s.ownerHttp.call(ROUTES.setBudget, { params: { agentId: s.ada.id }, body: { turnsPerHour } });
+    const { agent, prompts } = countingAgent();
+    await limit(1);
+    await send(s.mia, s.project, '@ada one');
+    expect(await s.live(never(), agent)).toMatchObject({ kind: 'closed' });
+    const [first] = await s.turns();
+    const until = Date.parse(first?.startedAt ?? '') + 60 * 60_000;
+    for (let dieAt = 1; dieAt <= 6; dieAt += 1) {
+      await send(s.mia, s.project, `@ada again ${dieAt}`);
+      await s.live(reaper(dieAt), agent).catch((thrown: unknown) => expect(thrown).toBeInstanceOf(Killed));
+    }
+    expect(await s.live(never(), agent)).toMatchObject({
+      kind: 'owed',
+      reason: 'budget',
+      until,
+      failure: {
+        message: expect.stringContaining('1 of 1 turns'),
+        hint: expect.stringContaining('aachat agent budget'),
+      },
+    });
+    expect(prompts).toHaveLength(1);
+    await limit(2);
+    expect(await s.live(never(), agent)).toMatchObject({ kind: 'closed' });
+    expect(await s.live(never(), agent)).toBe(undefined);
+    for (let said = 1; said <= 6; said += 1) expect(prompts[1]).toContain(`@ada again ${said}`);
+    expect(await s.said()).toEqual(['answer 1', 'answer 2']);
+    expect((await s.turns()).map(({ state }) => state)).toEqual(['ended', 'ended']);
   });
 
   test('a prompt that kills its agent every time is given up', async () => {

@@ -7,7 +7,7 @@ import { startInBackground } from '#cli/background.ts';
 import { offerClaude } from '#cli/claude-offer.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { sessionLine } from '#cli/live-view.ts';
-import { plain } from '#cli/output.ts';
+import { clockTime, plain } from '#cli/output.ts';
 import { type Connection, findLocalServer, startLocalServer } from '#cli/platform.ts';
 import { openScreen, type Screen } from '#cli/up-screen.ts';
 import { serverAddress } from '#client/address.ts';
@@ -56,6 +56,10 @@ async function foreground(context: CommandContext, args: UpArgs): Promise<void> 
         const { name, hopLimit } = change.project;
         const text = `Agents in ${name} answered each other ${hopLimit} times: they are stopped until a person says something.`;
         screen?.say(text, { project: name });
+      } else if (change.kind === 'budget-reached') {
+        const { agent, retryAt } = change;
+        const text = `${agent.name} has used up its budget: what waits for it is answered from ${clockTime(retryAt)} on.`;
+        screen?.say(text, { agent: agent.name, retryAt });
       } else screen?.update();
     });
     if (interrupts > 0) void running.stop(interrupts > 1);
