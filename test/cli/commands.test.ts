@@ -1,9 +1,11 @@
 /** Commands as functions: what they ask the server for, and what they say. */
 import { describe, expect, test } from 'vitest';
+import { budget, show } from '#cli/commands/agent.ts';
 import { unread } from '#cli/commands/chat.ts';
 import { inbox } from '#cli/commands/inbox.ts';
 import { assign, read, send } from '#cli/commands/project.ts';
 import { findSession, list, run, stop, whenItStarts } from '#cli/commands/session.ts';
+import { type BudgetState, DEFAULT_BUDGET } from '#contract/budget.ts';
 import type { Message, Project, Session } from '#contract/entities.ts';
 import { testContext } from '../support/command.ts';
 
@@ -68,6 +70,48 @@ const RESOLVE = { 'GET /v1/projects/resolve': { project: project() } };
 const MESSAGES = `GET /v1/projects/${id('1000')}/messages`;
 const CURSOR = `POST /v1/projects/${id('1000')}/cursor`;
 const SEND = `POST /v1/projects/${id('1000')}/messages`;
+
+describe('agent budget', () => {
+  const AGENTS = { 'GET /v1/agents': { agents: [agent] } };
+  const BUDGET = `/v1/agents/${ada.id}/budget`;
+  const state = (more: Partial<BudgetState> = {}): BudgetState => ({
+    budget: { ...DEFAULT_BUDGET, costMicrosPerDay: 'unlimited' },
+    used: { turnsPerHour: 60, tokensPerDay: 1_234_567, costMicrosPerDay: 2_500_000 },
+    exhausted: null,
+    ...more,
+  });
+  const used = state({ exhausted: { limit: 'turnsPerHour', retryAt: '2026-01-01T12:00:00.000Z' } });
+
+  test('shows every limit with what was used of it', async () => {
+    const world = testContext({ ...AGENTS, [`GET ${BUDGET}`]: state() });
+    await budget(world.context, { agent: 'ada', limits: {} });
+    expect(world.stdout()).toBe(
+      'turns in the last hour       60 of 60\ntokens in the last 24 hours  1.2M of 50M\ncost in the last 24 hours    $2.50 of unlimited\n',
+    );
+  });
+
+  test('sets what was given, and says until when the agent waits', async () => {
+    const world = testContext({ ...AGENTS, [`PUT ${BUDGET}`]: used });
+    await budget(world.context, { agent: '@ada', limits: { tokensPerDay: 7 } });
+    expect(world.requests.at(-1)).toEqual({ what: `PUT ${BUDGET}`, body: { tokensPerDay: 7 } });
+    expect(world.stdout()).toMatch(/\nused up until 2026-01-\d\d \d\d:\d\d: 60 of 60 turns in the last hour/);
+  });
+
+  test('agent show has a line for it only where it is used up', async () => {
+    for (const [reply, line] of [
+      [state(), /^policy +ask\nteams/m],
+      [used, /^policy +ask\nbudget +used up until/m],
+    ] as const) {
+      const world = testContext({
+        ...AGENTS,
+        'GET /v1/sessions': { sessions: [], hasMore: false },
+        [`GET ${BUDGET}`]: reply,
+      });
+      await show(world.context, { agent: 'ada' });
+      expect(world.stdout()).toMatch(line);
+    }
+  });
+});
 
 describe('project send', () => {
   test('sends the words as one message and names who is mentioned', async () => {

@@ -8,6 +8,7 @@ import { commandFacts, run } from '../support/command.ts';
 /** Every verb, and whether an agent may run it inside its session. A new verb must be entered here. */
 const VERBS = {
   'agent clone': 'refused',
+  'agent budget': 'refused',
   'agent create': 'refused',
   'agent list': 'refused',
   'agent policy': 'refused',
@@ -177,6 +178,9 @@ describe('a mistake on the command line', () => {
     [['project', 'lst'], /unknown command 'lst'/i, /Did you mean list/],
     [['project', 'send', '--stdn', 'x'], /unknown option '--stdn'/i, /Did you mean --stdin/],
     [['project', 'send'], /missing required argument 'project'/i, /--help/],
+    [['agent', 'budget', 'ada', '--turns-per-hour', '0'], /whole number from 1, or unlimited/i, /--help/],
+    [['agent', 'budget', 'ada', '--tokens-per-day', '1e6'], /whole number from 1, or unlimited/i, /--help/],
+    [['agent', 'budget', 'ada', '--cost-per-day', '-1'], /US dollars such as 20/i, /--help/],
     [['project', 'read', 'x', '--limit', 'many'], /whole number from 1 to 200/i, /--help/],
     [['inbox', 'too', 'much'], /too many arguments/i, /--help/],
     [['project'], /command is missing/i, /--help/],

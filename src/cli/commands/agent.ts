@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { confirm } from '#cli/ask.ts';
+import { budgetTable, exhaustion } from '#cli/budget-view.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { plain, table } from '#cli/output.ts';
 import type { HttpClient } from '#client/http.ts';
+import type { Budget } from '#contract/budget.ts';
 import type { Agent, Team } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -79,6 +81,8 @@ export async function show(context: CommandContext, args: { readonly agent: stri
   const { http } = await context.connect();
   const agent = await findAgent(context, http, args.agent);
   const { sessions } = await http.call(ROUTES.listSessions, { query: { agentId: agent.id, limit: 20 } }, signal);
+  const budget = await http.call(ROUTES.getBudget, { params: { agentId: agent.id } }, signal);
+  const waits = exhaustion(budget);
   const policy = toPolicy(config.get(`agents.${agent.name}.policy`)?.value);
   const repo = agent.repo ?? localAgentRepo(home, agent.name);
   const facts = [
@@ -86,13 +90,14 @@ export async function show(context: CommandContext, args: { readonly agent: stri
     ['repo', repo],
     ['folder', join(home.agents, agent.name)],
     ['policy', policy],
+    ...(waits === undefined ? [] : [['budget', waits]]),
     ['teams', agent.teams.map(({ slug }) => slug).join(', ') || '-'],
     ...sessions.map(({ id, state, activity, team }) => [
       'session',
       `${shortId(id)}  ${activity?.replaceAll('_', ' ') ?? state}  ${team}`,
     ]),
   ];
-  output.result({ agent, sessions, policy }, table(facts));
+  output.result({ agent, sessions, policy, budget }, table(facts));
 }
 
 /** `aachat agent remove <agent> [--yes]` */
@@ -176,6 +181,22 @@ export async function policy(
     throw new AachatError('USAGE', `"${args.policy}" is no policy.`, { hint: `Policies: ${POLICIES.join(', ')}.` });
   await config.set(key, chosen);
   output.result({ agent: name, policy: chosen }, `${name}: ${chosen}, from its next start on.`);
+}
+
+/** `aachat agent budget <agent> [--turns-per-hour <n>] [--tokens-per-day <n>] [--cost-per-day <usd>]` */
+export async function budget(
+  context: CommandContext,
+  args: { readonly agent: string; readonly limits: Partial<Budget> },
+): Promise<void> {
+  const { output, signal } = context;
+  const { http } = await context.connect();
+  const { id: agentId, name } = await findAgent(context, http, args.agent);
+  const params = { agentId };
+  const state =
+    Object.keys(args.limits).length === 0
+      ? await http.call(ROUTES.getBudget, { params }, signal)
+      : await http.call(ROUTES.setBudget, { params, body: args.limits }, signal);
+  output.result({ agent: name, ...state }, budgetTable(state));
 }
 
 /** `aachat agent trust <agent> [--program <command line>] [--off]` */

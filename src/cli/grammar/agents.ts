@@ -1,5 +1,6 @@
 /** Commands about agents. */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Budget, DEFAULT_BUDGET, type Limit } from '#contract/budget.ts';
 import { type Act, AGENT, example } from './words.ts';
 
 export function declareAgents(program: Command, act: Act): void {
@@ -105,6 +106,37 @@ export function declareAgents(program: Command, act: Act): void {
       }),
     );
 
+  const { turnsPerHour, tokensPerDay, costMicrosPerDay } = DEFAULT_BUDGET;
+  agent
+    .command('budget')
+    .description('show or limit what an agent may use, over all its sessions; messages wait while it is used up')
+    .argument('<agent>', AGENT)
+    .option('--turns-per-hour <n>', `turns begun in any hour, or unlimited (at first ${turnsPerHour})`, limit)
+    .option(
+      '--tokens-per-day <n>',
+      `tokens in any 24 hours, with cached ones, or unlimited (at first ${tokensPerDay})`,
+      limit,
+    )
+    .option(
+      '--cost-per-day <usd>',
+      `US dollars in any 24 hours, or unlimited (at first ${costMicrosPerDay / MICROS})`,
+      cost,
+    )
+    .addHelpText('after', example('aachat agent budget ada', 'aachat agent budget ada --turns-per-hour 120'))
+    .action(
+      act(
+        async (context, name: string, options: { turnsPerHour?: Limit; tokensPerDay?: Limit; costPerDay?: Limit }) => {
+          const { budget } = await import('#cli/commands/agent.ts');
+          const { costPerDay: costMicrosPerDay, ...counted } = options;
+          const limits: Partial<Budget> = {
+            ...counted,
+            ...(costMicrosPerDay === undefined ? {} : { costMicrosPerDay }),
+          };
+          await budget(context, { agent: name, limits });
+        },
+      ),
+    );
+
   agent
     .command('trust')
     .description(
@@ -121,4 +153,22 @@ export function declareAgents(program: Command, act: Act): void {
         await trust(context, { agent: name, trusted: off !== true, ...(program === undefined ? {} : { program }) });
       }),
     );
+}
+
+const UNLIMITED = 'unlimited';
+/** Millionths in a whole. */
+const MICROS = 1_000_000;
+
+function limit(text: string): Limit {
+  if (text === UNLIMITED) return text;
+  if (/^\d{1,15}$/.test(text) && Number(text) > 0) return Number(text);
+  throw new InvalidArgumentError('It takes a whole number from 1, or unlimited.');
+}
+
+/** @returns millionths of a dollar */
+function cost(text: string): Limit {
+  if (text === UNLIMITED) return text;
+  const micros = /^\d{1,9}(?:\.\d{1,6})?$/.test(text) ? Math.round(Number(text) * MICROS) : 0;
+  if (micros > 0) return micros;
+  throw new InvalidArgumentError('It takes US dollars such as 20 or 0.50, or unlimited.');
 }

@@ -1,0 +1,53 @@
+/** Budgets with the built-in agent: what is said past the budget waits, and is answered when there is more. */
+import { expect, test } from 'vitest';
+import type { BudgetState } from '#contract/budget.ts';
+import type { LiveSession } from '#contract/control.ts';
+import { eventually } from '../support/eventually.ts';
+import { steps, team } from '../support/team.ts';
+
+interface Status {
+  readonly up: { readonly sessions: readonly LiveSession[] } | null;
+}
+
+test('the third message past two turns an hour waits, also over a restart, until the budget is raised', async () => {
+  await using t = await team(['ada']);
+  const session = async () => (await t.home.json<Status>('status')).up?.sessions[0];
+  const limited = () =>
+    eventually('the session is limited', async () => {
+      const now = await session();
+      return now?.activity === 'limited' ? now : undefined;
+    });
+  expect((await t.home.run('agent', 'budget', 'ada', '--turns-per-hour', '2')).stdout).toContain('0 of 2');
+  const first = await t.up();
+  await t.send('@ada one');
+  await t.heard('ada.mia', /"one"/);
+  await t.send('@ada two');
+  await t.heard('ada.mia', /"two"/);
+  await t.send('@ada three');
+  expect((await limited()).problem).toEqual({
+    message: 'ada.mia has used up its budget: 2 of 2 turns in the last hour.',
+    hint: expect.stringMatching(/^It goes on by itself at .* UTC, .*aachat agent budget ada\.mia --turns-per-hour/),
+  });
+  await first.until(/ada\.mia has used up its budget: what waits for it is answered from \d/);
+  expect((await t.home.run('agent', 'show', 'ada')).stdout).toContain('"exhausted":{"limit":"turnsPerHour"');
+  first.child.kill('SIGTERM');
+  await first.ended;
+
+  const second = await t.up();
+  await limited();
+  await t.send('@ada four');
+  await eventually('the message waits too', async () => (await session())?.unread === 2);
+  const raised = await t.home.json<BudgetState>('agent', 'budget', 'ada', '--turns-per-hour', '3');
+  expect(raised).toMatchObject({ budget: { turnsPerHour: 3 }, used: { turnsPerHour: 2 }, exhausted: null });
+  await t.heard('ada.mia', /four/);
+  expect((await t.messages()).filter(({ author }) => author.kind === 'agent')).toHaveLength(3);
+  await eventually('nothing is wrong any more', async () => {
+    const now = await session();
+    return now?.activity === 'input_ready' && now.problem === null && now.unread === 0;
+  });
+  expect(second.output()).not.toMatch(/what waits for it is answered from/);
+
+  await t.home.json('agent', 'budget', 'ada', '--turns-per-hour', 'unlimited');
+  await t.send(`@ada ${steps({ bash: 'aachat agent budget ada --turns-per-hour 9 2>&1; echo status=$?' })}`);
+  await t.heard('ada.mia', /belongs to your owner[\s\S]*status=3/);
+});
