@@ -131,6 +131,7 @@ export async function boots(rounds: number, quick: boolean): Promise<readonly Ro
 
 export async function turns(rounds: number): Promise<readonly Row[]> {
   await using t = await team(['a0'], { AACHAT_AGENT: 'scripted' });
+  await t.home.json('agent', 'budget', 'a0', '--turns-per-hour', 'unlimited');
   await t.up();
   const http = await ownerHttp(t.home);
   const { project } = await http.call(ROUTES.resolveProject, { query: { name: 'launch' } });
