@@ -31,6 +31,8 @@ export type AgentUpdate = acp.SessionUpdate;
 export interface PermissionRequest {
   /** For a shell tool the whole command line. */
   readonly title: string;
+  /** The command line itself, if the program says exactly what it will run. */
+  readonly command?: string;
   readonly toolKind: string;
   /** As given by the program: absolute, or relative to the workspace. */
   readonly paths: readonly string[];
@@ -99,6 +101,8 @@ const OPEN_MS = 60_000;
 const SHORT_MS = 10_000;
 /** A program that was told to end closes its output within this. */
 const DYING_MS = 1_000;
+/** A program that goes on listing after this many pages lists nothing that ends. */
+const LIST_PAGES = 100;
 const NOT_FOUND = -32_002;
 /** How the SDK says that a request was given up. */
 const TIMED_OUT = -32_800;
@@ -241,7 +245,8 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
           return 'loaded';
         }
       } catch (thrown) {
-        if (!(thrown instanceof acp.RequestError) || thrown.code !== NOT_FOUND) throw thrown;
+        if (!(thrown instanceof acp.RequestError)) throw thrown;
+        if (thrown.code !== NOT_FOUND && !(await isGone(sessionId))) throw thrown;
       } finally {
         replaying = false;
       }
@@ -252,6 +257,25 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
     return sessionId === undefined ? 'new' : 'renewed';
   }
 
+  /** Some programs do not tell "unknown" from other failures, but list what they know. */
+  async function isGone(sessionId: string): Promise<boolean> {
+    if (!info.agentCapabilities?.sessionCapabilities?.list) return false;
+    let cursor: string | null | undefined;
+    for (let pages = 0; pages < LIST_PAGES; pages += 1) {
+      const asked = { cwd: open.cwd, ...(cursor == null ? {} : { cursor }) };
+      const listing: Promise<acp.ListSessionsResponse> = agent.request(
+        acp.methods.agent.session.list,
+        asked,
+        limited(SHORT_MS),
+      );
+      const page = await listing.catch(() => undefined);
+      if (page === undefined || page.sessions.some((known) => known.sessionId === sessionId)) return false;
+      cursor = page.nextCursor;
+      if (cursor == null) return true;
+    }
+    return false;
+  }
+
   async function setMode(modeId: string): Promise<void> {
     try {
       await agent.request(acp.methods.agent.session.setMode, { sessionId: conversation, modeId }, limited(SHORT_MS));
@@ -259,7 +283,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       if (!(thrown instanceof acp.RequestError)) throw thrown;
       // A repo or an administrator may forbid a mode; a stricter one than asked for is no reason to stop.
       warnings.push(
-        `The agent program refused the mode ${modeId}: ${thrown.message}. It asks more often than its policy says.`,
+        `The agent program refused the mode ${modeId}: ${explain(thrown)}. It may ask at other times than its policy says.`,
       );
     }
   }
@@ -343,8 +367,12 @@ function cancelOn(signal: AbortSignal | undefined): readonly Promise<PermissionA
 function permissionOf({ toolCall, options }: acp.RequestPermissionRequest): PermissionRequest {
   const located = toolCall.locations?.map(({ path }) => path) ?? [];
   const changed = toolCall.content?.flatMap((part) => (part.type === 'diff' ? [part.path] : [])) ?? [];
+  const { command } = record(toolCall.rawInput);
+  const title = toolCall.title ?? toolCall.kind ?? 'a tool';
+  const isNamed = typeof command !== 'string' || title.includes(command);
   return {
-    title: toolCall.title ?? toolCall.kind ?? 'a tool',
+    title: isNamed ? title : `${title}: ${command}`,
+    ...(typeof command === 'string' ? { command } : {}),
     toolKind: toolCall.kind ?? 'other',
     paths: [...new Set([...located, ...changed])],
     options: options.map(({ optionId, kind, name }) => ({ id: optionId, kind, name })),

@@ -31,6 +31,12 @@ export async function resolvePaths(request: PermissionRequest, workspace: string
 }
 
 /**
+ * One call of our own program: words, and quotes in which a shell finds nothing to do. Anything more could write files
+ * or run something else.
+ */
+const OWN_COMMAND = /^(aachat|chat)([ \t]+([\w@%+=:,./-]|'[^']*'|"[^"\\$`]*")+)*\s*$/;
+
+/**
  * What the policy says about a request. Agent programs with rules of their own ask only where these leave it open;
  * this is the same table for programs without.
  *
@@ -42,6 +48,7 @@ export function decide(policy: Policy, request: PermissionRequest, scope: Permis
     Math.max(0, ...folders.map((folder) => (isInside(folder, path) ? folder.length : 0)));
   if (paths.some((path) => depth(scope.denied, path) > depth(scope.exempt, path))) return 'reject';
   if (policy === 'full') return 'allow';
+  if (request.toolKind === 'execute' && OWN_COMMAND.test(request.command ?? '')) return 'allow';
   const isEdit = request.toolKind === 'edit' && paths.length > 0;
   if (policy === 'read-only') return request.toolKind === 'read' || request.toolKind === 'search' ? 'allow' : 'reject';
   // What git keeps there decides what runs: never without a question.

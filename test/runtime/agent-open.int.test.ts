@@ -49,6 +49,44 @@ test('a failure that is not "unknown" never costs a conversation', async () => {
   expect(await listLeases(join(dir.path, 'leases'))).toEqual([]);
 });
 
+test('a program that answers to an unknown conversation with any failure is asked what it knows', async () => {
+  await using dir = await tempDir();
+  await using agent = await open(dir, 'lists', { open: { cwd: dir.path, conversation: 'forgotten' } });
+  expect(agent).toMatchObject({ opened: 'renewed', conversation: 'old' });
+  const known = open(dir, 'lists', { open: { cwd: dir.path, conversation: 'old' } });
+  await expect(known).rejects.toMatchObject({ code: 'AGENT_FAILED' });
+});
+
+test('a program without anything that the protocol leaves to it works', async () => {
+  await using dir = await tempDir();
+  const asked: unknown[] = [];
+  await using agent = await open(dir, 'bare', {
+    open: { cwd: dir.path, conversation: 'earlier', mode: 'default' },
+    onPermission: async (request) => {
+      asked.push(request);
+      return { kind: 'selected', optionId: 'go' };
+    },
+  });
+  expect(agent).toMatchObject({ opened: 'renewed', info: { name: 'acp', version: '' } });
+  expect(agent.warnings).toEqual([expect.stringContaining('default')]);
+  expect(await agent.prompt('Hello.')).toEqual({
+    kind: 'ended',
+    stopReason: 'end_turn',
+    text: 'go',
+    lastMessageId: null,
+    counters: { inputTokens: 0, outputTokens: 0, cachedTokens: 0, costMicros: 0 },
+  });
+  expect(asked).toEqual([
+    {
+      title: 'a tool: ls -la',
+      command: 'ls -la',
+      toolKind: 'other',
+      paths: [],
+      options: [{ id: 'go', kind: 'allow_once', name: 'Go' }],
+    },
+  ]);
+});
+
 test('a mode that is refused is said, and the conversation is open', async () => {
   await using dir = await tempDir();
   await using agent = await open(dir, 'plain', { open: { cwd: dir.path, mode: 'bypassPermissions' } });

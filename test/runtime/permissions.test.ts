@@ -141,3 +141,42 @@ describe('desk', () => {
     expect(answerFor(request('execute'), 'allowed')).toEqual({ kind: 'selected', optionId: 'yes' });
   });
 });
+
+describe('a command', () => {
+  const run = (command: string, policy: Policy) =>
+    decide(policy, { ...request('execute'), title: 'anything', command }, scope);
+
+  test.for([
+    'aachat inbox',
+    'aachat project read launch --limit 20',
+    'chat project send launch "Done: it\'s 2 > 1; see @bob.mia!"',
+    "aachat project send launch 'two\nlines with $HOME and `ticks`'",
+    'aachat find --project="launch" x  ',
+  ])('of ours needs no question: %s', (command) => {
+    for (const policy of POLICIES) expect(run(command, policy)).toBe('allow');
+  });
+
+  test.for([
+    'aachat inbox > /home/mia/.bashrc',
+    'aachat inbox; rm -rf x',
+    'aachat inbox && rm x',
+    'aachat inbox\nrm x',
+    'aachat project send launch $(cat /etc/passwd)',
+    'aachat project send launch "`id`"',
+    'aachat project send launch "$HOME"',
+    'PATH=/evil aachat inbox',
+    '{ aachat inbox; } > x',
+    './aachat inbox',
+    'aachatter inbox',
+    "aachat 'open",
+    'aachat a\\ b',
+    '',
+  ])('that could do more is asked for: %s', (command) => {
+    expect(run(command, 'ask')).toBe('ask');
+    expect(run(command, 'read-only')).toBe('reject');
+  });
+
+  test('is what the program will run, never its title', () => {
+    expect(decide('ask', { ...request('execute'), title: 'aachat inbox' }, scope)).toBe('ask');
+  });
+});

@@ -10,15 +10,34 @@ const say = (client: acp.AgentContext, text: string, messageId: string) =>
     update: { sessionUpdate: 'agent_message_chunk', messageId, content: { type: 'text', text } },
   });
 
+/** A kind of update from the future, a tool that only has a name, a question without details, words without an id. */
+async function answerBarely(client: acp.AgentContext): Promise<{ stopReason: 'end_turn' }> {
+  const update = (value: object) =>
+    client.notify(acp.methods.client.session.update, { sessionId: 'old', update: value as acp.SessionUpdate });
+  await update({ sessionUpdate: 'mood_update', mood: 'sunny' });
+  await update({ sessionUpdate: 'agent_message_chunk', content: { type: 'text', text: 'I will look.' } });
+  await update({ sessionUpdate: 'tool_call', toolCallId: 't', title: 'look' });
+  const { outcome } = await client.request(acp.methods.client.session.requestPermission, {
+    sessionId: 'old',
+    toolCall: { toolCallId: 't', rawInput: { command: 'ls -la' } },
+    options: [{ optionId: 'go', kind: 'allow_once', name: 'Go' }],
+  });
+  const text = outcome.outcome === 'selected' ? outcome.optionId : outcome.outcome;
+  await update({ sessionUpdate: 'agent_message_chunk', content: { type: 'text', text } });
+  return { stopReason: 'end_turn' };
+}
+
 acp
   .agent({ name: 'odd' })
   .onRequest(acp.methods.agent.initialize, () => {
     if (oddity === 'mute') return never;
+    // Everything that the protocol leaves to the agent is left out.
+    if (oddity === 'bare') return { protocolVersion: 1 };
     return {
       protocolVersion: oddity === 'newer' ? 2 : 1,
       agentInfo: { name: 'odd', version: '0.1' },
       // It can load, not resume.
-      agentCapabilities: { loadSession: true },
+      agentCapabilities: { loadSession: true, ...(oddity === 'lists' ? { sessionCapabilities: { list: {} } } : {}) },
     };
   })
   .onRequest(acp.methods.agent.session.new, () => {
@@ -26,17 +45,25 @@ acp
     return { sessionId: 'old' };
   })
   .onRequest(acp.methods.agent.session.load, async ({ params, client }) => {
-    if (oddity === 'broken') throw new acp.RequestError(-32_603, 'Internal error');
+    if (oddity === 'broken' || oddity === 'lists') throw new acp.RequestError(-32_603, 'Internal error');
     if (params.sessionId !== 'old') throw new acp.RequestError(-32_002, 'Resource not found');
     await say(client, 'what was said before', 'm0');
     return {};
   })
+  .onRequest(acp.methods.agent.session.list, ({ params }) => {
+    const session = (sessionId: string) => ({ sessionId, cwd: process.cwd() });
+    return params.cursor === 'more'
+      ? { sessions: [session('old')] }
+      : { sessions: [session('other')], nextCursor: 'more' };
+  })
   .onRequest(acp.methods.agent.session.setMode, () => {
+    if (oddity === 'bare') throw acp.RequestError.methodNotFound('session/set_mode');
     throw new acp.RequestError(-32_602, 'Mode is not available');
   })
   .onRequest(acp.methods.agent.session.prompt, async ({ client, params }) => {
     // Deaf to a cancel, too.
     if (oddity === 'stubborn' && JSON.stringify(params.prompt).includes('HANG')) return never;
+    if (oddity === 'bare') return await answerBarely(client);
     await say(client, 'answer', 'm1');
     if (oddity === 'eager') {
       setTimeout(async () => {
