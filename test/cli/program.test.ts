@@ -51,6 +51,7 @@ const VERBS = {
   'project read': 'allowed',
   'project send': 'allowed',
   'project unassign': 'refused',
+  schema: 'refused',
   'server invite': 'refused',
   'server run': 'refused',
   'server start': 'refused',

@@ -1,4 +1,4 @@
-/** Commands for shells and programs: completion. */
+/** Commands for shells and programs: what can be typed, and what is printed. */
 import { Argument, type Command } from 'commander';
 import type { Shell } from '#cli/completion.ts';
 import { type Act, example } from './words.ts';
@@ -22,6 +22,24 @@ ${example(
         const { completionScript } = await import('#cli/completion.ts');
         const script = completionScript(program, shell);
         output.result({ shell, script }, script.trimEnd());
+      }),
+    );
+
+  program
+    .command('schema')
+    .description('describe what commands print with --json, as JSON Schema')
+    .argument('[command...]', 'words of one command or of a group; by default all')
+    .addHelpText(
+      'after',
+      `
+A result is {"data": …} with the shape under "data"; a command that goes on prints objects with the shape under "line",
+one on each line. A failure is the shape under "error".
+${example('aachat schema project list', 'aachat schema doc')}`,
+    )
+    .action(
+      act(async (context, command: string[]) => {
+        const { schema } = await import('#cli/commands/schema.ts');
+        await schema(context, { command });
       }),
     );
 }

@@ -1,0 +1,181 @@
+/**
+ * What commands print with `--json`, as schemas: `data` of the one result, or each of the lines of a command that goes
+ * on. `aachat schema` shows them; a test runs the commands and holds them to it.
+ */
+import { z } from 'zod';
+import { ERROR_CODES } from '#base/errors.ts';
+import { CONTROL_ROUTES, LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
+import { Document, DocumentConflict } from '#contract/documents.ts';
+import { Agent, Member, Message, Project, Session, Signal, Team, User } from '#contract/entities.ts';
+import { StreamEvent } from '#contract/frames.ts';
+import { Seq, SessionId, StreamId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+
+export interface CommandOutput {
+  /** Absent: the command has no result, it prints lines until it ends. */
+  readonly data?: z.ZodType;
+  /** One JSON object each, for `data` is too late: with `--follow`, or always. */
+  readonly line?: z.ZodType;
+}
+
+export const ErrorOutput = z.object({
+  error: z.object({ code: z.enum(ERROR_CODES), message: z.string(), hint: z.string().optional() }),
+});
+
+const { object, array, string, boolean, int, literal } = z;
+const texts = array(string());
+const Url = string().nullable();
+
+const ListedDocument = Document.extend({ path: string() });
+const Overlap = object({ line: int(), document: string(), keptAside: string() });
+const OpenConflict = DocumentConflict.extend({
+  overlaps: array(Overlap).optional(),
+  diff: string().nullable().optional(),
+});
+const Left = object({ path: string(), reason: string() });
+const Setting = object({
+  key: string(),
+  value: string().nullable(),
+  origin: z.enum(['environment', 'repository', 'file', 'default']),
+  what: string(),
+});
+const Finding = object({
+  name: string(),
+  state: z.enum(['ok', 'note', 'wrong']),
+  message: string(),
+  hint: string().optional(),
+});
+const WithTeams = Agent.extend({ teams: array(Team) });
+const PolicyName = z.enum(['ask', 'read-only', 'accept-edits', 'full']);
+const LogLine = z.looseObject({ seq: int(), at: z.iso.datetime(), type: string() });
+const UpLogLine = z.looseObject({ level: string(), at: z.iso.datetime(), event: string() });
+const inProject = { stream: StreamId, project: string().nullable() };
+const member = { data: object({ project: Project, member: Member }) };
+const answered = { data: CONTROL_ROUTES.answerPermission.reply };
+const signalled = { data: object({ signal: Signal }) };
+const setting = { data: object({ key: string(), value: string().nullable() }) };
+const oneDocument = { data: object({ document: Document }) };
+
+/** By the words of the command. */
+export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
+  'project list': { data: ROUTES.listProjects.reply },
+  'project create': { data: ROUTES.createProject.reply },
+  'project read': { data: object({ project: Project, messages: array(Message), hasMore: boolean() }) },
+  'project send': { data: ROUTES.sendMessage.reply },
+  'project members': { data: object({ project: Project, members: array(Member) }) },
+  'project assign': member,
+  'project unassign': member,
+  'project archive': { data: ROUTES.setProjectStatus.reply },
+  inbox: { data: ROUTES.getInbox.reply },
+  mentions: { data: ROUTES.listMentions.reply },
+  find: { data: ROUTES.find.reply },
+  watch: {
+    line: z.union([
+      ...StreamEvent.options.map((event) => event.extend(inProject)),
+      object({ ...inProject, seq: Seq, type: literal('reset') }),
+    ]),
+  },
+  'doc list': { data: object({ documents: array(ListedDocument) }) },
+  'doc show': { data: object({ document: Document, version: int(), text: string() }) },
+  'doc history': { data: ROUTES.listVersions.reply },
+  'doc diff': { data: object({ document: Document, from: int(), to: int(), diff: string() }) },
+  'doc restore': oneDocument,
+  'doc conflicts': {
+    data: z.union([
+      object({ document: Document.optional(), conflicts: array(OpenConflict) }),
+      object({ document: Document, conflict: DocumentConflict }),
+    ]),
+  },
+  'doc resume': { data: object({ root: string(), how: z.enum(['restore', 'delete']) }) },
+  'doc purge': { data: object({ document: Document, versions: ROUTES.purgeVersions.reply.shape.versions }) },
+  up: {
+    data: object({ pid: int(), sessions: array(LiveSession) }),
+    line: z.discriminatedUnion('type', [
+      LiveSession.extend({ type: literal('session') }),
+      PendingPermission.extend({ type: literal('permission') }),
+      MirrorView.extend({ type: literal('documents') }),
+      object({
+        type: literal('note'),
+        text: string(),
+        ready: boolean().optional(),
+        warning: boolean().optional(),
+        project: string().optional(),
+      }),
+    ]),
+  },
+  down: { data: object({ stopped: boolean(), reaped: int() }) },
+  status: {
+    data: object({
+      server: object({ url: Url, answers: boolean(), version: string().nullable() }),
+      up: CONTROL_ROUTES.getStatus.reply.nullable(),
+      leftovers: int(),
+    }),
+  },
+  logs: { data: object({ lines: array(UpLogLine) }), line: UpLogLine },
+  demo: { data: object({ messages: array(Message) }) },
+  doctor: { data: object({ findings: array(Finding), mended: texts }) },
+  'permission list': { data: object({ permissions: array(PendingPermission) }) },
+  'permission allow': answered,
+  'permission deny': answered,
+  init: {
+    data: z.union([
+      object({
+        root: string(),
+        team: Team,
+        server: Url,
+        wrote: texts,
+        removed: texts,
+        left: array(Left),
+        teamRepo: string().nullable(),
+        notes: texts,
+      }),
+      object({ root: string(), removed: texts, left: array(Left), notes: texts }),
+    ]),
+  },
+  'session list': { data: ROUTES.listSessions.reply },
+  'session show': { data: ROUTES.getSession.reply },
+  'session run': { data: object({ session: Session, starts: boolean() }) },
+  'session send': signalled,
+  'session cancel': signalled,
+  'session stop': signalled,
+  'session remove': { data: object({ sessionId: SessionId }) },
+  'session log': { data: object({ sessionId: SessionId, lines: array(LogLine) }), line: LogLine },
+  'agent create': { data: object({ agent: Agent, dir: string(), repo: string() }) },
+  'agent list': { data: ROUTES.listAgents.reply },
+  'agent show': { data: object({ agent: WithTeams, sessions: array(Session), policy: PolicyName }) },
+  'agent save': { data: object({ committed: boolean(), pushed: boolean(), commit: string(), files: texts }) },
+  'agent policy': { data: object({ agent: string(), policy: PolicyName }) },
+  'agent trust': { data: object({ agent: string(), trusted: boolean(), program: string().nullable() }) },
+  'auth login': { data: z.union([object({ user: User, server: string() }), ROUTES.getMe.reply]) },
+  'auth logout': { data: object({ loggedOut: boolean(), revoked: boolean() }) },
+  'auth status': {
+    data: z.union([
+      object({ server: Url, user: z.null() }),
+      object({
+        server: string(),
+        origin: z.enum(['environment', 'repository', 'file', 'embedded']),
+        me: ROUTES.getMe.reply,
+      }),
+    ]),
+  },
+  'auth token': { data: object({ token: string(), server: string() }) },
+  'config list': { data: object({ settings: array(Setting) }) },
+  'config set': setting,
+  'config unset': setting,
+  'server start': { data: object({ url: string(), pid: int() }) },
+  'server status': {
+    data: z.union([
+      object({ running: literal(false) }),
+      ROUTES.getServerStatus.reply.extend({ running: literal(true), url: string(), pid: int() }),
+    ]),
+  },
+  'server stop': { data: object({ stopped: boolean() }) },
+  'server invite': { data: ROUTES.createInvite.reply.extend({ server: string() }) },
+  completion: { data: object({ shell: z.enum(['bash', 'zsh', 'fish']), script: string() }) },
+  schema: {
+    data: object({
+      commands: array(object({ command: string(), data: z.json().optional(), line: z.json().optional() })),
+      error: z.json(),
+    }),
+  },
+};
