@@ -50,7 +50,8 @@ export interface RunningServer extends AsyncDisposable {
 /**
  * Starts the platform. It is ready when this returns; disposing it ends it.
  *
- * @throws AachatError `CONFLICT` if a server has the data already, or another program the port
+ * @throws AachatError `CONFLICT` if a server has the data already, or another program the port; `USAGE` for a host that
+ *   is not this machine
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   await ensureDir(options.dataDir);
@@ -186,7 +187,13 @@ async function listen(http: Server, host: string, port: number): Promise<number>
   try {
     await promise;
   } catch (thrown) {
-    if (!isSystemError(thrown, 'EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL')) throw thrown;
+    if (isSystemError(thrown, 'EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN')) {
+      throw new AachatError('USAGE', `"${host}" is no address of this machine (${thrown.code}).`, {
+        hint: 'Choose one with `--host <address>`; 0.0.0.0 takes all of them.',
+        cause: thrown,
+      });
+    }
+    if (!isSystemError(thrown, 'EADDRINUSE', 'EACCES')) throw thrown;
     throw new AachatError('CONFLICT', `Cannot listen on ${host}:${port} (${thrown.code}).`, {
       hint: 'Choose another with `--port <number>`; 0 takes any free one.',
       cause: thrown,

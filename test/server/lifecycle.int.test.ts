@@ -42,6 +42,16 @@ test('a taken port is a conflict that names the way out', async () => {
   }
 });
 
+test('a host that is not this machine is refused, and the way out is another one', async () => {
+  await using dir = await tempDir();
+  const host = '203.0.113.1';
+  await expect(startServer({ dataDir: dir.path, host, log: silentLog, version: '0' })).rejects.toMatchObject({
+    code: 'USAGE',
+    message: expect.stringContaining(host),
+    hint: expect.stringContaining('--host'),
+  });
+});
+
 test('what the server keeps is readable by its owner only', async () => {
   await using server = await testServer();
   for (const name of ['server.json', 'bootstrap', 'signing-key.json', 'aachat.db']) {
