@@ -45,7 +45,12 @@ function open(path: string) {
   const statements = new Map<string, ReturnType<typeof wrap>>();
   const emptyLog = () => {
     // In the middle of a transaction there is a next time.
-    if (!database.isTransaction) database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    if (database.isTransaction) return;
+    try {
+      database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    } catch {
+      // On a full disk too: the log has everything, and a query meets what stays wrong.
+    }
   };
   const timer = setInterval(emptyLog, EMPTY_MS).unref();
   return {
