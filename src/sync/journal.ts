@@ -19,6 +19,7 @@ import {
 } from 'node:fs';
 import { promisify } from 'node:util';
 import { PRIVATE_FILE } from '#base/fs.ts';
+import { parseJson } from '#base/json.ts';
 import type { Digest } from './core/plan.ts';
 
 export interface Entry {
@@ -91,7 +92,7 @@ export class Journal {
 
   #load(): void {
     for (const line of readFileSync(this.#file, 'utf8').split('\n').slice(0, -1)) {
-      const change = parse(line);
+      const change = parseJson(line);
       // After a power cut the tail may be anything; what came before it was written in order.
       if (!isChange(change)) break;
       this.#apply(change);
@@ -228,12 +229,3 @@ const isName = (value: unknown): boolean => isText(value) && NAME.test(value);
 const isPath = (value: unknown): boolean => isText(value) && !LEADS_OUT.test(value);
 const NAME = /^[0-9a-f-]{36}$/;
 const LEADS_OUT = /(^|\/)\.{0,2}(\/|$)/;
-
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch (thrown) {
-    if (thrown instanceof SyntaxError) return undefined;
-    throw thrown;
-  }
-}

@@ -14,7 +14,6 @@ const LONGEST_WAIT_MS = 2_000;
 interface Waiting {
   readonly timer: NodeJS.Timeout;
   readonly since: number;
-  readonly due: number;
 }
 
 export class Queue {
@@ -41,7 +40,7 @@ export class Queue {
     if (delay === 0) this.#due(path);
     else {
       const timer = setTimeout(() => this.#due(path), delay);
-      this.#waiting.set(path, { timer, since, due: now + delay });
+      this.#waiting.set(path, { timer, since });
     }
   }
 

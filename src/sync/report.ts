@@ -1,7 +1,7 @@
 /** The file in each project's folder that says what of it is not shared. */
 
 /** Ours by its name, so it is never shared itself. */
-export const REPORT = '_errors.md';
+const REPORT = '_errors.md';
 
 /**
  * @param problems path → why
