@@ -29,7 +29,7 @@ export type SocketInput =
   | { readonly kind: 'unsubscribe'; readonly stream: StreamId };
 
 export type SocketOutput =
-  | { readonly kind: 'authenticate'; readonly protocol: number }
+  | { readonly kind: 'authenticate' }
   | { readonly kind: 'send'; readonly frame: UpFrame }
   | { readonly kind: 'apply'; readonly stream: StreamId; readonly event: StreamEvent }
   /** What comes from now on is heard; what was before is not known. */
@@ -81,7 +81,7 @@ function onFrame(state: SocketState, frame: DownFrame): Step {
   switch (frame.type) {
     case 'hello':
       if (state.phase !== 'opening') return to(state);
-      return to({ ...state, phase: 'authenticating' }, { kind: 'authenticate', protocol: frame.protocol });
+      return to({ ...state, phase: 'authenticating' }, { kind: 'authenticate' });
     case 'ready':
       if (state.phase !== 'authenticating') return to(state);
       return to({ ...state, phase: 'ready' }, ...subscribeFrames([...state.cursors]), {

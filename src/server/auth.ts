@@ -90,7 +90,7 @@ async function userForCode(tx: Tx, reserved: string | null, chosen: string | und
   return user;
 }
 
-export const userOf = (row: UserRow) => ({ id: row.id, login: row.login, createdAt: row.created_at });
+const userOf = (row: UserRow) => ({ id: row.id, login: row.login, createdAt: row.created_at });
 
 /** Hears that a login has ended. */
 export type LoginEnded = (familyId: string) => void;

@@ -138,14 +138,14 @@ export const resolveDocument: Reading<typeof ROUTES.resolveDocument> = async (vi
   // Of those that are deleted a project may have both spellings.
   const spelled = rows.filter((row) => row.name === name);
   const matches = [living, spelled, rows].find(({ length }) => length > 0) ?? [];
-  const [match] = matches;
-  if (match === undefined) {
+  const documents = matches.map((row) => documentOf(row, projectIn(projects, row.project_id)));
+  const [document, ...others] = documents;
+  if (document === undefined) {
     throw new AachatError('NOT_FOUND', `You have no document "${query.name}"${query.project ? ' there' : ''}.`, {
       hint: 'Run `aachat doc list` to see yours.',
     });
   }
-  const documents = matches.map((row) => documentOf(row, projectIn(projects, row.project_id)));
-  if (documents.length === 1) return { document: documentOf(match, projectIn(projects, match.project_id)) };
+  if (others.length === 0) return { document };
   const list = documents.map(formatDocumentPath).slice(0, 10).join(', ');
   throw new AachatError('AMBIGUOUS_NAME', `"${query.name}" may be any of ${list}.`, { hint: 'Use the whole path.' });
 };

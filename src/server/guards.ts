@@ -1,6 +1,6 @@
 /** What is refused before a request is read: strange hosts, foreign pages, other protocols. Pure. */
 import { AachatError } from '#base/errors.ts';
-import { OLDEST_PROTOCOL, PROTOCOL_HEADER, PROTOCOL_VERSION } from '#contract/version.ts';
+import { OLDEST_PROTOCOL, PROTOCOL_VERSION } from '#contract/version.ts';
 
 const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]']);
 
@@ -47,5 +47,3 @@ export function protocolMismatch(spoken: string | number | undefined): AachatErr
     },
   );
 }
-
-export { PROTOCOL_HEADER };

@@ -1,5 +1,5 @@
 /** Runs: one period of running of a session on one machine. Only the newest one may report. */
-import { AachatError } from '#base/errors.ts';
+import { AachatError, isAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import type { EndReason } from '#contract/entities.ts';
 import type { AgentId, RunId, SessionId, TurnId } from '#contract/ids.ts';
@@ -239,7 +239,7 @@ async function beat(tx: Tx, id: RunId, machineId: RunRow['machine_id'], actor: C
     await seen(tx, run, session);
     return true;
   } catch (thrown) {
-    if (thrown instanceof AachatError && thrown.code === 'STALE_RUN') return false;
+    if (isAachatError(thrown, 'STALE_RUN')) return false;
     throw thrown;
   }
 }

@@ -1,13 +1,13 @@
 /** How a session looks from outside, and who is told when it changes. */
 import { isoTime } from '#base/time.ts';
 import type { Run, Session } from '#contract/entities.ts';
-import type { ProjectId, SessionId } from '#contract/ids.ts';
+import type { ProjectId, SessionId, StreamId, UserId } from '#contract/ids.ts';
 import type { RunRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 import { type SessionWithNames, sessionsWithNames } from './facts.ts';
 
 /** A machine that was not heard of for this long is taken for gone. */
-export const MACHINE_SILENCE_MS = 2 * 60_000;
+const MACHINE_SILENCE_MS = 2 * 60_000;
 
 /** Heard of before this moment is too long ago. */
 export const silentSince = (now: string): string => isoTime(Date.parse(now) - MACHINE_SILENCE_MS);
@@ -89,11 +89,14 @@ export async function sessionsOf(
 }
 
 /** As its owner sees it. */
-export async function wholeSession(view: View, id: SessionId): Promise<Session> {
+export const wholeSession = async (view: View, id: SessionId): Promise<Session> =>
+  (await sessionAndOwner(view, id)).session;
+
+async function sessionAndOwner(view: View, id: SessionId): Promise<{ session: Session; owner: UserId }> {
   const row = await sessionsWithNames(view).where('sessions.id', '=', id).executeTakeFirstOrThrow();
   const [session] = await sessionsOf(view, [row], () => true);
   if (session === undefined) throw new Error('A session that was just read is gone.');
-  return session;
+  return { session, owner: row.owner_id };
 }
 
 /**
@@ -103,12 +106,10 @@ export async function wholeSession(view: View, id: SessionId): Promise<Session> 
  * @param left projects that the session covered until now
  */
 export async function emitSession(tx: Tx, id: SessionId, left: readonly ProjectId[] = []): Promise<void> {
-  const row = await sessionsWithNames(tx).where('sessions.id', '=', id).executeTakeFirstOrThrow();
-  const [session] = await sessionsOf(tx, [row], () => true);
-  if (session === undefined) return;
-  const tell = (stream: ProjectId | typeof row.owner_id, data: Session) =>
+  const { session, owner } = await sessionAndOwner(tx, id);
+  const tell = (stream: StreamId, data: Session) =>
     tx.emit({ stream, type: 'session.updated', entityId: id, data: { session: data } });
-  tell(row.owner_id, session);
+  tell(owner, session);
   for (const project of new Set([...session.projects.map((covered) => covered.id), ...left])) {
     tell(project, { ...session, projects: session.projects.filter((covered) => covered.id === project) });
   }

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import { createSerial } from '#base/async.ts';
 import { isAachatError } from '#base/errors.ts';
+import { parseJson } from '#base/json.ts';
 import type { Log } from '#base/log.ts';
 import { type Clock, isoTime } from '#base/time.ts';
 import { CLOSE, type DownFrame, EVENT_SOCKET_PATH, HEARTBEAT_MS, UpFrame } from '#contract/frames.ts';
@@ -128,7 +129,7 @@ class Connection {
       this.#unanswered = 0;
     });
     ws.on('message', (data, binary) => {
-      const frame = binary ? undefined : parseFrame(String(data));
+      const frame = binary ? undefined : UpFrame.safeParse(parseJson(String(data))).data;
       if (frame === undefined) return this.#close(CLOSE.malformed, 'not a frame of this protocol');
       void this.#serial(() => this.#handle(frame)).catch((error: unknown) => {
         options.log.error('socket.frame_failed', { error });
@@ -280,12 +281,4 @@ class Connection {
 /** What a token that is not valid comes to; a database that is away says nothing about it. */
 function noReader(thrown: unknown): undefined {
   if (!isAachatError(thrown, 'UNAUTHORIZED', 'STALE_RUN')) throw thrown;
-}
-
-function parseFrame(text: string): UpFrame | undefined {
-  try {
-    return UpFrame.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
 }
