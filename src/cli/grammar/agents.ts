@@ -67,8 +67,8 @@ export function declareAgents(program: Command, act: Act): void {
   agent
     .command('remove')
     .description('take an agent out of service; its repo and what it said stay')
-    .argument('<agent>')
-    .option('--yes', 'do not ask')
+    .argument('<agent>', AGENT)
+    .option('-y, --yes', 'do not ask')
     .addHelpText('after', example('aachat agent remove ada'))
     .action(
       act(async (context, name: string, options: { yes?: boolean }) => {
