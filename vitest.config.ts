@@ -21,7 +21,7 @@ export default defineConfig({
     projects: [
       project('unit', ['test/**/*.test.ts'], ['test/**/*.{int,pg,e2e}.test.ts']),
       project('int', ['test/**/*.int.test.ts', 'test/**/*.pg.test.ts']),
-      project('e2e', ['test/**/*.e2e.test.ts']),
+      project('e2e', ['test/**/*.e2e.test.ts'], ['test/executable/**']),
       project('executable', ['test/**/*.e2e.test.ts'], ['test/cli/start.e2e.test.ts'], {
         PROGRAM_UNDER_TEST: 'executable',
       }),
