@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Finds a Node that can run the program, then hands over to the bundle. Uses nothing but Node, in the oldest form.
+// Finds a Node that can run the program, then hands over to the bundle. Uses nothing but Node, in a form that a Node 12 can read.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import module from 'node:module';
@@ -26,8 +26,13 @@ if (older) {
     if (!String(warning).includes('SQLite')) warn.call(process, warning, ...rest);
   };
   const run = join(process.env.AACHAT_HOME ? resolve(process.env.AACHAT_HOME) : join(homedir(), 'aachat'), '.run');
-  if (existsSync(run)) module.enableCompileCache?.(join(run, 'code'));
-  await import(process.argv[2] === 'scripted-agent' ? '../dist/scripted-agent.js' : '../dist/main.js');
+  if (existsSync(run)) module.enableCompileCache(join(run, 'code'));
+  import(process.argv[2] === 'scripted-agent' ? '../dist/scripted-agent.js' : '../dist/main.js').catch((error) => {
+    console.error(
+      `aachat cannot be loaded: ${error.message}\nInstall it again; in its own repo run \`npm run build\`.`,
+    );
+    process.exitCode = 70;
+  });
 }
 
 function runWith(node) {

@@ -1,12 +1,14 @@
 /** How the program starts: with which Node, and what that leaves behind. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, copyFile, mkdir, readdir, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { scratchHome } from '../support/aachat.ts';
 import { tempDir, writeFiles } from '../support/temp.ts';
 
+const run = promisify(execFile);
 const root = join(import.meta.dirname, '..', '..');
 
 /** Makes a Node say that it is an old one. What it starts is as new as it is. */
@@ -82,4 +84,18 @@ test('what starts the program quicker lies in the home, and only in one that is 
   expect((await home.run('--help')).status).toBe(0);
   expect(await readdir(join(home.path, '.run'))).toEqual(['code']);
   expect(await readdir(join(home.path, '..', 'tmp'))).toEqual([]);
+});
+
+test('the package needs nothing beside it', async () => {
+  await using dir = await tempDir();
+  await using home = await scratchHome({ PATH: `${dirname(process.execPath)}:${process.env['PATH']}` });
+  const npm = (...args: string[]) => run('npm', [...args, '--offline', '--no-audit', '--no-fund'], { cwd: dir.path });
+  await writeFiles(dir.path, { 'package.json': '{}' });
+  // Built already; building it again would take the program away from the tests that run now.
+  const { stdout } = await npm('pack', root, '--ignore-scripts', '--json');
+  const packed = Object.values(JSON.parse(stdout) as Record<string, { readonly filename: string }>);
+  await npm('install', `./${packed[0]?.filename}`);
+  expect(await readdir(join(dir.path, 'node_modules'))).toEqual(['.bin', '.package-lock.json', 'aachat']);
+  const shown = await run(join(dir.path, 'node_modules', '.bin', 'aachat'), ['demo'], { env: home.env });
+  expect(shown.stdout).toContain('The scratch folder is gone again.');
 });
