@@ -124,11 +124,11 @@ export function sessionSuite(engine: string, open: Open): void {
       await it.alice.call(ROUTES.removeSession, { params });
       expect((await it.alice.call(ROUTES.listSessions, {})).sessions).toEqual([]);
       for (const gone of [
-        it.alice.call(ROUTES.getSession, { params }),
-        it.alice.call(ROUTES.removeSession, { params }),
-        openRun(it.alice, first.session, it.machine),
+        () => it.alice.call(ROUTES.getSession, { params }),
+        () => it.alice.call(ROUTES.removeSession, { params }),
+        () => openRun(it.alice, first.session, it.machine),
       ]) {
-        await expect(gone).rejects.toMatchObject({ code: 'NOT_FOUND' });
+        await expect(gone()).rejects.toMatchObject({ code: 'NOT_FOUND' });
       }
       await eventually('the prompt expires', () =>
         eventsOf(reader, it.alice.id).some(
