@@ -11,6 +11,7 @@ import { AachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { AgentProgram } from './agent-program.ts';
 import { type LeasedProcess, spawnLeased } from './lease.ts';
+import { createToolCalls, type PermissionRequest, type ToolCalls } from './tool-calls.ts';
 import {
   AUTH_REQUIRED,
   countersOf,
@@ -23,21 +24,11 @@ import {
 } from './turn-outcome.ts';
 import { createTurnReader, type TurnReader } from './turn-reader.ts';
 
+export type { PermissionRequest } from './tool-calls.ts';
 export type { TurnOutcome } from './turn-outcome.ts';
 
 type Sdk = typeof acp;
 export type AgentUpdate = acp.SessionUpdate;
-
-export interface PermissionRequest {
-  /** For a shell tool the whole command line. */
-  readonly title: string;
-  /** The command line itself, if the program says exactly what it will run. */
-  readonly command?: string;
-  readonly toolKind: string;
-  /** As given by the program: absolute, or relative to the workspace. */
-  readonly paths: readonly string[];
-  readonly options: readonly { readonly id: string; readonly kind: string; readonly name: string }[];
-}
 
 export type PermissionAnswer =
   | { readonly kind: 'selected'; readonly optionId: string }
@@ -95,6 +86,13 @@ export interface Agent extends AsyncDisposable {
   cancel(): Promise<boolean>;
 }
 
+interface Turn {
+  readonly reader: TurnReader;
+  readonly calls: ToolCalls;
+  readonly over: AbortController;
+  isCancelled: boolean;
+}
+
 const INITIALIZE_MS = 30_000;
 const OPEN_MS = 60_000;
 /** Other requests that should be quick. */
@@ -143,7 +141,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
 
 async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): Promise<Agent> {
   const { open, onUpdate, onPermission, onUnprompted, log, signal } = options;
-  let turn: { readonly reader: TurnReader; readonly over: AbortController; isCancelled: boolean } | undefined;
+  let turn: Turn | undefined;
   let conversation = '';
   let [replaying, unprompted] = [false, false];
   /** When the limit that was last heard of ends, in epoch milliseconds. */
@@ -159,8 +157,10 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       const meta = record(update._meta);
       noteLimit(record(meta['_claude/rateLimit']));
       onUpdate(update);
-      if (turn !== undefined) turn.reader.add(update);
-      else if (update.sessionUpdate === 'agent_message_chunk' || update.sessionUpdate === 'tool_call') {
+      if (turn !== undefined) {
+        turn.reader.add(update);
+        turn.calls.add(update);
+      } else if (update.sessionUpdate === 'agent_message_chunk' || update.sessionUpdate === 'tool_call') {
         if (!unprompted) onUnprompted('started');
         unprompted = true;
       }
@@ -173,7 +173,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       const over = turn?.over.signal;
       const answer = over?.aborted
         ? CANCELLED
-        : await Promise.race([onPermission(permissionOf(params)), ...cancelOn(over)]);
+        : await Promise.race([onPermission((turn?.calls ?? createToolCalls()).permission(params)), ...cancelOn(over)]);
       return {
         outcome:
           answer.kind === 'selected' ? { outcome: 'selected', optionId: answer.optionId } : { outcome: 'cancelled' },
@@ -290,7 +290,12 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
 
   async function prompt(text: string): Promise<TurnOutcome> {
     if (turn !== undefined) throw new Error('A prompt is open already.');
-    const own = { reader: createTurnReader(), over: new AbortController(), isCancelled: false };
+    const own = {
+      reader: createTurnReader(),
+      calls: createToolCalls(),
+      over: new AbortController(),
+      isCancelled: false,
+    };
     turn = own;
     resetsAt = null;
     try {
@@ -362,21 +367,6 @@ const CANCELLED: PermissionAnswer = { kind: 'cancelled' };
 function cancelOn(signal: AbortSignal | undefined): readonly Promise<PermissionAnswer>[] {
   if (signal === undefined) return [];
   return [new Promise((resolve) => signal.addEventListener('abort', () => resolve(CANCELLED), { once: true }))];
-}
-
-function permissionOf({ toolCall, options }: acp.RequestPermissionRequest): PermissionRequest {
-  const located = toolCall.locations?.map(({ path }) => path) ?? [];
-  const changed = toolCall.content?.flatMap((part) => (part.type === 'diff' ? [part.path] : [])) ?? [];
-  const { command } = record(toolCall.rawInput);
-  const title = toolCall.title ?? toolCall.kind ?? 'a tool';
-  const isNamed = typeof command !== 'string' || title.includes(command);
-  return {
-    title: isNamed ? title : `${title}: ${command}`,
-    ...(typeof command === 'string' ? { command } : {}),
-    toolKind: toolCall.kind ?? 'other',
-    paths: [...new Set([...located, ...changed])],
-    options: options.map(({ optionId, kind, name }) => ({ id: optionId, kind, name })),
-  };
 }
 
 /** The end of what the program wrote to stderr, fit for one line. */

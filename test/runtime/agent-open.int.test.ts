@@ -78,7 +78,7 @@ test('a program without anything that the protocol leaves to it works', async ()
   });
   expect(asked).toEqual([
     {
-      title: 'a tool: ls -la',
+      title: 'look: ls -la',
       command: 'ls -la',
       toolKind: 'other',
       paths: [],
