@@ -2,16 +2,18 @@
  * Finds the program that an agent runs on. In this order: the setting, the agent repo's `runtime.yaml`, the adapter in
  * `node_modules` beside us, a managed install, PATH.
  */
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
+import type { Policy } from './claude.ts';
 import { ADAPTER, findClaude } from './claude-program.ts';
 import type { Engine } from './engine.ts';
 import type { Home } from './home.ts';
 import { onPath } from './on-path.ts';
+import { isPreset, PRESET_NAMES, PRESETS, type PresetName } from './presets.ts';
 
-/** `claude`: Claude Code by its ACP adapter; `scripted`: built in; `acp`: any other program. */
-export type AgentKind = 'claude' | 'scripted' | 'acp';
+/** `claude`: Claude Code by its ACP adapter; `scripted`: built in; `acp`: a program that we know nothing of. */
+export type AgentKind = 'claude' | 'scripted' | PresetName | 'acp';
 
 export interface AgentProgram {
   readonly kind: AgentKind;
@@ -20,10 +22,14 @@ export interface AgentProgram {
   readonly origin: string;
   /** The line of `runtime.yaml` that names it: the word of the repo, not of its owner. */
   readonly declared?: string;
+  /** What a person does to log in, as the beginning of a sentence. */
+  readonly login?: string;
+  /** Mode of the program in which it asks before it acts. */
+  readonly mode?: string;
 }
 
 export interface FindOptions {
-  /** `claude`, `scripted`, or a command line. */
+  /** `claude`, `scripted`, a preset, or a command line. */
   readonly setting?: string;
   /** Text of `runtime.yaml`. */
   readonly runtimeYaml?: string;
@@ -64,17 +70,35 @@ export async function findAgentProgram(options: FindOptions): Promise<AgentProgr
   }
   const claude = await findClaude(options);
   if (claude === undefined) throw missing('Claude Code was not found: its ACP adapter is missing.');
-  return { kind: 'claude', command: claude.command, origin: `Claude Code (${claude.path})` };
+  const login = 'Run `claude` and type /login';
+  return { kind: 'claude', command: claude.command, origin: `Claude Code (${claude.path})`, login };
 }
 
 async function fromSetting(setting: string, origin: Origin, options: FindOptions): Promise<AgentProgram> {
   if (setting === 'scripted') {
     return { kind: 'scripted', command: options.engine.scripted, origin: 'built-in scripted agent' };
   }
-  const [file, ...args] = setting.split(/\s+/).filter((word) => word !== '');
+  const [file, ...args] = wordsOf(setting);
   if (file === undefined) throw missing('The setting for the agent program is empty.');
+  if (args.length === 0 && isPreset(file)) return await fromPreset(file, options.path);
   const found = await locate(file, origin, options.path);
   return { kind: 'acp', command: [found, ...args], origin: `${found} (${origin})` };
+}
+
+async function fromPreset(name: PresetName, path: string): Promise<AgentProgram> {
+  const { command, install, login, mode } = PRESETS[name];
+  const [file, ...args] = command;
+  const found = await onPath(file, path);
+  if (found !== undefined) return { kind: name, command: [found, ...args], origin: `${name} (${found})`, login, mode };
+  throw new AachatError('AGENT_FAILED', `The agent program ${name} is not installed: there is no ${file} on PATH.`, {
+    hint: `Run \`${install}\`.`,
+  });
+}
+
+/** The presets that are on PATH, with their places. */
+export async function installedPresets(path: string): Promise<ReadonlyMap<PresetName, string | undefined>> {
+  const places = PRESET_NAMES.map(async (name) => [name, await onPath(PRESETS[name].command[0], path)] as const);
+  return new Map(await Promise.all(places));
 }
 
 async function fromRuntimeYaml(options: FindOptions): Promise<AgentProgram | undefined> {
@@ -90,23 +114,56 @@ async function fromRuntimeYaml(options: FindOptions): Promise<AgentProgram | und
   const runtime = Runtime.safeParse(parsed);
   if (!runtime.success) {
     throw new AachatError('VALIDATION_ERROR', 'runtime.yaml of the agent repo names no runtime that is known.', {
-      hint: 'Write `runtime: claude-acp`, or `runtime: {type: binary, command: …, args: […]}`.',
+      hint: `Write \`runtime: claude-acp\`, ${PRESET_NAMES.map((name) => `\`runtime: ${name}\``).join(', ')}, or \`runtime: {type: binary, command: …, args: […]}\`.`,
     });
   }
   const { runtime: chosen } = runtime.data;
   if (typeof chosen === 'string') {
-    if (/^claude(-acp)?$/.test(chosen)) return undefined;
+    if (isClaude(chosen)) return undefined;
     const program = await fromSetting(chosen, 'runtime.yaml', options);
-    return program.kind === 'scripted' ? program : { ...program, declared: commandLine(chosen.trim().split(/\s+/)) };
+    return program.kind === 'acp' ? { ...program, declared: commandLine(wordsOf(chosen)) } : program;
   }
   if (chosen.type === 'npx') {
-    if (chosen.package.replace(/(?<=.)@[^@/]*$/, '') === ADAPTER) return undefined;
+    const wanted = chosen.package.replace(/(?<=.)@[^@/]*$/, '');
+    if (wanted === ADAPTER) return undefined;
+    const preset = PRESET_NAMES.find((name) => PRESETS[name].packages.includes(wanted));
+    if (preset !== undefined) return await fromPreset(preset, options.path);
     throw missing(`runtime.yaml asks for the package ${chosen.package}, which is not fetched by itself.`);
   }
   const line = commandLine([chosen.command, ...chosen.args]);
   const found = await locate(chosen.command, 'runtime.yaml', options.path);
   return { kind: 'acp', command: [found, ...chosen.args], origin: `${found} (runtime.yaml)`, declared: line };
 }
+
+const isClaude = (word: string): boolean => /^claude(-acp)?$/.test(word);
+const wordsOf = (line: string): readonly string[] => line.split(/\s+/).filter((word) => word !== '');
+
+/**
+ * Text of a new agent's `runtime.yaml`.
+ *
+ * @param runtime `claude`, `scripted`, a preset, or a command line
+ * @returns the text, and what its owner must still agree to, if it is a program that we do not know
+ * @throws AachatError `USAGE` when it is empty
+ */
+export function runtimeYaml(runtime: string): { readonly text: string; readonly declared: string | undefined } {
+  const words = wordsOf(runtime);
+  if (words.length === 0) {
+    throw new AachatError('USAGE', 'The runtime is empty.', {
+      hint: `Give claude, ${PRESET_NAMES.join(', ')}, or a command line.`,
+    });
+  }
+  const line = words.join(' ');
+  const isKnown = isClaude(line) || line === 'scripted' || isPreset(line);
+  return { text: stringify({ runtime: line }), declared: isKnown ? undefined : commandLine(words) };
+}
+
+/** What a person should know of a program whose ways we do not know. */
+export const ownRules = ({ kind, origin }: AgentProgram, policy: Policy): { readonly warnings: readonly string[] } => ({
+  warnings:
+    kind === 'acp' && policy !== 'full'
+      ? [`${origin} decides by itself what it asks for: the policy "${policy}" holds only where it asks.`]
+      : [],
+});
 
 /** One line that tells words with spaces from several words. */
 const commandLine = (words: readonly string[]): string =>
@@ -134,8 +191,7 @@ const missing = (message: string) =>
 
 /** Who names a program, and how its name is corrected there. */
 const CORRECTION = {
-  'the setting':
-    'Give its full path: `aachat config set agent <claude | scripted | command>`, or AACHAT_AGENT or --program if one is used.',
+  'the setting': `Give its full path: \`aachat config set agent <claude | scripted | ${PRESET_NAMES.join(' | ')} | command>\`, or AACHAT_AGENT or --program if one is used.`,
   'runtime.yaml': 'Install it, or correct `runtime` in runtime.yaml of the agent repo, commit and push it.',
 } as const;
 type Origin = keyof typeof CORRECTION;

@@ -18,7 +18,7 @@ import {
   exited,
   explain,
   failureOf,
-  NO_LOGIN,
+  noLogin,
   record,
   type TurnOutcome,
 } from './turn-outcome.ts';
@@ -129,7 +129,10 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     if (cause instanceof AachatError) throw cause;
     log.warn('agent.open_failed', { program: program.origin, stderr: lastWords(child) });
     const { code } = record(cause);
-    if (code === AUTH_REQUIRED) throw new AachatError('AGENT_FAILED', NO_LOGIN.message, { hint: NO_LOGIN.hint, cause });
+    if (code === AUTH_REQUIRED) {
+      const { message, hint } = noLogin(program.login);
+      throw new AachatError('AGENT_FAILED', message, { hint, cause });
+    }
     const why = code === TIMED_OUT ? 'it did not answer in time' : explain(cause);
     const how = last === undefined ? why : `it ended with ${last.signal ?? `status ${last.code}`}`;
     throw new AachatError('AGENT_FAILED', `${program.origin} did not start as an ACP agent: ${how}.`, {
@@ -325,7 +328,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
         child.stop().catch((error: unknown) => log.warn('agent.stop_failed', { error }));
         return exited(lastWords(child));
       }
-      return failureOf(thrown, resetsAt);
+      return failureOf(thrown, resetsAt, options.program.login);
     } finally {
       own.over.abort();
       turn = undefined;

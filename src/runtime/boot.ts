@@ -14,7 +14,7 @@ import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Accepted } from '#sync/replica.ts';
 import { type Agent, type AgentUpdate, openAgent, type PermissionAnswer, type PermissionRequest } from './agent.ts';
-import { type AgentProgram, findAgentProgram, refuseUnknownProgram } from './agent-program.ts';
+import { type AgentProgram, findAgentProgram, ownRules, refuseUnknownProgram } from './agent-program.ts';
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, type Policy } from './claude.ts';
 import type { ClonePool } from './clone-pool.ts';
 import { resolveDeclared } from './declared-environment.ts';
@@ -26,6 +26,7 @@ import { DOCUMENTS, type Home, MIRROR_FOLDER } from './home.ts';
 import { identityText, managedText } from './instructions.ts';
 import type { ThisMachine } from './machine.ts';
 import type { Mirrors, SessionMirror } from './mirrors.ts';
+import { opencodeEnvironment } from './opencode.ts';
 import type { PermissionScope } from './permissions.ts';
 import { agentFolder, openWorkspace, type Workspace, type WorkspaceStep } from './workspace.ts';
 
@@ -47,7 +48,7 @@ export interface Launcher {
   readonly parentEnv: NodeJS.ProcessEnv;
   readonly engine: Engine;
   readonly builtinSkills: string;
-  /** `claude`, `scripted`, or a command line; undefined: looked for. */
+  /** `claude`, `scripted`, a preset, or a command line; undefined: looked for. */
   readonly programSetting: string | undefined;
   readonly policyOf: (agent: string) => Policy;
   /** Whether its owner lets the agent's program obey settings of the team's repo. */
@@ -112,7 +113,7 @@ const SECRET_NAME = /(KEY|TOKEN|SECRET|PASSWORD)$/;
 const TOKEN_MARGIN_MS = 5 * 60_000;
 
 export async function bootSession(options: BootOptions): Promise<Booted> {
-  const { launcher, agent: entity, team, onStep, signal } = options;
+  const { launcher, agent: entity, team, conversation, onStep, signal } = options;
   const { home, http } = launcher;
   const files = home.session(options.session.id);
 
@@ -172,9 +173,8 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       engine: launcher.engine,
     });
     refuseUnknownProgram(program, session.agent, launcher.trustedProgramOf(session.agent));
-    if (program.kind === 'acp' && !launcher.isTrusted(session.agent)) {
-      await refuseForeignSettings(workspace.path, session.agent);
-    }
+    const isTrusted = launcher.isTrusted(session.agent);
+    if (!isTrusted) await refuseForeignSettings(workspace.path, session.agent, program.kind);
     const policy = launcher.policyOf(session.agent);
     const root = await realPlace(workspace.path);
     const scope: PermissionScope = {
@@ -207,6 +207,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
         kind: program.kind,
       }),
       ...(isClaude ? claudeEnvironment({ policy, envFile: files.envFile, uid: process.getuid?.() ?? 0 }) : {}),
+      ...(program.kind === 'opencode' ? opencodeEnvironment({ workspace: workspace.path, isTrusted }) : {}),
     };
     for (const [name, value] of Object.entries(env)) {
       if (name in declared.values || SECRET_NAME.test(name)) launcher.secrets.add(value);
@@ -218,9 +219,8 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       sessionId: session.id,
       open: {
         cwd: workspace.path,
-        ...(options.conversation === null
-          ? {}
-          : { conversation: options.conversation, costMicros: options.costMicros }),
+        ...(conversation === null ? {} : { conversation, costMicros: options.costMicros }),
+        ...(program.mode === undefined ? {} : { mode: program.mode }),
         ...(isClaude
           ? {
               meta: claudeMeta({
@@ -262,7 +262,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       agentHttp,
       workspace,
       documents,
-      warnings: [...workspace.warnings, ...mirror.warnings, ...declared.warnings, ...agent.warnings],
+      warnings: [workspace, mirror, declared, agent, ownRules(program, policy)].flatMap(({ warnings }) => warnings),
       environment: { resolved: Object.keys(declared.values), missing: declared.missing },
       preamble: isClaude ? '' : `${texts.managedText}\n\n${texts.identity}\n\n`,
       close,

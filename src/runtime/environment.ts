@@ -3,6 +3,7 @@
  * ours or of another tool reaches an agent because it happened to be in somebody's shell.
  */
 import { delimiter } from 'node:path';
+import type { AgentKind } from './agent-program.ts';
 
 export interface EnvironmentOptions {
   readonly parent: NodeJS.ProcessEnv;
@@ -13,7 +14,7 @@ export interface EnvironmentOptions {
   /** First on PATH: our `aachat` and `chat`. */
   readonly shimDir: string;
   readonly temp: string;
-  readonly kind: 'claude' | 'scripted' | 'acp';
+  readonly kind: AgentKind;
 }
 
 /** What any program needs to run as this user, and to find the network. */
@@ -46,6 +47,15 @@ const GENERAL = [
 const PROVIDER =
   /^(ANTHROPIC_[A-Z0-9_]+|CLAUDE_CONFIG_DIR|CLAUDE_CODE_OAUTH_TOKEN|CLAUDE_CODE_USE_[A-Z]+|CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC|CLAUDE_CODE_MAX_RETRIES|CLAUDE_CODE_EXECUTABLE)$/;
 const OTHER_PROVIDERS = /^(OPENAI|GEMINI|GOOGLE|OPENCODE|CODEX|QWEN|MISTRAL|OPENROUTER)_[A-Z0-9_]+$/;
+const OWN: Readonly<Record<AgentKind, readonly RegExp[]>> = {
+  claude: [PROVIDER],
+  scripted: [],
+  // It speaks to every provider.
+  opencode: [/^ANTHROPIC_[A-Z0-9_]+$/, OTHER_PROVIDERS],
+  gemini: [/^(GEMINI|GOOGLE)_[A-Z0-9_]+$/],
+  codex: [/^(OPENAI|CODEX)_[A-Z0-9_]+$/],
+  acp: [PROVIDER, OTHER_PROVIDERS],
+};
 /** Cloud credentials, only for programs that were told to reach their model through that cloud. */
 const CLOUDS: readonly (readonly [flag: string, names: RegExp])[] = [
   ['CLAUDE_CODE_USE_BEDROCK', /^AWS_[A-Z0-9_]+$/],
@@ -62,9 +72,8 @@ export function agentEnvironment({
 }: EnvironmentOptions): Record<string, string> {
   const allowed = (name: string): boolean => {
     if (GENERAL.includes(name) || name.startsWith('LC_')) return true;
-    if (kind === 'scripted') return false;
-    if (kind === 'acp') return PROVIDER.test(name) || OTHER_PROVIDERS.test(name);
-    return PROVIDER.test(name) || CLOUDS.some(([flag, names]) => parent[flag] !== undefined && names.test(name));
+    if (OWN[kind].some((names) => names.test(name))) return true;
+    return kind === 'claude' && CLOUDS.some(([flag, names]) => parent[flag] !== undefined && names.test(name));
   };
   const inherited = Object.entries(parent).filter((entry): entry is [string, string] => {
     const [name, value] = entry;

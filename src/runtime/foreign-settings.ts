@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { AachatError } from '#base/errors.ts';
 import { exists } from '#base/fs.ts';
+import type { AgentKind } from './agent-program.ts';
 
 const SETTINGS = [
   '.mcp.json',
@@ -22,10 +23,18 @@ const SETTINGS = [
   'opencode.jsonc',
 ];
 
+/** All of them, but for programs whose own are known from trying. */
+const OBEYED: Readonly<Partial<Record<AgentKind, readonly string[]>>> = {
+  claude: [],
+  scripted: [],
+  opencode: ['.opencode', 'opencode.json', 'opencode.jsonc'],
+};
+
 /** @throws AachatError `FORBIDDEN` that names the settings and how to go on */
-export async function refuseForeignSettings(workspace: string, agent: string): Promise<void> {
-  const there = await Promise.all(SETTINGS.map((path) => exists(join(workspace, path))));
-  const found = SETTINGS.filter((_, index) => there[index]);
+export async function refuseForeignSettings(workspace: string, agent: string, kind: AgentKind): Promise<void> {
+  const obeyed = OBEYED[kind] ?? SETTINGS;
+  const there = await Promise.all(obeyed.map((path) => exists(join(workspace, path))));
+  const found = obeyed.filter((_, index) => there[index]);
   if (found.length === 0) return;
   throw new AachatError(
     'FORBIDDEN',

@@ -27,10 +27,11 @@ export type TurnOutcome =
 
 /** The code of ACP for a missing login. */
 export const AUTH_REQUIRED = -32_000;
-export const NO_LOGIN = {
+/** @param login what a person does to log in, if it is known, as the beginning of a sentence */
+export const noLogin = (login = 'Log in as the program wants it') => ({
   message: 'The agent program is not logged in.',
-  hint: 'Log in (for Claude Code: run `claude` and type /login), then send a message again.',
-} as const;
+  hint: `${login}, then send a message again.`,
+});
 
 type Failed = Extract<TurnOutcome, { kind: 'failed' }>;
 
@@ -49,9 +50,13 @@ export const exited = (lastWords: string): TurnOutcome =>
  * Tells failures apart by their codes; sentences change.
  *
  * @param resetsAt when the limit that was last heard of ends, in epoch milliseconds
+ * @param login see `noLogin`
  */
-export function failureOf(thrown: RequestError, resetsAt: number | null): TurnOutcome {
-  if (thrown.code === AUTH_REQUIRED) return failed('auth_required', NO_LOGIN.message, NO_LOGIN.hint);
+export function failureOf(thrown: RequestError, resetsAt: number | null, login?: string): TurnOutcome {
+  if (thrown.code === AUTH_REQUIRED) {
+    const { message, hint } = noLogin(login);
+    return failed('auth_required', message, hint);
+  }
   if (record(thrown.data)['errorKind'] === 'rate_limit') {
     const when = resetsAt === null ? 'in a few minutes' : `at ${new Date(resetsAt).toISOString()}`;
     return failed(

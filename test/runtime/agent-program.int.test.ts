@@ -1,7 +1,14 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type FindOptions, findAgentProgram, refuseUnknownProgram } from '#runtime/agent-program.ts';
+import {
+  type FindOptions,
+  findAgentProgram,
+  installedPresets,
+  ownRules,
+  refuseUnknownProgram,
+  runtimeYaml,
+} from '#runtime/agent-program.ts';
 import { type TempDir, tempDir, writeFiles } from '../support/temp.ts';
 
 const SELF = ['/usr/bin/node', '/opt/aachat.js'] as const;
@@ -55,6 +62,51 @@ describe('the agent program', () => {
   });
 
   test.for([
+    ['opencode', 'opencode', ['acp'], 'opencode-ai@1'],
+    ['gemini', 'gemini', ['--acp'], '@google/gemini-cli'],
+    ['codex', 'codex-acp', [], '@zed-industries/codex-acp@0.9.1'],
+  ] as const)('%s is a word that needs no agreement', async ([name, file, args, npm]) => {
+    await using dir = await withProgram(file);
+    const program = await find(dir, { setting: name });
+    expect(program).toMatchObject({
+      kind: name,
+      command: [join(dir.path, 'bin', file), ...args],
+      login: expect.any(String),
+      mode: expect.any(String),
+    });
+    for (const text of [runtimeYaml(name).text, `runtime: {type: npx, package: "${npm}"}`]) {
+      expect(await find(dir, { runtimeYaml: text })).toEqual(program);
+    }
+    refuseUnknownProgram(program, 'ada.mia', undefined);
+    expect(ownRules(program, 'ask').warnings).toEqual([]);
+    expect((await installedPresets(join(dir.path, 'bin'))).get(name)).toBe(join(dir.path, 'bin', file));
+  });
+
+  test('a preset with words of its own is a command line like any other', async () => {
+    await using dir = await withProgram('gemini');
+    const program = await find(dir, { runtimeYaml: 'runtime: gemini --acp --yolo' });
+    expect(program).toMatchObject({ kind: 'acp', declared: 'gemini --acp --yolo' });
+    expect(ownRules(program, 'ask').warnings).toEqual([expect.stringContaining('"ask" holds only where it asks')]);
+    expect(ownRules(program, 'full').warnings).toEqual([]);
+  });
+
+  test('runtime.yaml of a new agent says what was given, and whether its owner must agree to it', async () => {
+    await using dir = await withProgram('other');
+    const line = '  other   --acp=x#y ';
+    const { text, declared } = runtimeYaml(line);
+    expect(await find(dir, { runtimeYaml: text })).toMatchObject({
+      declared,
+      command: [expect.any(String), '--acp=x#y'],
+    });
+    for (const known of ['claude', 'claude-acp', 'scripted', 'opencode']) {
+      expect(runtimeYaml(known)).toEqual({ text: `runtime: ${known}\n`, declared: undefined });
+    }
+    expect(() => runtimeYaml(' ')).toThrow(/empty/);
+  });
+
+  test.for([
+    ['OpenCode, which is not there', { setting: 'opencode' }, 'npm install --global opencode-ai'],
+    ['Gemini, which is not there', { runtimeYaml: 'runtime: gemini' }, 'npm install --global @google/gemini-cli'],
     ['a program that is not there', { setting: 'nowhere' }, 'config set agent'],
     ['a file that may not be run', { setting: 'not-executable' }, 'config set agent'],
     ['a relative path, which the workspace could choose', { setting: './bin/other' }, 'config set agent'],

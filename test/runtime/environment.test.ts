@@ -90,3 +90,17 @@ test('a launcher without PATH still gives one', () => {
   const env = build('claude', { PATH: undefined });
   expect(env['PATH']).toBe('/shim:/usr/local/bin:/usr/bin:/bin');
 });
+
+test('programs of other vendors get keys of the models that they speak to', () => {
+  const keys = {
+    ANTHROPIC_API_KEY: 'a',
+    OPENAI_API_KEY: 'o',
+    GEMINI_API_KEY: 'g',
+    OPENCODE_CONFIG: '/c',
+    CODEX_HOME: '/x',
+  };
+  const parent = { ...keys, CLAUDE_CODE_OAUTH_TOKEN: 'token', ...CLOUD };
+  expect(build('opencode', parent)).toEqual({ ...keys, ...OURS });
+  expect(build('gemini', parent)).toEqual({ GEMINI_API_KEY: 'g', ...OURS });
+  expect(build('codex', parent)).toEqual({ OPENAI_API_KEY: 'o', CODEX_HOME: '/x', ...OURS });
+});
