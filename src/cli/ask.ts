@@ -1,5 +1,6 @@
 /** What a person is asked, or hands in by standard input. */
 import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AachatError } from '#base/errors.ts';
 import type { CommandContext } from './context.ts';
@@ -76,4 +77,33 @@ export async function readInput(
       cause,
     });
   }
+}
+
+/** The environment of a process takes no longer text. */
+const SECRET_BYTES = 100_000;
+
+/**
+ * A text that must not stay in the history of the shell: typed unseen at a terminal, else read from standard input.
+ *
+ * @throws AachatError `CANCELLED` if it was left, `VALIDATION_ERROR` if standard input has no text
+ */
+export async function readSecret(context: CommandContext, question: string): Promise<string> {
+  const { stdin, stderr, signal, interrupt } = context;
+  if (stdin.isTTY !== true) {
+    const tooLong = () => new AachatError('VALIDATION_ERROR', `A value has at most ${SECRET_BYTES} bytes.`);
+    return (await readInput(context, SECRET_BYTES, tooLong)).replace(/\r?\n$/, '');
+  }
+  stderr.write(question);
+  const unseen = new Writable({ write: (_, __, done) => done() });
+  const lines = createInterface({ input: stdin, output: unseen, terminal: true, historySize: 0, signal });
+  // In this mode the terminal hands Ctrl+C over as a letter.
+  lines.on('SIGINT', () => {
+    interrupt();
+    lines.close();
+  });
+  const { value, done } = await lines[Symbol.asyncIterator]().next();
+  lines.close();
+  stderr.write('\n');
+  if (done === true) throw new AachatError('CANCELLED', 'Nothing was set.');
+  return value;
 }

@@ -11,6 +11,7 @@ import { declareAgents } from './grammar/agents.ts';
 import { declareChat } from './grammar/chat.ts';
 import { declareConnect } from './grammar/connect.ts';
 import { declareDocuments } from './grammar/documents.ts';
+import { declareEnvironment } from './grammar/environment.ts';
 import { declarePlatform } from './grammar/platform.ts';
 import { declareRun } from './grammar/run.ts';
 import { declareSessions } from './grammar/sessions.ts';
@@ -87,6 +88,7 @@ Everything lies under ~/aachat, the home; AACHAT_HOME moves it.`,
   declareConnect(program, act);
   declareSessions(program, act);
   declareAgents(program, act);
+  declareEnvironment(program, act);
   declarePlatform(program, act);
   declareShell(program, act);
   eachCommand(program, (command) => {

@@ -7,6 +7,7 @@ import type { HttpClient } from '#client/http.ts';
 import type { Agent } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { hideAgent } from './agent-create.ts';
+import { listValues } from './declared-environment.ts';
 import type { Home } from './home.ts';
 import { localAgentRepo } from './workspace.ts';
 
@@ -29,6 +30,7 @@ export async function removeAgent(
   const kept = [
     isElsewhere ? 'Its repo stays on the machine where it was made.' : `Its repo stays: ${repo}`,
     ...(await hide(home, agent, signal)),
+    ...(await leftValues(home, agent)),
     ...left.map((name) => `What a session left stays: ${join(home.workspaces, name)}`),
   ];
   return { repo, kept };
@@ -43,5 +45,15 @@ async function hide(home: Home, agent: Agent, signal: AbortSignal): Promise<read
     if (!isAachatError(thrown)) throw thrown;
     // The agent is out of service all the same.
     return stays(thrown.message);
+  }
+}
+
+async function leftValues(home: Home, { name }: Agent): Promise<readonly string[]> {
+  try {
+    const own = (await listValues(home.envValues)).filter(({ agent }) => agent === name);
+    return own.map((value) => `A value stays for it: \`aachat env unset ${value.name} --agent ${name}\` forgets it.`);
+  } catch (thrown) {
+    if (!isAachatError(thrown, 'VALIDATION_ERROR')) throw thrown;
+    return [thrown.message];
   }
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { AachatError, isSystemError } from '#base/errors.ts';
+import { isReservedName } from './environment.ts';
 
 export interface AgentRepo {
   /** Text of `identity.md`; empty if there is none. */
@@ -23,6 +24,12 @@ const TRAITS = ['identity.md', 'CLAUDE.md', 'environment.yaml', 'runtime.yaml', 
 
 /** Larger texts are no identity but an accident, and would be sent with every request. */
 const TEXT_LIMIT = 64 * 1024;
+
+/** A name that an agent may declare. */
+export const EnvironmentName = z
+  .string()
+  .regex(/^[A-Z_][A-Z0-9_]*$/, 'has another form than NAME_OF_THIS_FORM')
+  .refine((name) => !isReservedName(name), 'is reserved: every session has its own, or must not have one');
 
 const Environment = z.object({
   config: z.object({ env: z.array(z.object({ name: z.string() })).nullish() }).nullish(),
@@ -76,8 +83,8 @@ function declaredNames(yaml: string | undefined, warnings: string[]): readonly s
     return [];
   }
   const names = (environment.data?.config?.env ?? []).map(({ name }) => name);
-  const good = names.filter((name) => /^[A-Z_][A-Z0-9_]*$/.test(name) && !name.startsWith('AA_'));
-  const count = names.length - good.length;
+  const good = [...new Set(names)].filter((name) => EnvironmentName.safeParse(name).success);
+  const count = new Set(names).size - good.length;
   if (count > 0)
     warnings.push(`environment.yaml declares ${count} names that are reserved or not like NAME_OF_THIS_FORM.`);
   return good;

@@ -62,6 +62,13 @@ const CLOUDS: readonly (readonly [flag: string, names: RegExp])[] = [
   ['CLAUDE_CODE_USE_VERTEX', /^(GOOGLE_[A-Z0-9_]+|CLOUD_ML_REGION|VERTEX_[A-Z0-9_]+)$/],
 ];
 
+/** Make programs of others load code, or do something else than they say. */
+const MEDDLING = /^(LD_|DYLD_|GIT_|CLAUDE_|BUN_|IS_SANDBOX$|NODE_OPTIONS$|BASH_ENV$|IFS$|SHELLOPTS$|BASHOPTS$)/;
+
+/** Whether a name is no agent's to declare: ours, what every process gets anyway, and what bends programs. */
+export const isReservedName = (name: string): boolean =>
+  /^(AA_|AACHAT_|LC_|PATH$|TMPDIR$)/.test(name) || GENERAL.includes(name) || MEDDLING.test(name);
+
 export function agentEnvironment({
   parent,
   declared,

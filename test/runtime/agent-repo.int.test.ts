@@ -36,8 +36,11 @@ describe('agent repo', () => {
     ['placeholders', { 'identity.md': 'I am {{agent_name}}' }, [/placeholders/]],
     [
       'reserved names',
-      { 'identity.md': 'x', 'environment.yaml': 'config: {env: [{name: AA_TOKEN}, {name: lower}]}' },
-      [/2 names/],
+      {
+        'identity.md': 'x',
+        'environment.yaml': 'config: {env: [{name: AA_TOKEN}, {name: lower}, {name: LD_PRELOAD}]}',
+      },
+      [/3 names/],
     ],
     ['another shape', { 'identity.md': 'x', 'environment.yaml': 'config: {env: {GH: 1}}' }, [/another shape/]],
   ] as const)('%s', async ([, files, warnings]) => {

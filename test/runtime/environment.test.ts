@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { agentEnvironment, type EnvironmentOptions } from '#runtime/environment.ts';
+import { agentEnvironment, type EnvironmentOptions, isReservedName } from '#runtime/environment.ts';
 
 const GENERAL = {
   HOME: '/home/mia',
@@ -103,4 +103,28 @@ test('programs of other vendors get keys of the models that they speak to', () =
   expect(build('opencode', parent)).toEqual({ ...keys, ...OURS });
   expect(build('gemini', parent)).toEqual({ GEMINI_API_KEY: 'g', ...OURS });
   expect(build('codex', parent)).toEqual({ OPENAI_API_KEY: 'o', CODEX_HOME: '/x', ...OURS });
+});
+
+test('what every process gets, and what bends programs, is no name to declare', () => {
+  const given = agentEnvironment({
+    parent: GENERAL,
+    declared: {},
+    own: { AA_SESSION_ID: 'x', AACHAT_HOME: '/h', GIT_AUTHOR_NAME: 'ada.mia' },
+    shimDir: '/shims',
+    temp: '/tmp/x',
+    kind: 'scripted',
+  });
+  const bending = [
+    'LD_PRELOAD',
+    'NODE_OPTIONS',
+    'GIT_SSH_COMMAND',
+    'CLAUDE_CONFIG_DIR',
+    'BASH_ENV',
+    'BUN_OPTIONS',
+    'IS_SANDBOX',
+  ];
+  for (const name of [...Object.keys(given), ...bending]) expect(isReservedName(name), name).toBe(true);
+  for (const name of ['GH_TOKEN', 'GITHUB_TOKEN', 'OPENAI_API_KEY', 'AAA', 'PATHS', 'ENV']) {
+    expect(isReservedName(name), name).toBe(false);
+  }
 });

@@ -151,7 +151,7 @@ function sayReady(screen: Screen, running: Up): void {
       ...lines.map((line) => `${agent}: ${line}`),
       ...(environment.missing.length === 0
         ? []
-        : [`${agent}: no value for ${environment.missing.join(', ')} (.state/env.toml)`]),
+        : [`${agent}: no value for ${environment.missing.join(', ')} (aachat env set)`]),
     ]);
   for (const warning of warnings) screen.say(oneLine(warning), { warning: true });
   if (sessions.length === 0) screen.say('You have no agents yet. Make one: aachat agent create <name>');
