@@ -34,6 +34,21 @@ export const ERROR_STATUS = {
 export type ErrorCode = keyof typeof ERROR_STATUS;
 export const ERROR_CODES = Object.keys(ERROR_STATUS) as [ErrorCode, ...ErrorCode[]];
 
+/** What the end of the process says to a script. Shown in the help. */
+export const EXIT_MEANING: Readonly<Record<0 | 1 | (typeof ERROR_STATUS)[ErrorCode]['exit'], string>> = {
+  0: 'done',
+  1: 'what it says could not be written, such as to a full disk',
+  2: 'the command line, or a value in it, is wrong',
+  3: 'not logged in, or not allowed',
+  4: 'there is no such thing',
+  5: 'it is in the way of something, or needs --yes; or `doctor` found something',
+  6: 'the server does not answer, or not now: try again later',
+  7: 'this program and the server are too far apart in age',
+  8: 'an agent program or git failed',
+  70: 'a bug in aachat',
+  130: 'interrupted, or answered with no (129, 143: ended by a signal)',
+};
+
 export interface ErrorOptions {
   /** What to do next, as an imperative sentence. Leave out only when there is nothing to do. */
   readonly hint?: string | undefined;

@@ -5,7 +5,7 @@
  * commands an agent may run inside its session.
  */
 import { Command } from 'commander';
-import { AachatError } from '#base/errors.ts';
+import { AachatError, EXIT_MEANING } from '#base/errors.ts';
 import type { CommandContext, CommandFacts, OutputChoice } from './context.ts';
 import { declareAgents } from './grammar/agents.ts';
 import { declareChat } from './grammar/chat.ts';
@@ -63,6 +63,11 @@ Words:
 Output:
   Text on a terminal, JSON with --json: {"data": …} or {"error": {"code", "message", "hint"}}. Where stdout is no
   terminal, commands that only read print JSON by themselves. NO_COLOR and FORCE_COLOR are respected.
+
+Exit status:
+${Object.entries(EXIT_MEANING)
+  .map(([status, meaning]) => `  ${status.padEnd(9)}  ${meaning}`)
+  .join('\n')}
 
 Everything lies under ~/aachat, the home; AACHAT_HOME moves it.`,
     );

@@ -1,6 +1,7 @@
 /** The grammar: every command has help, and an agent in its session has only the commands that are listed here. */
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
+import { ERROR_STATUS } from '#base/errors.ts';
 import { isInSession } from '#cli/context.ts';
 import { buildChat, buildProgram, commandPath, eachCommand } from '#cli/program.ts';
 import { commandFacts, run } from '../support/command.ts';
@@ -163,6 +164,14 @@ describe('help', () => {
       expect(status).toBe(0);
       expect(stdout).toContain('Usage: aachat');
     }
+  });
+
+  test('says what each exit status means, and no other', async () => {
+    const { stdout } = await run(['--help']);
+    const [, table = ''] = /Exit status:\n(.*?)\n\n/s.exec(stdout) ?? [];
+    const shown = table.split('\n').map((line) => Number(/^ {2}(\d+) +\S/.exec(line)?.[1]));
+    const used = new Set([0, 1, ...Object.values(ERROR_STATUS).map(({ exit }) => exit)]);
+    expect(shown).toEqual([...used].toSorted((a, b) => a - b));
   });
 
   test('does not show verbs that nobody types', async () => {
