@@ -1,6 +1,7 @@
 /** Projects: listing, making, and the one resolver of their names. */
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
+import { nearest } from '#base/nearest.ts';
 import type { Project } from '#contract/entities.ts';
 import { matchId, type ProjectId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
@@ -89,13 +90,20 @@ export function pickProject(
   if (match !== undefined && matches.length === 1) return match;
   if (match === undefined) {
     throw new AachatError('NOT_FOUND', `You have no project "${typed}"${team === undefined ? '' : ` in ${team}`}.`, {
-      hint: 'Run `aachat project list` to see yours.',
+      hint: `${didYouMean(typed, readable)}Run \`aachat project list\` to see yours.`,
     });
   }
   const list = matches.map((project) => `${project.team}/${project.name}`).join(', ');
   throw new AachatError('AMBIGUOUS_PROJECT', `"${typed}" may be any of ${list}.`, {
     hint: 'Say which with `--team <team>`, or use the full name.',
   });
+}
+
+/** By the short name, or with the team where one was given. */
+function didYouMean(typed: string, readable: readonly ProjectInTeam[]): string {
+  const names = readable.flatMap((project) => [project.name, `${project.team}/${project.name}`]);
+  const name = nearest(typed, names);
+  return name === undefined ? '' : `Did you mean ${name}? `;
 }
 
 function isNamed(project: ProjectRow, name: string): boolean {

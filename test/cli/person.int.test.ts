@@ -166,6 +166,24 @@ test('a project is put away and comes back, by its name', async () => {
   expect(await mia.command(['project', 'archive', 'stream'])).toMatchObject({ status: 3 });
 });
 
+test('a name with a mistake in it is answered with the one that was meant', async () => {
+  await using server = await testServer();
+  await createAgent(await server.login('mia'), 'ada');
+  await using mia = await person(server, 'mia');
+  await mia.data('project', 'create', 'launch');
+  for (const [words, meant] of [
+    [['project', 'read', 'lanuch'], /no project "lanuch"\.\nDid you mean launch\? .*project list/],
+    [['project', 'read', '~mia/lauch'], /Did you mean ~mia\/launch\?/],
+    [['project', 'read', 'elsewhere'], /no project "elsewhere"\.\nRun/],
+    [['agent', 'show', 'adda'], /Did you mean ada\?/],
+  ] as const) {
+    expect(await mia.command(words, { isTerminal: true })).toMatchObject({
+      status: 4,
+      stderr: expect.stringMatching(meant),
+    });
+  }
+});
+
 test('a script gets a token that the server takes, and nothing beside it', async () => {
   await using server = await testServer();
   await using mia = await person(server, 'mia');

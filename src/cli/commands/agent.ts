@@ -4,6 +4,7 @@ import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { confirm } from '#cli/ask.ts';
 import { budgetTable, exhaustion } from '#cli/budget-view.ts';
+import { nearest } from '#base/nearest.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { plain, table } from '#cli/output.ts';
 import type { HttpClient } from '#client/http.ts';
@@ -236,7 +237,12 @@ export async function findAgent(context: CommandContext, http: HttpClient, name:
   }
   const known =
     agents.length === 0 ? 'There are none yet.' : `There are: ${agents.map((agent) => agent.name).join(', ')}.`;
+  const similar = nearest(
+    plainName,
+    agents.flatMap((agent) => [agent.name.split('.')[0] ?? '', agent.name]),
+  );
+  const meant = similar === undefined ? '' : `Did you mean ${similar}? `;
   throw new AachatError('NOT_FOUND', `No agent of yours is called ${plainName}. ${known}`, {
-    hint: 'Make one with `aachat agent create <name>`.',
+    hint: `${meant}Make one with \`aachat agent create <name>\`.`,
   });
 }
