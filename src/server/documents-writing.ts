@@ -1,5 +1,5 @@
 /** Documents: every way in which one changes. Whoever changes one holds its row, so versions and conflicts count on. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import type { Document, DocumentConflict, VersionKind } from '#contract/documents.ts';
@@ -16,8 +16,7 @@ import { type ProjectInTeam, projectFacts } from './facts.ts';
 import { party, type Writing } from './request.ts';
 import { partyOf } from './signals.ts';
 
-const digestOfText = (text: string): string => createHash('sha256').update(text).digest('hex');
-const textOf = (text: string): Text => ({ text, digest: digestOfText(text) });
+const textOf = (text: string): Text => ({ text, digest: hash('sha256', text) });
 
 /** A document whose row is held until the commit. */
 interface Held {

@@ -1,5 +1,5 @@
 /** Mounts the table of routes on hono: guards, body limit, who asks, idempotent commands, one answer per request. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { CompiledQuery } from 'kysely';
@@ -208,9 +208,7 @@ interface Command {
 
 function commandOf(name: RouteName, { params, body }: RouteCall<Route>): Command | undefined {
   if (typeof body !== 'object' || body === null || !('clientId' in body)) return undefined;
-  const digest = createHash('sha256')
-    .update(JSON.stringify([name, params, body]))
-    .digest('base64url');
+  const digest = hash('sha256', JSON.stringify([name, params, body]), 'base64url');
   return { clientId: String(body.clientId), digest };
 }
 

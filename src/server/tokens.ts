@@ -2,7 +2,7 @@
  * Access tokens: signed, 15 minutes, of two kinds that cannot stand in for each other. Refresh tokens, login codes and
  * the operator's token are opaque; the database knows their digests only.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
@@ -62,7 +62,7 @@ export async function openTokens(signingKey: string, operatorToken: string, cloc
   const { d: _, ...publicJwk } = jwk;
   const privateKey = await key(jwk);
   const publicKey = await key(publicJwk);
-  const operatorDigest = createHash('sha256').update(operatorToken).digest();
+  const operatorDigest = hash('sha256', operatorToken, 'buffer');
 
   const sign = async (audience: string, subject: string, claims: Record<string, string>) => {
     const now = Math.floor(clock() / 1000);
@@ -88,7 +88,7 @@ export async function openTokens(signingKey: string, operatorToken: string, cloc
     async verify(token) {
       const known = verified.get(token);
       if (known !== undefined && clock() < known.expiresAt) return known;
-      if (timingSafeEqual(createHash('sha256').update(token).digest(), operatorDigest)) return { kind: 'operator' };
+      if (timingSafeEqual(hash('sha256', token, 'buffer'), operatorDigest)) return { kind: 'operator' };
       const checked = await jwtVerify(token, publicKey, {
         algorithms: ['EdDSA'],
         issuer: ISSUER,
@@ -132,4 +132,4 @@ export const unauthorized = (message: string): AachatError =>
 export const newSecret = (): string => randomBytes(32).toString('base64url');
 
 /** What the database keeps of a secret. Enough for random ones: there is nothing to guess. */
-export const digestOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
+export const digestOf = (secret: string): string => hash('sha256', secret);

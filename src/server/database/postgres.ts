@@ -1,5 +1,5 @@
 /** Opens PostgreSQL. Several server processes may share one database. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import {
   Kysely,
   type PostgresCursor,
@@ -109,7 +109,7 @@ function prepared(client: pg.PoolClient): PostgresPoolClient {
     // While it is being parsed a second one of the same name would clash.
     if (kept !== undefined) return kept.ready ? kept : undefined;
     if (names.size >= KEPT_STATEMENTS) return undefined;
-    const fresh = { name: createHash('sha1').update(text).digest('base64url'), ready: false };
+    const fresh = { name: hash('sha1', text, 'base64url'), ready: false };
     names.set(text, fresh);
     return fresh;
   };
