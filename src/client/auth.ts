@@ -118,18 +118,20 @@ export function createAuth(options: AuthOptions): Auth {
       await withFileLock(refreshPath, () => save(tokens));
       return user;
     },
-    async logout() {
-      const refreshToken = await read(refreshPath);
-      let heard = false;
-      try {
-        if (refreshToken !== undefined) await http.call(ROUTES.logout, { body: { refreshToken } });
-        heard = refreshToken !== undefined;
-      } catch (thrown) {
-        if (!isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT', 'UNAUTHORIZED')) throw thrown;
-      }
-      await forget();
-      return heard;
-    },
+    // Behind the lock: a refresh on its way would write new tokens after the old ones were removed.
+    logout: () =>
+      withFileLock(refreshPath, async () => {
+        const refreshToken = await read(refreshPath);
+        let heard = false;
+        try {
+          if (refreshToken !== undefined) await http.call(ROUTES.logout, { body: { refreshToken } });
+          heard = refreshToken !== undefined;
+        } catch (thrown) {
+          if (!isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT', 'UNAUTHORIZED')) throw thrown;
+        }
+        await forget();
+        return heard;
+      }),
   };
 }
 

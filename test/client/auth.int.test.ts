@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UnsecuredJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { createAuth } from '#client/auth.ts';
@@ -119,6 +120,30 @@ describe('the login of a person', () => {
     await expect(auth.accessToken('renew')).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
     expect(await auth.isLoggedIn()).toBe(true);
     expect(await auth.logout()).toBe(false);
+    expect(await auth.isLoggedIn()).toBe(false);
+  });
+
+  test('a refresh that is on its way does not bring the login back after a logout', async () => {
+    await using dir = await tempDir();
+    await using server = await tokenServer();
+    const asked = Promise.withResolvers<void>();
+    const over = Promise.withResolvers<void>();
+    const slow: typeof fetch = async (url, init) => {
+      const response = await fetch(url, init);
+      if (String(url).endsWith('/refresh')) {
+        asked.resolve();
+        await over.promise;
+      }
+      return response;
+    };
+    const auth = createAuth({ baseUrl: server.url, dir: dir.path, fetch: slow });
+    await auth.login('code-1234');
+    const refreshed = auth.accessToken('renew');
+    await asked.promise;
+    const left = createAuth({ baseUrl: server.url, dir: dir.path }).logout();
+    await Promise.race([left, sleep(300)]);
+    over.resolve();
+    await Promise.all([refreshed, left]);
     expect(await auth.isLoggedIn()).toBe(false);
   });
 
