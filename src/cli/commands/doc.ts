@@ -9,8 +9,8 @@ import type { HttpClient } from '#client/http.ts';
 import type { Document, DocumentConflict, DocumentVersion, VersionKind } from '#contract/documents.ts';
 import { DocumentKind, formatDocumentPath } from '#contract/paths.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { unifiedDiff } from '#sync/core/diff.ts';
 import { merge } from '#sync/core/merge.ts';
+import { unifiedDiff } from '#sync/core/unified-diff.ts';
 
 interface Place {
   readonly project?: string | undefined;

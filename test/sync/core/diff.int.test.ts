@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { unifiedDiff } from '#sync/core/diff.ts';
+import { unifiedDiff } from '#sync/core/unified-diff.ts';
 import { tempDir } from '../../support/temp.ts';
 import { pairs } from './edits.ts';
 

@@ -1,6 +1,7 @@
 /** The form of a unified diff; `diff.int.test.ts` shows that git applies it. */
 import { expect, test } from 'vitest';
-import { splitLines, unifiedDiff } from '#sync/core/diff.ts';
+import { splitLines } from '#sync/core/diff.ts';
+import { unifiedDiff } from '#sync/core/unified-diff.ts';
 
 const lines = (...numbers: readonly (number | string)[]) => numbers.map((line) => `${line}\n`).join('');
 
