@@ -79,7 +79,8 @@ export class Mirror {
   #halted: string | undefined;
   #isClosed: boolean = false;
   #censusAt = Number.NEGATIVE_INFINITY;
-  #mayGo: ReadonlySet<string> = new Set();
+  /** Files that a person gave up, until they are gone. */
+  #mayGo = new Set<string>();
 
   /** Opens the folder. Nothing happens before `start`; the caller must `stop` it. */
   constructor(options: MirrorOptions) {
@@ -249,6 +250,7 @@ export class Mirror {
     try {
       if (this.#halted !== undefined) return;
       await this.#reconciler.reconcile(path);
+      if (!this.#reconciler.isBehind(path)) this.#mayGo.delete(path);
       this.#checkAsidesLater(ASIDE_MS);
     } catch (thrown) {
       if (isOutage(thrown)) {

@@ -332,6 +332,22 @@ test('S22: many files gone at once stop the mirror; they come back, or are delet
   expect(server.all().size).toBe(10);
 });
 
+test('S22: what was deleted once with leave stops the mirror again when it goes again', async () => {
+  await using crowd = await many(40);
+  const { server, one } = crowd;
+  const names = Array.from({ length: 30 }, (_, index) => `${folder}/n${index}.md`);
+  const removeMost = () => Promise.all(names.map((name) => rm(join(one.root, name))));
+  await removeMost();
+  await eventually('it stops', () => one.mirror.status().state === 'stopped');
+  await one.mirror.resume('delete');
+  await eventually('they are deleted', () => server.all().size === 10);
+  for (const name of names) await one.write(name, 'again\n');
+  await inStep(server, one);
+  await removeMost();
+  await eventually('something happens', () => one.mirror.status().state === 'stopped' || server.all().size < 40);
+  expect([one.mirror.status().state, server.all().size]).toEqual(['stopped', 40]);
+});
+
 test('S22: some files gone at once are deletions', async () => {
   await using crowd = await many(40);
   const { server, one } = crowd;
