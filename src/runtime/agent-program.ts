@@ -69,9 +69,14 @@ export async function findAgentProgram(options: FindOptions): Promise<AgentProgr
     if (declared !== undefined) return declared;
   }
   const claude = await findClaude(options);
-  if (claude === undefined) throw missing('Claude Code was not found: its ACP adapter is missing.');
-  const login = 'Run `claude` and type /login';
-  return { kind: 'claude', command: claude.command, origin: `Claude Code (${claude.path})`, login };
+  if (claude === undefined) {
+    throw new AachatError('AGENT_FAILED', 'Claude Code was not found: its ACP adapter is missing.', {
+      hint: 'Run `aachat doctor --fix` to install it, or `aachat config set agent scripted` to try without.',
+    });
+  }
+  const { command, path, terminal } = claude;
+  const login = `Run \`${terminal}\` and type /login`;
+  return { kind: 'claude', command, origin: `Claude Code (${path})`, login };
 }
 
 async function fromSetting(setting: string, origin: Origin, options: FindOptions): Promise<AgentProgram> {
@@ -79,7 +84,9 @@ async function fromSetting(setting: string, origin: Origin, options: FindOptions
     return { kind: 'scripted', command: options.engine.scripted, origin: 'built-in scripted agent' };
   }
   const [file, ...args] = wordsOf(setting);
-  if (file === undefined) throw missing('The setting for the agent program is empty.');
+  if (file === undefined) {
+    throw new AachatError('AGENT_FAILED', 'The setting for the agent program is empty.', { hint: CORRECTION[origin] });
+  }
   if (args.length === 0 && isPreset(file)) return await fromPreset(file, options.path);
   const found = await locate(file, origin, options.path);
   return { kind: 'acp', command: [found, ...args], origin: `${found} (${origin})` };
@@ -101,11 +108,12 @@ export async function installedPresets(path: string): Promise<ReadonlyMap<Preset
   return new Map(await Promise.all(places));
 }
 
-async function fromRuntimeYaml(options: FindOptions): Promise<AgentProgram | undefined> {
-  if (options.runtimeYaml === undefined) return undefined;
+/** @returns what a `runtime.yaml` asks for; undefined: Claude Code */
+function chosenRuntime(text: string | undefined) {
+  if (text === undefined) return undefined;
   let parsed: unknown;
   try {
-    parsed = parse(options.runtimeYaml, { schema: 'core', maxAliasCount: 0 });
+    parsed = parse(text, { schema: 'core', maxAliasCount: 0 });
   } catch {
     throw new AachatError('VALIDATION_ERROR', 'runtime.yaml of the agent repo is no valid YAML.', {
       hint: 'Write `runtime: claude-acp`, commit and push it.',
@@ -118,23 +126,43 @@ async function fromRuntimeYaml(options: FindOptions): Promise<AgentProgram | und
     });
   }
   const { runtime: chosen } = runtime.data;
+  if (typeof chosen === 'string') return isClaude(chosen) ? undefined : chosen;
+  return chosen.type === 'npx' && packageName(chosen.package) === ADAPTER ? undefined : chosen;
+}
+
+/** Whether a `runtime.yaml` leaves an agent to Claude Code. */
+export function isLeftToClaude(text: string | undefined): boolean {
+  try {
+    return chosenRuntime(text) === undefined;
+  } catch {
+    // The session will say what is wrong with it.
+    return false;
+  }
+}
+
+async function fromRuntimeYaml(options: FindOptions): Promise<AgentProgram | undefined> {
+  const chosen = chosenRuntime(options.runtimeYaml);
+  if (chosen === undefined) return undefined;
   if (typeof chosen === 'string') {
-    if (isClaude(chosen)) return undefined;
     const program = await fromSetting(chosen, 'runtime.yaml', options);
     return program.kind === 'acp' ? { ...program, declared: commandLine(wordsOf(chosen)) } : program;
   }
   if (chosen.type === 'npx') {
-    const wanted = chosen.package.replace(/(?<=.)@[^@/]*$/, '');
-    if (wanted === ADAPTER) return undefined;
-    const preset = PRESET_NAMES.find((name) => PRESETS[name].packages.includes(wanted));
+    const preset = PRESET_NAMES.find((name) => PRESETS[name].packages.includes(packageName(chosen.package)));
     if (preset !== undefined) return await fromPreset(preset, options.path);
-    throw missing(`runtime.yaml asks for the package ${chosen.package}, which is not fetched by itself.`);
+    throw new AachatError(
+      'AGENT_FAILED',
+      `runtime.yaml asks for the package ${chosen.package}, which is not fetched by itself.`,
+      { hint: 'Install it, and name its command: `runtime: {type: binary, command: …, args: […]}`.' },
+    );
   }
   const line = commandLine([chosen.command, ...chosen.args]);
   const found = await locate(chosen.command, 'runtime.yaml', options.path);
   return { kind: 'acp', command: [found, ...chosen.args], origin: `${found} (runtime.yaml)`, declared: line };
 }
 
+/** Without the version. */
+const packageName = (spec: string): string => spec.replace(/(?<=.)@[^@/]*$/, '');
 const isClaude = (word: string): boolean => /^claude(-acp)?$/.test(word);
 const wordsOf = (line: string): readonly string[] => line.split(/\s+/).filter((word) => word !== '');
 
@@ -183,11 +211,6 @@ export function refuseUnknownProgram({ declared }: AgentProgram, agent: string, 
     hint: `If that is what you want: aachat agent trust ${agent} --program ${quoted}`,
   });
 }
-
-const missing = (message: string) =>
-  new AachatError('AGENT_FAILED', message, {
-    hint: 'Run `aachat doctor --fix` to install it, or `aachat config set agent scripted` to try without.',
-  });
 
 /** Who names a program, and how its name is corrected there. */
 const CORRECTION = {

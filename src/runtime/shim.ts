@@ -14,4 +14,5 @@ export async function writeShims(dir: string, selfCommand: readonly string[]): P
 }
 
 /** One word for a POSIX shell, whatever it holds. */
-export const shellQuote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+export const shellQuote = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

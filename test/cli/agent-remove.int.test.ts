@@ -112,7 +112,7 @@ describe('agent remove', () => {
   test('asks on a terminal, and wants --yes elsewhere', async () => {
     await using it = await scene();
     const refused = await it.mia.command(['agent', 'remove', 'ada']);
-    expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('--yes') });
+    expect(refused).toMatchObject({ status: 5, stderr: expect.stringContaining('--yes') });
     expect(await it.agents()).toEqual(['ada.mia']);
     const [ada] = (await it.owner.call(ROUTES.listAgents, {})).agents;
     const { context, asked, stderr } = testContext(
@@ -121,7 +121,7 @@ describe('agent remove', () => {
     );
     Object.assign(context.stdin, { isTTY: true });
     await expect(remove(context, { agent: 'ada', yes: false })).rejects.toMatchObject({ code: 'CANCELLED' });
-    expect(stderr()).toBe('Take ada.mia out of service, and out of all projects of ~mia? [y/N] ');
+    expect(stderr()).toMatch(/^ada\.mia goes out of service, and out of all projects of ~mia\..*\n.*\[y\/N\] $/);
     expect(asked()).toEqual(['GET /v1/agents']);
   });
 });

@@ -31,7 +31,7 @@ function visibleCommands(): readonly string[] {
 }
 
 test('every command has a schema', () => {
-  expect(Object.keys(OUTPUTS).sort()).toEqual([...visibleCommands()].sort());
+  expect(new Set(Object.keys(OUTPUTS))).toEqual(new Set(visibleCommands()));
 });
 
 // About a hundred processes, one after the other.

@@ -113,7 +113,7 @@ describe('the agent program', () => {
     ['an empty setting', { setting: ' ' }, 'config set agent'],
     ['a program that a repo names wrongly', { runtimeYaml: 'runtime: nowhere --acp' }, 'agent repo'],
     ['a binary that a repo names wrongly', { runtimeYaml: 'runtime: {type: binary, command: x}' }, 'agent repo'],
-    ['a package that would have to be fetched', { runtimeYaml: 'runtime: {type: npx, package: evil}' }, 'npm install'],
+    ['a package that would have to be fetched', { runtimeYaml: 'runtime: {type: npx, package: evil}' }, 'type: binary'],
   ] as const)('refuses %s, with the command that mends it', async ([, options, hint]) => {
     await using dir = await withProgram('other');
     await expect(find(dir, options)).rejects.toMatchObject({

@@ -37,7 +37,7 @@ async function scene(files: Readonly<Record<string, string>> = {}, user: object 
     setting: 'opencode',
     path: AGENTS_PATH,
     managedDir: at('managed'),
-    scriptedCommand: ['x'],
+    engine: { self: ['x'], scripted: ['x'], module: ['x'], root: undefined },
   });
   const env = {
     ...agentEnvironment({

@@ -17,7 +17,7 @@ async function open(dir: TempDir, name: string, keys: Readonly<Record<string, st
     runtimeYaml: `runtime: ${name}`,
     path: AGENTS_PATH,
     managedDir: at('managed'),
-    scriptedCommand: ['x'],
+    engine: { self: ['x'], scripted: ['x'], module: ['x'], root: undefined },
   });
   const env = agentEnvironment({
     parent: { PATH: AGENTS_PATH, HOME: at('home'), LANG: 'C.UTF-8', ...keys },

@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
+import { nearest } from '#base/nearest.ts';
 import { confirm } from '#cli/ask.ts';
 import { budgetTable, exhaustion } from '#cli/budget-view.ts';
-import { nearest } from '#base/nearest.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { plain, table } from '#cli/output.ts';
 import type { HttpClient } from '#client/http.ts';

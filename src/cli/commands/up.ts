@@ -1,6 +1,8 @@
 /** `aachat up`: brings the agents of this person up, and shows them until it is stopped. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { isAachatError } from '#base/errors.ts';
-import { exists } from '#base/fs.ts';
+import { exists, readIfExists } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import { startInBackground } from '#cli/background.ts';
@@ -12,9 +14,10 @@ import { type Connection, findLocalServer, startLocalServer } from '#cli/platfor
 import { openScreen, type Screen } from '#cli/up-screen.ts';
 import { serverAddress } from '#client/address.ts';
 import { CONTROL_ROUTES, type LiveSession, type PendingPermission } from '#contract/control.ts';
-import { lacksClaude } from '#runtime/agent-program.ts';
+import { isLeftToClaude, lacksClaude } from '#runtime/agent-program.ts';
 import { POLICIES, type Policy } from '#runtime/claude.ts';
 import { openControlClient } from '#runtime/control.ts';
+import type { Home } from '#runtime/home.ts';
 import { LEASE_MARKER } from '#runtime/lease.ts';
 import { thisMachine } from '#runtime/machine.ts';
 import { startUp, type Up, type UpChange, UpFile } from '#runtime/supervisor.ts';
@@ -33,9 +36,17 @@ export interface UpArgs {
 export async function up(context: CommandContext, args: UpArgs): Promise<void> {
   const { home, config, env, engine } = context;
   const programSetting = args.program ?? config.get('agent')?.value;
-  if (await lacksClaude({ home, path: env['PATH'] ?? '', programSetting, engine })) await offerClaude(context, args);
+  const lacks = () => lacksClaude({ home, path: env['PATH'] ?? '', programSetting, engine });
+  if ((await hasAgentsOfClaude(home)) && (await lacks())) await offerClaude(context, args);
   if (args.detach) await detach(context, args);
   else await foreground(context, args);
+}
+
+/** Judged by the visible folders: an agent that has none yet says what it lacks when it comes up. */
+async function hasAgentsOfClaude({ agents }: Home): Promise<boolean> {
+  const names = (await exists(agents)) ? await readdir(agents) : [];
+  const texts = await Promise.all(names.map((name) => readIfExists(join(agents, name, 'runtime.yaml'))));
+  return texts.some(isLeftToClaude);
 }
 
 async function foreground(context: CommandContext, args: UpArgs): Promise<void> {

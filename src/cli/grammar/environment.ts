@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { type Act, example } from './words.ts';
 
+const NAME = 'as the agent declares it: capital letters, digits and _';
 const AGENT = ['--agent <agent>', 'only for this agent'] as const;
 
 export function declareEnvironment(program: Command, act: Act): void {
@@ -25,7 +26,7 @@ export function declareEnvironment(program: Command, act: Act): void {
   env
     .command('set')
     .description('give a name its value on this machine, from the next start of a session on')
-    .argument('<name>')
+    .argument('<name>', NAME)
     .argument('[value]', 'better left out: then it is asked for unseen, or read from standard input')
     .option(...AGENT)
     .addHelpText('after', example('aachat env set GH_TOKEN', 'gh auth token | aachat env set GH_TOKEN --agent ada'))
@@ -39,7 +40,7 @@ export function declareEnvironment(program: Command, act: Act): void {
   env
     .command('unset')
     .description('forget the value of a name')
-    .argument('<name>')
+    .argument('<name>', NAME)
     .option(...AGENT)
     .addHelpText('after', example('aachat env unset GH_TOKEN'))
     .action(
