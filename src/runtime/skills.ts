@@ -4,6 +4,7 @@
  * Copies only, with a front matter of name and description: a repo's `hooks`, `allowed-tools` and the like would
  * otherwise run or allow things because we placed them there.
  */
+import type { Dirent } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -42,8 +43,13 @@ export async function listSkills(
   const skills = new Map<string, Skill>();
   const warnings: string[] = [];
   for (const { owner, dir, only } of sources) {
-    for (const name of await subfolders(dir)) {
-      if (only !== undefined && !only.has(name)) continue;
+    const { folders, files } = await entriesOf(dir);
+    const isMeant = (name: string) => only === undefined || only.has(name);
+    for (const name of files.filter(isMeant)) {
+      if (/^(?!readme).*\.md$/i.test(name))
+        warnings.push(`Skill ${name} of the ${owner} was left out: a skill is a folder with a SKILL.md.`);
+    }
+    for (const name of folders.filter(isMeant)) {
       if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
         warnings.push(`Skill "${name}" of the ${owner} has a name that tools do not take.`);
       else if (name.startsWith('aachat') && owner !== 'aachat')
@@ -61,29 +67,34 @@ export async function listSkills(
 /**
  * Makes `target` hold exactly these skills, one folder each.
  *
- * @returns what could not be copied, one line each
+ * @returns name → why it could not be copied, one line each
  */
-export async function projectSkills(skills: readonly Skill[], target: string): Promise<readonly string[]> {
-  const warnings: string[] = [];
+export async function projectSkills(
+  skills: readonly Skill[],
+  target: string,
+): Promise<ReadonlyMap<Skill['name'], string>> {
+  const left = new Map<string, string>();
   await ensureDir(target);
   for (const skill of skills) {
     const folder = join(target, skill.name);
     await removeAll(folder);
     try {
-      const markdown = await readFile(join(skill.dir, 'SKILL.md'), 'utf8');
+      const path = join(skill.dir, 'SKILL.md');
+      if (!(await lstat(path)).isFile()) throw new Error('its SKILL.md is no plain file');
+      const markdown = await readFile(path, 'utf8');
       const budget = { bytes: SKILL_BYTES, files: SKILL_FILES };
       await copyFolder(skill.dir, folder, budget);
       await writeFile(join(folder, 'SKILL.md'), plainSkill(skill.name, markdown));
     } catch (thrown) {
       await removeAll(folder);
       const reason = isSystemError(thrown, 'ENOENT') ? 'it has no SKILL.md' : (thrown as Error).message;
-      warnings.push(`Skill ${skill.name} of the ${skill.owner} was left out: ${reason}.`);
+      left.set(skill.name, `Skill ${skill.name} of the ${skill.owner} was left out: ${reason}.`);
     }
   }
-  return warnings;
+  return left;
 }
 
-const FRONT_MATTER = /^---[ \t]*\r?\n(?<yaml>[\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/;
+const FRONT_MATTER = /^\ufeff?---[ \t]*\r?\n(?<yaml>[\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/;
 
 /** The text of SKILL.md with a front matter of name and description only. */
 export function plainSkill(name: string, markdown: string): string {
@@ -110,15 +121,15 @@ const firstLine = (body: string): string | undefined =>
     .map((line) => line.replace(/^#+/, '').trim())
     .find((line) => line !== '');
 
-async function subfolders(dir: string): Promise<readonly string[]> {
+async function entriesOf(
+  dir: string,
+): Promise<{ readonly folders: readonly string[]; readonly files: readonly string[] }> {
   try {
-    const entries = await readdir(dir, { withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name)
-      .sort();
+    const entries = (await readdir(dir, { withFileTypes: true })).sort((a, b) => (a.name < b.name ? -1 : 1));
+    const names = (isWanted: (entry: Dirent) => boolean) => entries.filter(isWanted).map(({ name }) => name);
+    return { folders: names((entry) => entry.isDirectory()), files: names((entry) => entry.isFile()) };
   } catch (thrown) {
-    if (isSystemError(thrown, 'ENOENT', 'ENOTDIR')) return [];
+    if (isSystemError(thrown, 'ENOENT', 'ENOTDIR')) return { folders: [], files: [] };
     throw thrown;
   }
 }

@@ -130,6 +130,10 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     onStep('skills');
     const tracked = await tracking;
     const linked = await Promise.all(SKILL_TARGETS.map((target) => hasLink(path, target)));
+    // A link leads to skills of this machine, or nowhere.
+    const leads = await Promise.all(SKILL_FOLDERS.map((folder) => hasLink(agentDir, folder)));
+    for (const folder of SKILL_FOLDERS.filter((_, index) => leads[index]))
+      warnings.push(`The agent's repo has a link at ${folder}: no skills were taken from there.`);
     const listed = await listSkills([
       { owner: 'aachat', dir: builtinSkills },
       ...SKILL_TARGETS.filter((_, index) => !linked[index]).map((folder) => ({
@@ -137,11 +141,15 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
         dir: join(path, folder),
         only: tracked(folder),
       })),
-      ...SKILL_FOLDERS.map((folder) => ({ owner: 'agent', dir: join(agentDir, folder) })),
+      ...SKILL_FOLDERS.filter((_, index) => !leads[index]).map((folder) => ({
+        owner: 'agent',
+        dir: join(agentDir, folder),
+      })),
     ]);
-    skills = listed.skills.filter(({ owner, name }) => owner !== 'aachat' || name === SESSION_SKILL);
-    warnings.push(...repo.warnings, ...listed.warnings);
-    warnings.push(...(await projectSkills(skills, join(home.session(session.id).claude, '.claude', 'skills'))));
+    const wanted = listed.skills.filter(({ owner, name }) => owner !== 'aachat' || name === SESSION_SKILL);
+    const left = await projectSkills(wanted, join(home.session(session.id).claude, '.claude', 'skills'));
+    skills = wanted.filter(({ name }) => !left.has(name));
+    warnings.push(...repo.warnings, ...listed.warnings, ...left.values());
     for (const [index, target] of SKILL_TARGETS.entries()) {
       if (linked[index]) {
         warnings.push(`The team's repo has a link at ${target}: no skills were placed there.`);
@@ -153,7 +161,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
         team,
         placed.map(({ name }) => `/${target}/${name}/`),
       );
-      warnings.push(...(await projectSkills(placed, join(path, target))));
+      warnings.push(...(await projectSkills(placed, join(path, target))).values());
     }
     return {
       path,

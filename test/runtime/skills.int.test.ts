@@ -37,6 +37,7 @@ describe('skills', () => {
       'Does: it',
     ],
     ['folded description', '---\nname: a\ndescription: >\n  folded\n  text\n---\n# Body\n', 'folded text'],
+    ['a byte order mark', '\ufeff---\r\ndescription: marked\r\n---\r\n# Body\r\n', 'marked'],
     ['no front matter', '# Body\nmore', 'Body'],
     ['broken front matter', '---\n: [\n---\n# Body', 'Body'],
     ['Japanese', '---\ndescription: 会議の要約を作る\n---\n# Body\n', '会議の要約を作る'],
@@ -70,8 +71,8 @@ describe('skills', () => {
       { name: 's', owner: 'agent', dir: join(dir.path, 's') },
       { name: 'gone', owner: 'agent', dir: join(dir.path, 'gone') },
     ];
-    expect(await projectSkills(skills, target)).toEqual([
-      expect.stringContaining('gone of the agent was left out: it has no SKILL.md'),
+    expect([...(await projectSkills(skills, target))]).toEqual([
+      ['gone', expect.stringContaining('gone of the agent was left out: it has no SKILL.md')],
     ]);
     expect((await readdir(join(target, 's'))).sort()).toEqual(['SKILL.md', 'deep', 'run.sh']);
     expect((await stat(join(target, 's/run.sh'))).mode & 0o111).not.toBe(0);
