@@ -227,6 +227,13 @@ describe('inside a session', () => {
       await t.send(`@ada ${steps({ bash: `(${command}) 2>&1; echo ${marker}` })}`);
       return (await t.heard('ada.mia', new RegExp(marker))).body;
     };
+    const told = await shell(
+      'echo "$AA_AGENT $AA_SESSION_ID"; echo "$AA_WS_DIR $PWD"; ls "$AA_AGENT_DIR" "$AA_TOKEN_FILE"',
+    );
+    expect(told).toMatch(/^ada\.mia [0-9a-f-]{36}$/m);
+    expect(told).toMatch(/^(\/\S+) \1$/m);
+    expect(told).toMatch(/^identity\.md$/m);
+    expect(told).toMatch(/sessions\/[0-9a-f-]{36}\/token$/m);
     expect(await shell('aachat project send launch "from my shell"')).toMatch(/^Sent [0-9a-f]{8} to launch/);
     await t.heard('ada.mia', /^from my shell$/);
     expect(await shell('chat members launch')).toContain('ada.mia');
