@@ -18,8 +18,14 @@ const ADDRESS = /^([A-Za-z][A-Za-z0-9+.-]*:\/\/|[^/\s:]+:)./;
 export async function findSource(text: string, cwd: string): Promise<string> {
   const path = resolve(cwd, text);
   if (text !== '' && (await exists(path))) {
-    const isRepo = await Promise.all(['.git', 'HEAD'].map((name) => exists(resolve(path, name))));
-    if (isRepo.includes(true)) return path;
+    const hasOne = async (...names: string[]) =>
+      (await Promise.all(names.map((name) => exists(resolve(path, name))))).includes(true);
+    if (await hasOne('shallow', '.git/shallow')) {
+      throw new AachatError('USAGE', `${path} has only a part of its history.`, {
+        hint: 'Run `git fetch --unshallow` there, or name the repo that it came from.',
+      });
+    }
+    if (await hasOne('HEAD', '.git')) return path;
     throw new AachatError('USAGE', `${path} is no git repository.`, {
       hint: 'Run `git init` there and commit its files, or name another one.',
     });

@@ -158,6 +158,17 @@ describe('what people write for a repo', () => {
     expect(baseOf(await findSource('mia/reviewer/.git', dir.path))).toBe('reviewer');
   });
 
+  test('a copy that lacks a part of its history is not taken', async () => {
+    await using source = await tempRepo(AGENT);
+    await using dir = await tempDir();
+    await gitIn(source.path, 'commit', '--quiet', '--allow-empty', '--message=second');
+    await gitIn(dir.path, 'clone', '--quiet', '--depth=1', `file://${source.path}`, 'part');
+    await expect(findSource('part', dir.path)).rejects.toMatchObject({
+      code: 'USAGE',
+      hint: expect.stringContaining('--unshallow'),
+    });
+  });
+
   test.for([
     ['', 'owner/repo'],
     ['reviewer', 'owner/repo'],
