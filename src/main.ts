@@ -20,6 +20,7 @@ for (const signal of Object.keys(SIGNAL_STATUS) as (keyof typeof SIGNAL_STATUS)[
 }
 // A reader that goes away (`aachat … | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+process.stderr.on('error', () => {});
 
 const facts: CommandFacts = {
   argv: process.argv.slice(2),

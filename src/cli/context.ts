@@ -22,7 +22,7 @@ export interface CommandFacts {
   readonly cwd: string;
   readonly stdin: NodeJS.ReadableStream & Partial<Pick<ReadStream, 'isTTY' | 'setRawMode'>>;
   readonly stdout: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>;
-  readonly stderr: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY'>>;
   /** Aborts at the first Ctrl+C, unless a command listens to interrupts itself. */
   readonly signal: AbortSignal;
   readonly onInterrupt: (listener: (signal: NodeJS.Signals) => void) => () => void;

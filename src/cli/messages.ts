@@ -7,7 +7,7 @@ import { type MessageId, type ProjectId, shortId, TeamSlug } from '#contract/ids
 import { ROUTES } from '#contract/routes.ts';
 import { readInput } from './ask.ts';
 import type { CommandContext } from './context.ts';
-import { clockTime, plain } from './output.ts';
+import { clockTime, indent, plain } from './output.ts';
 import { pickById } from './pick.ts';
 
 /** Finds a project by what a person types; several teams may use a name, then `team` (or the setting) decides. */
@@ -110,11 +110,8 @@ export function showMessages(
         ...(replyTo === null ? [] : [`re ${shortId(replyTo)}`]),
         shortId(id),
       ];
-      const body = plain(message.body)
-        .split('\n')
-        .map((line) => `  ${line}`)
-        .join('\n');
-      return `${name} ${dim(facts.join(' · '))}\n${body}`;
+      const body = plain(message.body).replace(/[ \t]+$/gm, '');
+      return `${name} ${dim(facts.join(' · '))}\n${indent(body, 2)}`;
     })
     .join('\n');
 }

@@ -22,13 +22,14 @@ export interface Output {
 
 export function createOutput(options: {
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
-  readonly stderr: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
   readonly json: boolean;
   readonly env: NodeJS.ProcessEnv;
 }): Output {
   const { stdout, stderr, json, env } = options;
   let printed = false;
-  const paint = pc.createColors(stdout.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb');
+  const paint = pc.createColors(wantsColours(stdout.isTTY === true, env));
+  const isPainted = wantsColours(stderr.isTTY === true, env);
   return {
     isJson: json,
     paint,
@@ -37,13 +38,19 @@ export function createOutput(options: {
       stdout.write(json ? jsonLine({ data }) : text === '' ? '' : `${text}\n`);
     },
     line: (data, text) => stdout.write(json ? jsonLine(data) : `${text}\n`),
-    note: (text) => stderr.write(`${text}\n`),
+    note: (text) => stderr.write(`${isPainted ? text : stripVTControlCharacters(text)}\n`),
     error({ code, message, hint }) {
       // A result that says what is wrong is the one object; its status says that something is.
       if (json && !printed) stdout.write(jsonLine({ error: { code, message, hint } }));
       else stderr.write(`${plain(message)}\n${hint === undefined ? '' : `${plain(hint)}\n`}`);
     },
   };
+}
+
+/** Who says no wins; who asks for colours gets them also in a pipe, such as to `less -R`. */
+function wantsColours(isTerminal: boolean, { NO_COLOR, FORCE_COLOR, TERM }: NodeJS.ProcessEnv): boolean {
+  if (NO_COLOR || FORCE_COLOR === '0' || FORCE_COLOR === 'false') return false;
+  return Boolean(FORCE_COLOR) || (isTerminal && TERM !== 'dumb');
 }
 
 /** What is left of control characters, and marks that make text read in another order than it is stored. */
@@ -54,8 +61,11 @@ export const plain = (text: string): string =>
   stripVTControlCharacters(text.replace(/\r\n?/g, '\n')).replace(CONTROLS, '');
 
 /** Programs read the same text, and a terminal that shows it sees nothing but letters. */
-const jsonLine = (value: unknown): string =>
+export const jsonLine = (value: unknown): string =>
   `${JSON.stringify(value).replace(CONTROLS, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
+
+/** A margin for each line that has something on it. */
+export const indent = (text: string, width: number): string => text.replace(/^(?=.)/gm, ' '.repeat(width));
 
 /** Rows as columns that line up; the last column is as long as it is. Cells may hold what others wrote. */
 export function table(lines: readonly (readonly string[])[]): string {

@@ -4,7 +4,7 @@
  * Groups of commands are declared in `grammar/`; this file has what they share: how output is chosen, and which
  * commands an agent may run inside its session.
  */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { AachatError, EXIT_MEANING } from '#base/errors.ts';
 import type { CommandContext, CommandFacts, OutputChoice } from './context.ts';
 import { declareAgents } from './grammar/agents.ts';
@@ -62,7 +62,8 @@ Words:
 
 Output:
   Text on a terminal, JSON with --json: {"data": …} or {"error": {"code", "message", "hint"}}. Where stdout is no
-  terminal, commands that only read print JSON by themselves. NO_COLOR and FORCE_COLOR are respected.
+  terminal, commands that only read print JSON by themselves; --text keeps text, for pagers: FORCE_COLOR=1 aachat
+  project read launch --text | less -R. NO_COLOR is respected.
 
 Exit status:
 ${Object.entries(EXIT_MEANING)
@@ -83,8 +84,9 @@ Everything lies under ~/aachat, the home; AACHAT_HOME moves it.`,
     (handler, { reads = false } = {}) =>
     async (...args) => {
       const command = args.at(-1) as Command;
-      const { json } = command.optsWithGlobals<{ json?: boolean }>();
-      const context = await open({ json: json === true || (reads && facts.stdout.isTTY !== true) });
+      const { json, text } = command.optsWithGlobals<{ json?: boolean; text?: boolean }>();
+      const isPiped = reads && text !== true && facts.stdout.isTTY !== true;
+      const context = await open({ json: json === true || isPiped });
       await handler(context, ...(args.slice(0, -1) as never));
     };
   declareTalk(program, act);
@@ -99,7 +101,11 @@ Everything lies under ~/aachat, the home; AACHAT_HOME moves it.`,
   eachCommand(program, (command) => {
     command.helpCommand(false);
     if (command.commands.length > 0) command.addHelpText('after', groupExample);
-    else command.option('--json', 'print JSON instead of text');
+    else {
+      command
+        .addOption(new Option('--json', 'print JSON instead of text').conflicts('text'))
+        .option('--text', 'print text, also where stdout is no terminal');
+    }
   });
   return program;
 }

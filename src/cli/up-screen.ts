@@ -6,6 +6,7 @@ import type { ReadStream, WriteStream } from 'node:tty';
 import type { createLogUpdate } from 'log-update';
 import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import { changedLines, type LiveState, liveBlock, type Paint } from './live-view.ts';
+import { jsonLine } from './output.ts';
 
 export interface ScreenOptions {
   readonly stdout: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns' | 'rows'>>;
@@ -106,7 +107,7 @@ function lineScreen({ stdout, state }: ScreenOptions): Screen {
 function jsonScreen({ stdout, state }: ScreenOptions): Screen {
   const sessions = new Map<string, string>();
   const asked = new Map<string, string>();
-  const write = (value: unknown) => stdout.write(`${JSON.stringify(value)}\n`);
+  const write = (value: unknown) => stdout.write(jsonLine(value));
   const folders = new Map<string, string>();
   const changed = (seen: Map<string, string>, key: string, value: LiveSession | PendingPermission | MirrorView) => {
     const text = JSON.stringify(value);

@@ -247,9 +247,9 @@ describe('a session', () => {
   test('has a name that cannot break the list', async () => {
     const named = { sessions: [session('aaaa', { name: 'a\nforged\u001b[2J' })], hasMore: true };
     const { context, stdout } = testContext({ 'GET /v1/sessions': named });
-    await list(context, { limit: 1 });
+    await list(context, { limit: 1, offset: 0 });
     expect(stdout().trim().split('\n')).toHaveLength(2);
-    expect(stdout()).toMatch(/input ready .* a forged\nThere are more: raise --limit\.\n$/);
+    expect(stdout()).toMatch(/input ready .* a forged\n\(more: --offset 1\)\n$/);
   });
 
   test('that is run while no `up` is there says when it will start', async () => {

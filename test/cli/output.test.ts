@@ -91,6 +91,17 @@ describe('a result', () => {
     expect(red(false)).toBe(false);
     expect(red(true, { NO_COLOR: '1' })).toBe(false);
     expect(red(true, { TERM: 'dumb' })).toBe(false);
+    expect(red(false, { FORCE_COLOR: '1' })).toBe(true);
+    expect(red(true, { FORCE_COLOR: '0' })).toBe(false);
+    expect(red(false, { FORCE_COLOR: '1', NO_COLOR: '1' })).toBe(false);
+  });
+
+  test('is said beside without colours, where that goes into a file', () => {
+    const { facts, stderr } = commandFacts([], { isTerminal: true });
+    const file = Object.assign(facts.stderr, { isTTY: false });
+    const output = createOutput({ stdout: facts.stdout, stderr: file, json: false, env: {} });
+    output.note(output.paint.bold('Starting'));
+    expect(stderr()).toBe('Starting\n');
   });
 });
 

@@ -5,7 +5,7 @@ import { chmod, copyFile, mkdir, readdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { scratchHome } from '../support/aachat.ts';
+import { PROGRAM_LINE, scratchHome } from '../support/aachat.ts';
 import { tempDir, writeFiles } from '../support/temp.ts';
 
 const run = promisify(execFile);
@@ -98,4 +98,13 @@ test('the package needs nothing beside it', async () => {
   expect(await readdir(join(dir.path, 'node_modules'))).toEqual(['.bin', '.package-lock.json', 'aachat']);
   const shown = await run(join(dir.path, 'node_modules', '.bin', 'aachat'), ['demo'], { env: home.env });
   expect(shown.stdout).toContain('The scratch folder is gone again.');
+});
+
+test('a reader that goes away is no failure, whatever is still to be said', async () => {
+  await using home = await scratchHome();
+  const child = spawn('bash', ['-c', `set -o pipefail; ${PROGRAM_LINE} schema 2>&1 | head -c 10; echo " $?"`], {
+    env: home.env,
+  });
+  const { status, text } = await ended(child);
+  expect([status, text]).toEqual([0, expect.stringMatching(/^\{\s.* 0\n$/s)]);
 });

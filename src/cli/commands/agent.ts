@@ -7,6 +7,7 @@ import { confirm } from '#cli/ask.ts';
 import { budgetTable, exhaustion } from '#cli/budget-view.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { plain, table } from '#cli/output.ts';
+import { moreLine, type Page, pageOf } from '#cli/paging.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Budget } from '#contract/budget.ts';
 import type { Agent, Team } from '#contract/entities.ts';
@@ -65,14 +66,17 @@ async function make(context: CommandContext, name: string, origin: Origin): Prom
 type Placed = Agent & { readonly teams: readonly Team[] };
 
 /** `aachat agent list [--all]` */
-export async function list(context: CommandContext, args: { readonly all: boolean }): Promise<void> {
+export async function list(context: CommandContext, args: Page & { readonly all: boolean }): Promise<void> {
   const { http } = await context.connect();
   const scope = args.all ? 'visible' : 'mine';
-  const { agents } = await http.call(ROUTES.listAgents, { query: { scope } }, context.signal);
+  const found = await http.call(ROUTES.listAgents, { query: { scope } }, context.signal);
+  const { items: agents, hasMore } = pageOf(found.agents, args);
   const rows = agents.map(({ name, teams }) => [name, teams.map(({ slug }) => slug).join(', ') || 'in no project yet']);
   context.output.result(
-    { agents },
-    rows.length === 0 ? 'No agents yet. Make one: aachat agent create <name>' : table(rows),
+    { agents, hasMore },
+    rows.length === 0
+      ? 'No agents yet. Make one: aachat agent create <name>'
+      : `${table(rows)}${moreLine(args, hasMore)}`,
   );
 }
 

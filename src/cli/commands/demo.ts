@@ -13,6 +13,7 @@ import { sleep } from '#base/time.ts';
 import { type CommandContext, createContext, whoAmI } from '#cli/context.ts';
 import { sessionLine } from '#cli/live-view.ts';
 import { showMessages } from '#cli/messages.ts';
+import { indent } from '#cli/output.ts';
 import type { Connection } from '#cli/platform.ts';
 import { openEventSocket } from '#client/socket.ts';
 import type { Document } from '#contract/documents.ts';
@@ -141,7 +142,7 @@ function listen(context: CommandContext, { url, token }: Connection, project: Pr
       if (event.type === 'document.changed') seen.document = event.data.document;
       if (event.type !== 'message.created') return;
       seen.messages.push(event.data.message);
-      context.output.note(indent(showMessages(context, [event.data.message])));
+      context.output.note(indent(showMessages(context, [event.data.message]), 3));
     },
     onReset: () => {},
     onDenied: () => {},
@@ -189,7 +190,7 @@ async function showDocument(
   });
   for (const file of files()) output.note(`   ${file}`);
   const [file] = files();
-  if (file !== undefined) output.note(indent((await readFile(file, 'utf8')).trimEnd()));
+  if (file !== undefined) output.note(indent((await readFile(file, 'utf8')).trimEnd(), 3));
 }
 
 const placeOf = (document: Document | undefined): string =>
@@ -222,5 +223,3 @@ function goodbye({ output }: CommandContext, { keep }: DemoArgs, root: string): 
     keep ? `The scratch folder stays: AACHAT_HOME=${root}` : 'The scratch folder is gone again.',
   ].join('\n');
 }
-
-const indent = (text: string): string => text.replace(/^/gm, '   ');

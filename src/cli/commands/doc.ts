@@ -4,7 +4,8 @@ import { newId } from '#base/id.ts';
 import { confirm } from '#cli/ask.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { resolve } from '#cli/messages.ts';
-import { clockTime, plain, table } from '#cli/output.ts';
+import { clockTime, indent, plain, table } from '#cli/output.ts';
+import { moreLine, type Page, pageOf } from '#cli/paging.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Document, DocumentConflict, DocumentVersion, VersionKind } from '#contract/documents.ts';
 import { DocumentKind, formatDocumentPath } from '#contract/paths.ts';
@@ -25,7 +26,7 @@ const PAGE = 2000;
 /** `aachat doc list` */
 export async function list(
   context: CommandContext,
-  args: Place & { readonly kind?: string; readonly deleted?: boolean },
+  args: Place & Page & { readonly kind?: string; readonly deleted?: boolean },
 ): Promise<void> {
   if (args.kind !== undefined && !DocumentKind.safeParse(args.kind).success) {
     throw new AachatError('USAGE', `"${args.kind}" is no kind of documents.`, { hint: 'aachat doc list --kind notes' });
@@ -41,10 +42,13 @@ export async function list(
     all.push(...page.documents);
     hasMore = page.hasMore;
   }
-  const documents = all
-    .filter(({ kind, digest }) => kind === (args.kind ?? kind) && (digest === null) === (args.deleted === true))
-    .map((document) => ({ ...document, path: formatDocumentPath(document) }))
-    .sort((a, b) => (a.path < b.path ? -1 : 1));
+  const { items: documents, hasMore: isCut } = pageOf(
+    all
+      .filter(({ kind, digest }) => kind === (args.kind ?? kind) && (digest === null) === (args.deleted === true))
+      .map((document) => ({ ...document, path: formatDocumentPath(document) }))
+      .sort((a, b) => (a.path < b.path ? -1 : 1)),
+    args,
+  );
   const rows = documents.map(({ path, version, author, via, updatedAt }) => [
     path,
     `v${version}`,
@@ -52,7 +56,8 @@ export async function list(
     clockTime(updatedAt),
   ]);
   const none = args.deleted === true ? 'Nothing is deleted.' : 'No documents yet. Each file below aachat/docs is one.';
-  context.output.result({ documents }, rows.length === 0 ? none : table(rows));
+  const text = rows.length === 0 ? none : `${table(rows)}${moreLine(args, isCut)}`;
+  context.output.result({ documents, hasMore: isCut }, text);
 }
 
 /** `aachat doc show <document>` */
@@ -80,12 +85,16 @@ const DEEDS: Record<VersionKind, string> = {
 };
 
 /** `aachat doc history <document>` */
-export async function history(context: CommandContext, args: Named & { readonly limit: number }): Promise<void> {
+export async function history(
+  context: CommandContext,
+  args: Named & { readonly limit: number; readonly before?: string },
+): Promise<void> {
+  const before = args.before === undefined ? {} : { before: numberOf(args.before) };
   const { http } = await context.connect();
   const found = await find(context, http, args);
   const { document, versions, hasMore } = await http.call(
     ROUTES.listVersions,
-    { params: { documentId: found.id }, query: { limit: args.limit } },
+    { params: { documentId: found.id }, query: { limit: args.limit, ...before } },
     context.signal,
   );
   const rows = versions.map(({ number, author, via, createdAt, kind, size, purgedAt }) => [
@@ -95,7 +104,7 @@ export async function history(context: CommandContext, args: Named & { readonly 
     `${size} B`,
     `${DEEDS[kind]}${purgedAt === null ? '' : ' (text purged)'}`,
   ]);
-  const more = hasMore ? '\nThere are more: raise --limit.' : '';
+  const more = hasMore ? `\n(older ones: --before ${versions.at(-1)?.number})` : '';
   context.output.result({ document, versions, hasMore }, `${table(rows)}${more}`);
 }
 
@@ -222,11 +231,11 @@ function notThere(thrown: unknown): undefined {
 
 function explanation({ number, author, createdAt, overlaps, diff: changes }: DocumentConflict & Sides): string {
   const title = `Conflict ${number}, by ${author.name}, ${clockTime(createdAt)}`;
-  const indent = (text: string) => plain(text).trimEnd().replace(/^/gm, '    ');
-  if (changes !== null) return `${title}\n${indent(changes)}`;
+  const quote = (text: string) => indent(plain(text).trimEnd(), 4);
+  if (changes !== null) return `${title}\n${quote(changes)}`;
   const parts = overlaps.map(
     ({ line, document, keptAside }) =>
-      `  line ${line}\n  the document says\n${indent(document)}\n  ${author.name} wrote\n${indent(keptAside)}`,
+      `  line ${line}\n  the document says\n${quote(document)}\n  ${author.name} wrote\n${quote(keptAside)}`,
   );
   return [title, ...parts].join('\n');
 }

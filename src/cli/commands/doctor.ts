@@ -2,6 +2,7 @@
 import { AachatError } from '#base/errors.ts';
 import { offerClaude } from '#cli/claude-offer.ts';
 import type { CommandContext } from '#cli/context.ts';
+import { plain } from '#cli/output.ts';
 import { lacksClaude } from '#runtime/agent-program.ts';
 import { type DoctorOptions, examine, FIX, type Finding, mend } from '#runtime/doctor.ts';
 
@@ -39,5 +40,5 @@ export async function doctor(
 function line({ output }: CommandContext, { name, state, message, hint }: Finding): string {
   const { green, yellow, red, dim } = output.paint;
   const mark = { ok: green('ok   '), note: yellow('note '), wrong: red('wrong') }[state];
-  return `${mark}  ${name.padEnd(14)} ${message}${hint === undefined ? '' : `\n${' '.repeat(22)}${dim(hint)}`}`;
+  return `${mark}  ${name.padEnd(14)} ${plain(message)}${hint === undefined ? '' : `\n${' '.repeat(22)}${dim(plain(hint))}`}`;
 }

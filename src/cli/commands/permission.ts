@@ -4,6 +4,7 @@ import { AachatError } from '#base/errors.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { clockTime, plain, table } from '#cli/output.ts';
+import { moreLine, type Page, pageOf } from '#cli/paging.ts';
 import { pickById } from '#cli/pick.ts';
 import { CONTROL_ROUTES, type PendingPermission } from '#contract/control.ts';
 import { shortId } from '#contract/ids.ts';
@@ -11,11 +12,12 @@ import { openControlClient } from '#runtime/control.ts';
 import { UpFile } from '#runtime/supervisor.ts';
 
 /** `aachat permission list` */
-export async function list(context: CommandContext): Promise<void> {
+export async function list(context: CommandContext, args: Page): Promise<void> {
   await using up = await running(context);
-  const { permissions } = await up.call(CONTROL_ROUTES.getStatus, {}, context.signal);
-  const text = permissions.length === 0 ? 'Nothing waits for an answer.' : table(permissions.map(row));
-  context.output.result({ permissions }, text);
+  const status = await up.call(CONTROL_ROUTES.getStatus, {}, context.signal);
+  const { items: permissions, hasMore } = pageOf(status.permissions, args);
+  const text = `${table(permissions.map(row))}${moreLine(args, hasMore)}`;
+  context.output.result({ permissions, hasMore }, text === '' ? 'Nothing waits for an answer.' : text);
 }
 
 /** `aachat permission allow | deny <request>` */

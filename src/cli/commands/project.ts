@@ -4,6 +4,7 @@ import { newId } from '#base/id.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { messageText, resolve, resolveMessageId, showMessages } from '#cli/messages.ts';
 import { plain, table } from '#cli/output.ts';
+import { moreLine, type Page } from '#cli/paging.ts';
 import type { Connection } from '#cli/platform.ts';
 import { type Member, ProjectRole, ProjectStatus, type Team } from '#contract/entities.ts';
 import { ProjectSlug, shortId, TeamSlug } from '#contract/ids.ts';
@@ -18,7 +19,7 @@ interface Named {
 /** `aachat project list` */
 export async function list(
   context: CommandContext,
-  args: { readonly team?: string; readonly status: string; readonly limit: number },
+  args: Page & { readonly team?: string; readonly status: string },
 ): Promise<void> {
   const status =
     args.status === 'all'
@@ -28,7 +29,7 @@ export async function list(
   const connection = await context.connect();
   const { projects, hasMore } = await connection.http.call(
     ROUTES.listProjects,
-    { query: { ...team, status, limit: args.limit } },
+    { query: { ...team, status, limit: args.limit, offset: args.offset } },
     context.signal,
   );
   // None, or no such team?
@@ -40,9 +41,8 @@ export async function list(
     kind === 'project' ? state : kind,
     plain(description).split('\n')[0] ?? '',
   ]);
-  const more = hasMore ? '\nThere are more: raise --limit.' : '';
   const empty = 'No projects yet. Start one with `aachat project create <name>`.';
-  context.output.result({ projects, hasMore }, rows.length === 0 ? empty : `${table(rows)}${more}`);
+  context.output.result({ projects, hasMore }, rows.length === 0 ? empty : `${table(rows)}${moreLine(args, hasMore)}`);
 }
 
 /** `aachat project create <name>` */

@@ -5,7 +5,7 @@ import { AachatError, isSystemError } from '#base/errors.ts';
 import { openTail } from '#base/tail.ts';
 import { sleep } from '#base/time.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { clockTime, plain } from '#cli/output.ts';
+import { clockTime, indent, plain } from '#cli/output.ts';
 import { pickById } from '#cli/pick.ts';
 import { SessionId, shortId } from '#contract/ids.ts';
 import { decode, type LogLine } from '#runtime/event-log.ts';
@@ -96,7 +96,7 @@ function show(line: LogLine): readonly string[] {
     case 'agent.opened':
       return say(`agent: ${line.program}, conversation ${line.opened}`);
     case 'turn.prompted':
-      return say(`turn ${shortId(line.turnId)}\n${indent(line.prompt)}`);
+      return say(`turn ${shortId(line.turnId)}\n${quote(line.prompt)}`);
     case 'turn.held':
       return say(`turn ${shortId(line.turnId)} was broken off: ${line.cause}`);
     case 'turn.finished':
@@ -129,9 +129,9 @@ function update(value: unknown): readonly string[] {
   const { sessionUpdate, text = '', title, status } = value as Update;
   switch (sessionUpdate) {
     case 'agent_message_chunk':
-      return [`says:\n${indent(text)}`];
+      return [`says:\n${quote(text)}`];
     case 'agent_thought_chunk':
-      return [`thinks:\n${indent(text)}`];
+      return [`thinks:\n${quote(text)}`];
     case 'tool_call':
       return [`tool: ${title ?? '?'}`];
     case 'tool_call_update':
@@ -141,9 +141,4 @@ function update(value: unknown): readonly string[] {
   }
 }
 
-const indent = (text: string): string =>
-  text
-    .trim()
-    .split('\n')
-    .map((row) => `      ${row}`)
-    .join('\n');
+const quote = (text: string): string => indent(text.trim(), 6);

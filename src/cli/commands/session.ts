@@ -7,6 +7,7 @@ import type { CommandContext } from '#cli/context.ts';
 import { compact } from '#cli/live-view.ts';
 import { messageText, resolve } from '#cli/messages.ts';
 import { clockTime, plain, table } from '#cli/output.ts';
+import { moreLine, type Page } from '#cli/paging.ts';
 import { pickById } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
 import { type Session, SessionState, type Turn } from '#contract/entities.ts';
@@ -19,12 +20,11 @@ import { findTeam } from './project.ts';
 /** `aachat session list` */
 export async function list(
   context: CommandContext,
-  args: {
+  args: Page & {
     readonly project?: string;
     readonly team?: string;
     readonly agent?: string;
     readonly state?: string;
-    readonly limit: number;
   },
 ): Promise<void> {
   const connection = await context.connect();
@@ -34,13 +34,12 @@ export async function list(
     args.project === undefined ? {} : { projectId: (await resolve(context, http, args.project, args.team)).id };
   const team = args.team === undefined ? {} : { teamId: (await findTeam(context, connection, args.team)).id };
   const agent = args.agent === undefined ? {} : { agentId: (await findAgent(context, http, args.agent)).id };
-  const query = { limit: args.limit, ...state, ...project, ...agent, ...team };
+  const query = { limit: args.limit, offset: args.offset, ...state, ...project, ...agent, ...team };
   const { sessions, hasMore } = await http.call(ROUTES.listSessions, { query }, context.signal);
-  const more = hasMore ? '\nThere are more: raise --limit.' : '';
   const text =
     sessions.length === 0
       ? 'No sessions. `aachat up` starts those of your agents.'
-      : `${table(sessions.map(row))}${more}`;
+      : `${table(sessions.map(row))}${moreLine(args, hasMore)}`;
   context.output.result({ sessions, hasMore }, text);
 }
 

@@ -151,7 +151,7 @@ function show({ output }: CommandContext, event: StreamEvent, project: string | 
   const { bold, dim } = output.paint;
   const [first = '', ...rest] = plain(say(event)).split('\n');
   const head = `${dim(clockTime(event.at))}  ${project === null ? '' : `${bold(project)}  `}${first}`;
-  return [head, ...rest.map((line) => `       ${line}`)].join('\n');
+  return [head, ...rest.map((line) => `       ${line}`.trimEnd())].join('\n');
 }
 
 function say(event: StreamEvent): string {

@@ -1,7 +1,7 @@
 /** Commands about agents. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Budget, DEFAULT_BUDGET, type Limit } from '#contract/budget.ts';
-import { type Act, AGENT, example } from './words.ts';
+import { type Act, AGENT, example, OFFSET, upTo } from './words.ts';
 
 export function declareAgents(program: Command, act: Act): void {
   const agent = program.command('agent').description('make and look after your agents; each is a git repo of its own');
@@ -38,12 +38,14 @@ export function declareAgents(program: Command, act: Act): void {
     .command('list')
     .description('list your agents')
     .option('--all', 'also agents of others that you can meet in projects')
+    .option('--limit <count>', 'at most this many', upTo(1000), 100)
+    .option(...OFFSET)
     .addHelpText('after', example('aachat agent list'))
     .action(
       act(
-        async (context, options: { all?: boolean }) => {
+        async (context, options: { all?: boolean; limit: number; offset: number }) => {
           const { list } = await import('#cli/commands/agent.ts');
-          await list(context, { all: options.all === true });
+          await list(context, { ...options, all: options.all === true });
         },
         { reads: true },
       ),

@@ -61,7 +61,7 @@ export function declareChat(program: Command, act: Act): void {
     .action(
       act(async (context, options: { status: string }) => {
         const { list } = await import('#cli/commands/project.ts');
-        await list(context, { ...options, limit: 200 });
+        await list(context, { ...options, limit: 200, offset: 0 });
       }),
     );
   program

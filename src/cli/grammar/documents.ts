@@ -1,6 +1,6 @@
 /** Commands about shared documents. */
 import { type Command, Option } from 'commander';
-import { type Act, example, IN_TEAM, TEAM, upTo } from './words.ts';
+import { type Act, example, IN_TEAM, OFFSET, TEAM, upTo } from './words.ts';
 
 const DOCUMENT = 'team/project/kind/name, or as much of its end as is unambiguous';
 const PROJECT = ['-p, --project <project>', 'only in this project'] as const;
@@ -20,10 +20,12 @@ export function declareDocuments(program: Command, act: Act): void {
     .option(...IN_TEAM)
     .option('-k, --kind <kind>', 'only of this kind, such as notes')
     .option('--deleted', 'only those that were deleted')
+    .option('--limit <count>', 'at most this many', upTo(10_000), 1000)
+    .option(...OFFSET)
     .addHelpText('after', example('aachat doc list --project launch'))
     .action(
       act(
-        async (context, options: Place & { kind?: string; deleted?: boolean }) => {
+        async (context, options: Place & { kind?: string; deleted?: boolean; limit: number; offset: number }) => {
           const { list } = await import('#cli/commands/doc.ts');
           await list(context, options);
         },
@@ -54,12 +56,13 @@ export function declareDocuments(program: Command, act: Act): void {
     .description('list the versions of a document, newest first')
     .argument('<document>', DOCUMENT)
     .option('--limit <count>', 'at most this many', upTo(1000), 50)
+    .option('--before <version>', 'older than the version of this number')
     .option(...PROJECT)
     .option(...TEAM)
     .addHelpText('after', example('aachat doc history notes/plan'))
     .action(
       act(
-        async (context, name: string, options: Place & { limit: number }) => {
+        async (context, name: string, options: Place & { limit: number; before?: string }) => {
           const { history } = await import('#cli/commands/doc.ts');
           await history(context, { name, ...options });
         },

@@ -1,6 +1,6 @@
 /** Commands that run things here: up, down, status, logs, demo, doctor, permission. */
 import type { Command } from 'commander';
-import { type Act, collect, example, upTo } from './words.ts';
+import { type Act, collect, example, OFFSET, upTo } from './words.ts';
 
 interface UpOptions {
   readonly agent?: readonly string[];
@@ -101,12 +101,14 @@ export function declareRun(program: Command, act: Act): void {
   permission
     .command('list')
     .description('show what agents ask and nobody has answered')
+    .option('--limit <count>', 'at most this many, the oldest', upTo(1000), 100)
+    .option(...OFFSET)
     .addHelpText('after', example('aachat permission list'))
     .action(
       act(
-        async (context) => {
+        async (context, options: { limit: number; offset: number }) => {
           const { list } = await import('#cli/commands/permission.ts');
-          await list(context);
+          await list(context, options);
         },
         { reads: true },
       ),

@@ -1,6 +1,6 @@
 /** Commands about sessions. */
 import type { Command } from 'commander';
-import { type Act, AGENT, collect, example, IN_TEAM, TEAM, upTo } from './words.ts';
+import { type Act, AGENT, collect, example, IN_TEAM, OFFSET, TEAM, upTo } from './words.ts';
 
 const SESSION = 'id, its last eight digits, or any unambiguous part';
 
@@ -17,12 +17,13 @@ export function declareSessions(program: Command, act: Act): void {
     .option('--agent <agent>', 'only of this agent')
     .option('--state <state>', 'starting, running or stopped')
     .option('--limit <count>', 'at most this many', upTo(200), 50)
+    .option(...OFFSET)
     .addHelpText('after', example('aachat session list --state running'))
     .action(
       act(
         async (
           context,
-          options: { project?: string; team?: string; agent?: string; state?: string; limit: number },
+          options: { project?: string; team?: string; agent?: string; state?: string; limit: number; offset: number },
         ) => {
           const { list } = await import('#cli/commands/session.ts');
           await list(context, options);

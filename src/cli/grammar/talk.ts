@@ -1,6 +1,6 @@
 /** Commands that talk: projects, inbox, mentions, find, watch. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { type Act, collect, example, IN_TEAM, TEAM, upTo } from './words.ts';
+import { type Act, collect, example, IN_TEAM, OFFSET, TEAM, upTo } from './words.ts';
 
 const PROJECT = 'name, dm:<agent>, team/name, or id';
 
@@ -15,10 +15,11 @@ export function declareTalk(program: Command, act: Act): void {
     .option(...IN_TEAM)
     .option('--status <status>', 'active, planning, completed, archived or all', 'active')
     .option('--limit <count>', 'at most this many', upTo(200), 100)
+    .option(...OFFSET)
     .addHelpText('after', example('aachat project list --team acme'))
     .action(
       act(
-        async (context, options: { team?: string; status: string; limit: number }) => {
+        async (context, options: { team?: string; status: string; limit: number; offset: number }) => {
           const { list } = await import('#cli/commands/project.ts');
           await list(context, options);
         },

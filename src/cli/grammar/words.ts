@@ -24,6 +24,18 @@ export const upTo =
     throw new InvalidArgumentError(`It takes a whole number from 1 to ${most}.`);
   };
 
+/** The first ones of a list, which were seen already. */
+export const OFFSET = [
+  '--offset <count>',
+  'leave out this many, the first ones',
+  (text: string): number => {
+    const value = Number(text);
+    if (Number.isSafeInteger(value) && value >= 0) return value;
+    throw new InvalidArgumentError('It takes a whole number from 0 on.');
+  },
+  0,
+] as const;
+
 export const TEAM = ['-t, --team <team>', 'team of the project, where the name is not enough'] as const;
 export const IN_TEAM = ['-t, --team <team>', 'only in this team'] as const;
 /** What a person types for an agent of theirs. */
