@@ -25,7 +25,7 @@ for (const [name, command, ...args] of [
   console.log(`${name}: ${status === 0 ? 'clean' : 'see above'}`);
   total[status === 0 ? 'passed' : 'failed'] += 1;
 }
-for (const project of ['unit', 'int', 'e2e']) {
+for (const project of ['unit', 'int', 'e2e', 'executable']) {
   const report = join(reports, `${project}.json`);
   const args = ['run', `--project=${project}`, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const { status } = spawnSync('vitest', args, { stdio: ['ignore', 'inherit', 'inherit'] });

@@ -30,7 +30,7 @@ export function liveBlock(state: LiveState, colours: Paint, columns: number): st
   const width = Math.max(4, ...state.sessions.map(({ agent }) => agent.length));
   const lines = state.sessions.flatMap((session) => [
     clip(sessionLine(session, width), columns, (text) => paintLine(session, text, paint)),
-    ...problemLines(session).map((line) => clip(`  ${line}`, columns, paint.bad)),
+    ...problemLines(session).flatMap((line) => wrap(line, columns - 2).map((part) => paint.bad(`  ${part}`))),
   ]);
   const troubles = documentTroubles(state.mirrors).map(oneLine);
   if (state.mirrors.length > 0) {
@@ -124,6 +124,22 @@ const oneLine = (text: string): string =>
 /** Cuts before colouring, so that an escape sequence is never cut. */
 const clip = (text: string, columns: number, paint: (text: string) => string): string =>
   paint(text.length > columns ? `${text.slice(0, Math.max(0, columns - 1))}…` : text);
+
+/** Lines of whole words, because a hint that is cut is none; the later ones stand a little further in. */
+export function wrap(text: string, columns: number): readonly string[] {
+  const words = text.trimStart();
+  const lead = text.slice(0, text.length - words.length);
+  const lines: string[] = [];
+  let line = lead;
+  for (const word of words.split(' ')) {
+    const isFirst = line.trim() === '';
+    if (!isFirst && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = `${lead}  ${word}`;
+    } else line += isFirst ? word : ` ${word}`;
+  }
+  return [...lines, line];
+}
 
 /** 950, 1.2k, 3.4M */
 export function compact(count: number): string {

@@ -48,6 +48,20 @@ describe('live view', () => {
     expect(block).toContain('Install it.');
   });
 
+  test('what to do is shown whole, however narrow the terminal is', () => {
+    const hint = 'Run `/home/mia/aachat/.run/programs/claude` and type /login, then send a message again.';
+    const failed = session({ phase: 'failed', problem: { message: 'Not logged in.', hint } });
+    const lines = liveBlock(state({ sessions: [failed] }), NO_PAINT, 50)
+      .split('\n')
+      .slice(1);
+    expect(lines.map((line) => line.length <= 50)).not.toContain(false);
+    expect(lines).toEqual([
+      '  ! Not logged in.',
+      '    Run `/home/mia/aachat/.run/programs/claude`',
+      '      and type /login, then send a message again.',
+    ]);
+  });
+
   test('a question stands below with its keys; control characters of a title do not reach the terminal', () => {
     const block = liveBlock(
       state({ permissions: [permission('rm -rf x\u001b]52;c;AAAA\u0007\nnext')] }),
