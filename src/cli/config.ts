@@ -12,7 +12,7 @@ import type { ConnectedRepo } from '#runtime/workspaces.ts';
 export const SETTINGS = {
   server: { env: 'AACHAT_SERVER', what: 'address of the server; unset: the embedded platform on this machine' },
   team: { env: 'AACHAT_TEAM', what: 'team that names are looked up in first' },
-  agent: { env: 'AACHAT_AGENT', what: 'agent program: claude, scripted, or a command line' },
+  agent: { env: 'AACHAT_AGENT', what: 'agent program: claude, opencode, gemini, codex, scripted, or a command line' },
 } as const;
 
 export interface Setting {

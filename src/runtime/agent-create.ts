@@ -18,8 +18,8 @@ import { checkoutVisible, type Removal, removeVisible } from './worktree.ts';
 
 /** Where the repo of a new agent comes from. */
 export type Origin =
-  /** The bundled template. */
-  | { readonly kind: 'template'; readonly description: string }
+  /** The bundled template, with the text of a `runtime.yaml`; undefined: the agent runs on what its owner has set. */
+  | { readonly kind: 'template'; readonly description: string; readonly runtime: string | undefined }
   /** It exists, and stays where it is. */
   | { readonly kind: 'repo'; readonly address: string }
   /** A copy of somebody's; a description fills in what a template left open. */
@@ -100,10 +100,16 @@ async function makeRepo(
     case 'repo':
       return false;
     case 'template':
-      if (await exists(remote)) return false;
+      if (await exists(remote)) {
+        if (origin.runtime !== undefined) refuseRuntime(remote);
+        return false;
+      }
       await createRemote(
         remote,
-        await agentTemplate(skillsDir, { name, description: origin.description }),
+        {
+          ...(await agentTemplate(skillsDir, { name, description: origin.description })),
+          ...(origin.runtime === undefined ? {} : { 'runtime.yaml': origin.runtime }),
+        },
         authorOf(name),
       );
       return true;
@@ -116,6 +122,13 @@ async function makeRepo(
       await copyRemote(remote, origin.source, { signal, check: (names) => refuseNoAgent(names, origin.source) });
       return true;
   }
+}
+
+/** @throws AachatError `USAGE`: a repo says itself what its agent runs on */
+export function refuseRuntime(repo: string): never {
+  throw new AachatError('USAGE', `${repo} is there already: its runtime.yaml says what the agent runs on.`, {
+    hint: 'Leave out --runtime; correct runtime.yaml in the repo, commit and push it.',
+  });
 }
 
 const authorOf = (name: string): Author => ({ name, email: 'noreply@aachat' });

@@ -11,6 +11,7 @@ import type { Engine } from './engine.ts';
 import type { Home } from './home.ts';
 import { onPath } from './on-path.ts';
 import { isPreset, PRESET_NAMES, PRESETS, type PresetName } from './presets.ts';
+import { shellQuote } from './shim.ts';
 
 /** `claude`: Claude Code by its ACP adapter; `scripted`: built in; `acp`: a program that we know nothing of. */
 export type AgentKind = 'claude' | 'scripted' | PresetName | 'acp';
@@ -206,11 +207,14 @@ const commandLine = (words: readonly string[]): string =>
  */
 export function refuseUnknownProgram({ declared }: AgentProgram, agent: string, trusted: string | undefined): void {
   if (declared === undefined || declared === trusted) return;
-  const quoted = `'${declared.replaceAll("'", `'\\''`)}'`;
   throw new AachatError('FORBIDDEN', `runtime.yaml of ${agent} wants to start a program: ${declared}`, {
-    hint: `If that is what you want: aachat agent trust ${agent} --program ${quoted}`,
+    hint: `If that is what you want: ${trustCommand(agent, declared)}`,
   });
 }
+
+/** What an owner runs to agree to a program. */
+export const trustCommand = (agent: string, declared: string): string =>
+  `aachat agent trust ${agent} --program ${shellQuote(declared)}`;
 
 /** Who names a program, and how its name is corrected there. */
 const CORRECTION = {

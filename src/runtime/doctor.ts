@@ -14,7 +14,7 @@ import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { ServerFile } from '#contract/server-file.ts';
-import { findAgentProgram } from './agent-program.ts';
+import { findAgentProgram, installedPresets } from './agent-program.ts';
 import type { Engine } from './engine.ts';
 import { git } from './git.ts';
 import type { Home } from './home.ts';
@@ -51,6 +51,7 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
     ['machine', () => checkMachine(options.home)],
     ['server', () => checkServer(options)],
     ['agent program', () => checkProgram(options)],
+    ['other programs', () => checkPresets(options)],
     ['up', () => checkUp(options.home)],
     ['leases', () => checkLeases(options.home)],
   ];
@@ -138,6 +139,13 @@ async function checkProgram({ programSetting, path, home, engine }: DoctorOption
   const setting = programSetting === undefined ? {} : { setting: programSetting };
   const { origin } = await findAgentProgram({ ...setting, path, managedDir: home.run, engine });
   return ok(origin);
+}
+
+async function checkPresets({ path }: DoctorOptions) {
+  const places = [...(await installedPresets(path))];
+  const there = places.flatMap(([name, place]) => (place === undefined ? [] : [`${name} (${place})`]));
+  const absent = places.flatMap(([name, place]) => (place === undefined ? [name] : []));
+  return ok([...there, ...(absent.length === 0 ? [] : [`not installed: ${absent.join(', ')}`])].join('; '));
 }
 
 async function checkUp(home: Home) {

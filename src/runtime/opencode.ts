@@ -57,6 +57,8 @@ export function opencodeEnvironment({
     share: 'disabled',
     // The workspace has git.
     snapshot: false,
+    // Otherwise a refusal ends the turn without a word.
+    experimental: { continue_loop_on_deny: true },
   };
   if (isTrusted) return { OPENCODE_CONFIG_CONTENT: JSON.stringify(config) };
   const untrusted = {

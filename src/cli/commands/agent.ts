@@ -13,7 +13,8 @@ import type { Budget } from '#contract/budget.ts';
 import type { Agent, Team } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { createAgent, type Origin } from '#runtime/agent-create.ts';
+import { createAgent, type Origin, refuseRuntime } from '#runtime/agent-create.ts';
+import { runtimeYaml, trustCommand } from '#runtime/agent-program.ts';
 import { removeAgent } from '#runtime/agent-remove.ts';
 import { baseOf, findSource } from '#runtime/agent-source.ts';
 import { POLICIES } from '#runtime/claude.ts';
@@ -24,11 +25,17 @@ import { toPolicy } from './up.ts';
 /** `aachat agent create <name>` */
 export async function create(
   context: CommandContext,
-  args: { readonly name: string; readonly description: string; readonly repo?: string },
+  args: { readonly name: string; readonly description: string; readonly repo?: string; readonly runtime?: string },
 ): Promise<void> {
   const { name, description, repo } = args;
-  const template: Origin = { kind: 'template', description: plain(description) };
-  await make(context, name, repo === undefined ? template : { kind: 'repo', address: repo });
+  const runtime = args.runtime === undefined ? undefined : runtimeYaml(args.runtime);
+  if (repo !== undefined) {
+    if (runtime !== undefined) refuseRuntime(repo);
+    await make(context, name, { kind: 'repo', address: repo });
+    return;
+  }
+  const origin: Origin = { kind: 'template', description: plain(description), runtime: runtime?.text };
+  await make(context, name, origin, runtime?.declared);
 }
 
 /** `aachat agent clone <source> [--name <base>] [-d <text>]` */
@@ -45,7 +52,8 @@ export async function clone(
   await make(context, name, { kind: 'copy', source, description });
 }
 
-async function make(context: CommandContext, name: string, origin: Origin): Promise<void> {
+/** @param declared the program that its owner has to agree to */
+async function make(context: CommandContext, name: string, origin: Origin, declared?: string): Promise<void> {
   const { home, skillsDir, signal, output } = context;
   const connection = await context.connect();
   const owner = (await whoAmI(connection, signal)).login;
@@ -57,9 +65,10 @@ async function make(context: CommandContext, name: string, origin: Origin): Prom
   );
   for (const warning of made.warnings) output.note(plain(warning));
   const copied = origin.kind === 'copy' ? `Its repo, a copy of ${plain(origin.source)}: ${made.repo}\n` : '';
+  const agreed = declared === undefined ? '' : `${trustCommand(base, declared)}, then `;
   output.result(
     made,
-    `Agent ${made.agent.name}: ${made.dir}\n${copied}Next: aachat project assign <project> --agent ${base}, then aachat up`,
+    `Agent ${made.agent.name}: ${made.dir}\n${copied}Next: ${agreed}aachat project assign <project> --agent ${base}, then aachat up`,
   );
 }
 

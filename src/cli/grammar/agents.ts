@@ -12,9 +12,13 @@ export function declareAgents(program: Command, act: Act): void {
     .argument('<name>', 'first part of the name; the second is your login')
     .option('-d, --description <text>', 'what it is for, in its identity', 'A colleague in this team.')
     .option('--repo <address>', 'take an existing git repo instead of making one')
-    .addHelpText('after', example('aachat agent create ada -d "Plans and reviews"'))
+    .option('--runtime <program>', 'what it runs on: claude, opencode, gemini, codex, or a command line')
+    .addHelpText(
+      'after',
+      example('aachat agent create ada -d "Plans and reviews"', 'aachat agent create bob --runtime opencode'),
+    )
     .action(
-      act(async (context, name: string, options: { description: string; repo?: string }) => {
+      act(async (context, name: string, options: { description: string; repo?: string; runtime?: string }) => {
         const { create } = await import('#cli/commands/agent.ts');
         await create(context, { name, ...options });
       }),

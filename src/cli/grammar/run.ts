@@ -16,7 +16,7 @@ export function declareRun(program: Command, act: Act): void {
     .description('bring your agents up and keep them up; Ctrl+C stops everything')
     .option('-a, --agent <agent>', 'only this agent; may be given more than once', collect)
     .option('-t, --team <team>', 'only sessions in this team')
-    .option('--program <program>', 'agent program: claude, scripted, or a command line')
+    .option('--program <program>', 'agent program: claude, opencode, gemini, codex, scripted, or a command line')
     .option('-d, --detach', 'go on in the background; `aachat down` stops it')
     .option('-y, --yes', 'install Claude Code without asking if it is missing')
     .addHelpText('after', example('aachat up', 'aachat up --agent ada --detach'))
