@@ -49,7 +49,7 @@ test.each([
   [['aachat', '--json', 'session', 'read', '--f'], ['--follow']],
   [
     ['aachat', 'completion', ''],
-    ['bash', 'zsh', 'fish', '--json', '-h', '--help'],
+    ['bash', 'zsh', 'fish', '--json', '--text', '-h', '--help'],
   ],
   // A value is not one of ours: the shell offers files.
   [['aachat', 'watch', '--cursor', ''], []],

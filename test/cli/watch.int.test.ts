@@ -102,7 +102,7 @@ describe('watch', () => {
     expect(text).toMatch(/acme\/launch {2}ada\.mia is in the project/);
     expect(text).toMatch(/acme\/launch\/notes\/plan\.md: version 1 by mia/);
     expect(text).toMatch(/acme\/launch\/notes\/plan\.md: deleted by mia/);
-    expect(text).toMatch(/mia: two\n {7}lines \n/);
+    expect(text).toMatch(/mia: two\n {7}lines\n/);
     expect(text).not.toContain('\u001b');
   });
 
