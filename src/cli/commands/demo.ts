@@ -71,7 +71,7 @@ async function play(context: CommandContext, args: DemoArgs, code: string): Prom
     ] as const) {
       const made = await createAgent(
         { home, http, owner, skillsDir, signal },
-        { base, origin: { kind: 'template', description }, clientId: newId() },
+        { base, origin: { kind: 'template', description, runtime: undefined }, clientId: newId() },
       );
       const body = { clientId: newId(), name: made.agent.name };
       await http.call(ROUTES.addMember, { params: { projectId: project.id }, body });
