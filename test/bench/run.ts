@@ -1,6 +1,7 @@
 /**
  * `npm run bench [-- --quick] [-- --only <word>]`: one table, each row against a floor that was measured in the same
- * run on the same machine. Nothing fails by time.
+ * run on the same machine. Nothing fails by time. With PROGRAM_UNDER_TEST=executable the rows about `up` are about the
+ * single executable.
  */
 import { spawnSync } from 'node:child_process';
 import { cpus, loadavg } from 'node:os';
@@ -10,7 +11,7 @@ import { commands } from './commands.ts';
 import { printTable, type Row } from './measure.ts';
 import { merges } from './merge.ts';
 import { sync } from './sync.ts';
-import { boots, memory, turns } from './up.ts';
+import { boots, idle, turns } from './up.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } });
 const { quick, only } = values;
@@ -20,7 +21,7 @@ const groups: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   commands: () => commands(rounds),
   boots: () => boots(quick ? 2 : 5, quick),
   turns: () => turns(rounds),
-  memory,
+  idle,
   merge: () => merges(rounds),
   sync: () => sync(quick),
 };

@@ -1,4 +1,4 @@
-/** From `aachat up` to running sessions, against the bare agent program; a turn; memory. */
+/** From `aachat up` to running sessions, against the bare agent program; a turn; what many sessions cost. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,14 +13,14 @@ import { createHttpClient } from '#client/http.ts';
 import { openEventSocket } from '#client/socket.ts';
 import type { Project } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { type ScratchHome, upIdentity } from '../support/aachat.ts';
+import { PROGRAM, processesOf, type ScratchHome, upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
 import { fakeAnthropic } from '../support/fake-anthropic.ts';
 import { type Team, team } from '../support/team.ts';
 import { tempDir, tempRepo } from '../support/temp.ts';
-import { median, ms, plus, type Row, residentMb, times } from './measure.ts';
+import { median, ms, plus, processorMs, type Row, residentMb, times } from './measure.ts';
 
-const SCRIPTED = [process.execPath, join(import.meta.dirname, '../../dist/scripted-agent.js')];
+const SCRIPTED = [...PROGRAM, 'scripted-agent'];
 const CLAUDE = [
   process.execPath,
   join(import.meta.dirname, '../../node_modules/@agentclientprotocol/claude-agent-acp/dist/index.js'),
@@ -194,31 +194,69 @@ async function watch(home: ScratchHome, project: Project) {
   };
 }
 
-export async function memory(): Promise<readonly Row[]> {
-  const totals: number[] = [];
+/** What 1 and 20 sessions cost: until all are ready, and while nobody says anything. */
+export async function idle(): Promise<readonly Row[]> {
   const rows: Row[] = [];
+  const totals: number[] = [];
+  const program = PROGRAM.length === 1 ? 'executable' : 'bundle';
   for (const count of [1, 20]) {
+    const what = `${program}, ${count} scripted session${count === 1 ? '' : 's'}`;
     await using t = await team(names(count), { AACHAT_AGENT: 'scripted' });
+    const bare = await bareTime(count, t.home);
+    const start = performance.now();
     await t.up();
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
-    const { pid } = await t.home.json<{ pid: number }>('server', 'status');
-    const [launcher, server] = [residentMb(upIdentity(t.home.path).pid), residentMb(pid)];
-    totals.push(launcher + server);
+    const ready = performance.now() - start;
     rows.push({
-      what: `memory of launcher + server, ${count} scripted sessions`,
-      measured: `${Math.round(launcher)} + ${Math.round(server)} MB`,
+      what: `${what}: \`up\` to ready`,
+      measured: ms(ready),
+      floor: `${ms(bare)} bare ACP client`,
+      ratio: times(ready / bare),
+      aim: '–',
+    });
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const launcher = upIdentity(t.home.path).pid;
+    const { pid: server } = await t.home.json<{ pid: number }>('server', 'status');
+    const agents = processesOf(t.home.path).filter(({ pid }) => pid !== launcher && pid !== server);
+    const [ofLauncher, ofServer] = [residentMb(launcher), residentMb(server)];
+    totals.push(ofLauncher + ofServer);
+    rows.push({
+      what: `${what}: memory of launcher + server + agents`,
+      measured: `${Math.round(ofLauncher)} + ${Math.round(ofServer)} + ${Math.round(sum(agents.map(({ pid }) => residentMb(pid))))} MB`,
       floor: '–',
       ratio: '–',
-      aim: count === 1 ? '150 MB together' : '–',
+      aim: count === 1 ? '150 MB without agents' : '–',
+    });
+    const all = [launcher, server, ...agents.map(({ pid }) => pid)];
+    const before = sum(all.map(processorMs));
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    const share = (sum(all.map(processorMs)) - before) / IDLE_MS;
+    rows.push({
+      what: `${what}: processor while idle`,
+      measured: `${(share * 100).toFixed(1)} % of one core`,
+      floor: '–',
+      ratio: '–',
+      aim: '–',
     });
   }
   const each = ((totals[1] ?? 0) - (totals[0] ?? 0)) / 19;
   rows.push({
-    what: 'memory of one session more',
+    what: `${program}: memory of one session more, in launcher and server`,
     measured: `${each.toFixed(1)} MB`,
     floor: '–',
     ratio: times(each / 3),
     aim: 'under 3 MB',
   });
   return rows;
+}
+
+const IDLE_MS = 20_000;
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** All agents at once, by a client that does nothing else. */
+async function bareTime(count: number, home: ScratchHome): Promise<number> {
+  const start = performance.now();
+  const agents = await Promise.all(names(count).map(() => bareAgent(SCRIPTED, { ...home.env }, home.path)));
+  const time = performance.now() - start;
+  await Promise.all(agents.map(({ end }) => end()));
+  return time;
 }
