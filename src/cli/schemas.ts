@@ -4,11 +4,12 @@
  */
 import { z } from 'zod';
 import { ERROR_CODES } from '#base/errors.ts';
+import { BudgetState } from '#contract/budget.ts';
 import { CONTROL_ROUTES, LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import { Document, DocumentConflict } from '#contract/documents.ts';
 import { Agent, Member, Message, Project, Session, Signal, Team, User } from '#contract/entities.ts';
 import { StreamEvent } from '#contract/frames.ts';
-import { Seq, SessionId, StreamId } from '#contract/ids.ts';
+import { AgentName, Seq, SessionId, StreamId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 
 export interface CommandOutput {
@@ -47,6 +48,12 @@ const Finding = object({
 });
 const WithTeams = Agent.extend({ teams: array(Team) });
 const PolicyName = z.enum(['ask', 'read-only', 'accept-edits', 'full']);
+const EnvironmentName = object({
+  name: string(),
+  agent: AgentName.nullable(),
+  declared: boolean(),
+  value: z.enum(['set', 'own', 'missing']),
+});
 const LogLine = z.looseObject({ seq: int(), at: z.iso.datetime(), type: string() });
 const UpLogLine = z.looseObject({ level: string(), at: z.iso.datetime(), event: string() });
 const inProject = { stream: StreamId, project: string().nullable() };
@@ -54,6 +61,8 @@ const member = { data: object({ project: Project, member: Member }) };
 const answered = { data: CONTROL_ROUTES.answerPermission.reply };
 const signalled = { data: object({ signal: Signal }) };
 const setting = { data: object({ key: string(), value: string().nullable() }) };
+const madeAgent = { data: object({ agent: Agent, dir: string(), repo: string(), warnings: texts }) };
+const environment = { data: object({ name: string(), agent: AgentName.nullable() }) };
 const oneDocument = { data: object({ document: Document }) };
 
 /** By the words of the command. */
@@ -140,12 +149,20 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
   'session stop': signalled,
   'session remove': { data: object({ sessionId: SessionId }) },
   'session log': { data: object({ sessionId: SessionId, lines: array(LogLine) }), line: LogLine },
-  'agent create': { data: object({ agent: Agent, dir: string(), repo: string() }) },
+  'agent create': madeAgent,
+  'agent clone': madeAgent,
   'agent list': { data: ROUTES.listAgents.reply.extend({ hasMore: boolean() }) },
-  'agent show': { data: object({ agent: WithTeams, sessions: array(Session), policy: PolicyName }) },
+  'agent show': {
+    data: object({ agent: WithTeams, sessions: array(Session), policy: PolicyName, budget: BudgetState }),
+  },
+  'agent remove': { data: object({ agent: WithTeams, repo: string(), kept: texts }) },
+  'agent budget': { data: BudgetState.extend({ agent: AgentName }) },
   'agent save': { data: object({ committed: boolean(), pushed: boolean(), commit: string(), files: texts }) },
   'agent policy': { data: object({ agent: string(), policy: PolicyName }) },
   'agent trust': { data: object({ agent: string(), trusted: boolean(), program: string().nullable() }) },
+  'env list': { data: object({ names: array(EnvironmentName) }) },
+  'env set': environment,
+  'env unset': environment,
   'auth login': { data: z.union([object({ user: User, server: string() }), ROUTES.getMe.reply]) },
   'auth logout': { data: object({ loggedOut: boolean(), revoked: boolean() }) },
   'auth status': {
