@@ -32,7 +32,7 @@ test('what the README says with npm are commands of npm and scripts that exist',
   expect(manifest.bin).toHaveProperty('aachat');
 });
 
-test('what the README says in a shell works, in the order in which it is said', async () => {
+test('what the README says in a shell works, in the order in which it is said', { timeout: 400_000 }, async () => {
   await using bin = await tempDir();
   await writeFiles(bin.path, { aachat: `#!/bin/sh\nexec ${PROGRAM_LINE} "$@"\n` });
   await chmod(join(bin.path, 'aachat'), 0o755);
