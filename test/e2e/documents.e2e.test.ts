@@ -153,7 +153,7 @@ describe('documents', () => {
       ].sort(),
     );
     const report = await eventually('the list is there', () => readDocument(s.inRepo, '~mia/launch/_errors.md'));
-    expect(report).toContain('"notes/big.md": It has 5.0 MiB');
+    expect(report).toContain('"notes/big.md": It has 5120 KiB');
     expect(await readDocument(s.mine, '~mia/launch/_errors.md')).toBeUndefined();
     for (const name of ['big.md', 'binary.md', 'folder.md', 'CON.md', 'link.md']) {
       await rm(join(s.inRepo, NOTES, name), { recursive: true });
