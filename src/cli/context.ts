@@ -10,6 +10,7 @@ import type { Engine } from '#runtime/engine.ts';
 import { type Home, openHome } from '#runtime/home.ts';
 import type { ConnectedRepo } from '#runtime/workspaces.ts';
 import { type Config, openConfig } from './config.ts';
+import { isInSession } from './in-session.ts';
 import { createOutput, type Output } from './output.ts';
 import type { Connection } from './platform.ts';
 
@@ -46,11 +47,6 @@ export interface CommandContext extends CommandFacts {
 export interface OutputChoice {
   readonly json: boolean;
 }
-
-/** Variables that only a session has. Any of them makes a command act as the agent, whatever else is there. */
-const SESSION_MARKS = ['AA_TOKEN_FILE', 'AA_SESSION_ID', 'AACHAT_LEASE'];
-
-export const isInSession = (env: NodeJS.ProcessEnv): boolean => SESSION_MARKS.some((name) => env[name] !== undefined);
 
 export async function createContext(facts: CommandFacts, { json }: OutputChoice): Promise<CommandContext> {
   const { env, cwd } = facts;

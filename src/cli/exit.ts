@@ -1,7 +1,8 @@
 /** The top of the program: runs one command and turns whatever happens into output and an exit status. */
 import { CommanderError } from 'commander';
 import { AachatError, toAachatError } from '#base/errors.ts';
-import { type CommandFacts, createContext, isInSession, type OutputChoice } from './context.ts';
+import type { CommandFacts, OutputChoice } from './context.ts';
+import { isInSession } from './in-session.ts';
 import { createOutput, type Output } from './output.ts';
 import { buildChat, buildProgram } from './program.ts';
 
@@ -15,6 +16,8 @@ export async function runCommand(facts: CommandFacts): Promise<number> {
   try {
     const open = async (chosen: OutputChoice) => {
       choice = chosen;
+      // Help texts do without all that a command needs.
+      const { createContext } = await import('./context.ts');
       const context = await createContext(facts, chosen);
       output = context.output;
       return context;

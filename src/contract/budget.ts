@@ -17,13 +17,6 @@ export const Budget = z.object({
 });
 export type Budget = z.infer<typeof Budget>;
 
-/** For an agent whose owner has set nothing else. */
-export const DEFAULT_BUDGET = {
-  turnsPerHour: 60,
-  tokensPerDay: 50_000_000,
-  costMicrosPerDay: 50_000_000,
-} as const satisfies Budget;
-
 export const BudgetState = z.object({
   budget: Budget,
   /** Of each limit. */

@@ -1,7 +1,8 @@
 /** Budgets: what an agent may use, what it has used, and what is said once it is used up. */
 import { AachatError } from '#base/errors.ts';
 import { isoTime } from '#base/time.ts';
-import { type Budget, type BudgetState, DEFAULT_BUDGET } from '#contract/budget.ts';
+import type { Budget, BudgetState } from '#contract/budget.ts';
+import { DEFAULT_BUDGET } from '#contract/default-budget.ts';
 import { Counters } from '#contract/entities.ts';
 import type { AgentId, ProjectId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';

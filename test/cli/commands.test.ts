@@ -5,7 +5,8 @@ import { unread } from '#cli/commands/chat.ts';
 import { inbox } from '#cli/commands/inbox.ts';
 import { assign, read, send } from '#cli/commands/project.ts';
 import { findSession, list, run, stop, whenItStarts } from '#cli/commands/session.ts';
-import { type BudgetState, DEFAULT_BUDGET } from '#contract/budget.ts';
+import type { BudgetState } from '#contract/budget.ts';
+import { DEFAULT_BUDGET } from '#contract/default-budget.ts';
 import type { Message, Project, Session } from '#contract/entities.ts';
 import { testContext } from '../support/command.ts';
 

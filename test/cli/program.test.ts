@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { ERROR_STATUS } from '#base/errors.ts';
-import { isInSession } from '#cli/context.ts';
+import { isInSession } from '#cli/in-session.ts';
 import { buildChat, buildProgram, commandPath, eachCommand } from '#cli/program.ts';
 import { commandFacts, run } from '../support/command.ts';
 

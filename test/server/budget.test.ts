@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Budget, DEFAULT_BUDGET } from '#contract/budget.ts';
+import type { Budget } from '#contract/budget.ts';
+import { DEFAULT_BUDGET } from '#contract/default-budget.ts';
 import { type CountedTurn, judge } from '#server/budget.ts';
 
 const MINUTE_MS = 60_000;

@@ -1,6 +1,7 @@
 /** Commands about agents. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { type Budget, DEFAULT_BUDGET, type Limit } from '#contract/budget.ts';
+import type { Budget, Limit } from '#contract/budget.ts';
+import { DEFAULT_BUDGET } from '#contract/default-budget.ts';
 import { type Act, AGENT, example, OFFSET, upTo } from './words.ts';
 
 export function declareAgents(program: Command, act: Act): void {

@@ -1,7 +1,7 @@
 /** Budgets: how much an agent may use, and what becomes of what is said to it meanwhile. */
 import { describe, expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
-import { DEFAULT_BUDGET } from '#contract/budget.ts';
+import { DEFAULT_BUDGET } from '#contract/default-budget.ts';
 import type { Counters } from '#contract/entities.ts';
 import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
