@@ -5,15 +5,13 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
 import { createLog } from '#base/log.ts';
-import type { PendingPermission } from '#contract/control.ts';
-import type { Session } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FakeAnthropic, fakeAnthropic, script } from '../support/fake-anthropic.ts';
 import { testServer } from '../support/server.ts';
 import { tap } from '../support/tap.ts';
-import { type Team, team } from '../support/team.ts';
+import { permission, sessionOf, type Team, team, workspaceOf } from '../support/team.ts';
 
 const KEY = 'sk-ant-CANARY-KEY-000000000000';
 
@@ -42,20 +40,6 @@ async function claudeTeam(
     },
   };
 }
-
-const sessionOf = async (t: Team): Promise<Session> => {
-  const { sessions } = await t.home.json<{ sessions: readonly Session[] }>('session', 'list');
-  const [session] = sessions;
-  if (session === undefined) throw new Error('no session');
-  return session;
-};
-const workspaceOf = async (t: Team): Promise<string> =>
-  join(t.home.path, '.run', 'workspaces', `ada.mia--${(await sessionOf(t)).id.slice(-8)}`);
-const permission = (t: Team) =>
-  eventually('Claude asks', async () => {
-    const { permissions } = await t.home.json<{ permissions: readonly PendingPermission[] }>('permission', 'list');
-    return permissions[0];
-  });
 
 /** Every byte below a folder, as one text. */
 async function everything(folder: string): Promise<string> {

@@ -3,12 +3,10 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { PendingPermission } from '#contract/control.ts';
-import type { Session } from '#contract/entities.ts';
 import { AGENTS_PATH, HAS_OPENCODE, OPENCODE_ENV, opencodeUser } from '../support/agents.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FakeAnthropic, fakeAnthropic, script } from '../support/fake-anthropic.ts';
-import { type Team, team } from '../support/team.ts';
+import { permission, sessionOf, type Team, team, workspaceOf } from '../support/team.ts';
 import { gitIn, tempDir, writeFiles } from '../support/temp.ts';
 
 interface OpencodeTeam extends Team {
@@ -31,19 +29,6 @@ async function opencodeTeam(): Promise<OpencodeTeam> {
   };
 }
 
-const sessionOf = async (t: Team): Promise<Session> => {
-  const { sessions } = await t.home.json<{ sessions: readonly Session[] }>('session', 'list');
-  const [session] = sessions;
-  if (session === undefined) throw new Error('no session');
-  return session;
-};
-const workspaceOf = async (t: Team): Promise<string> =>
-  join(t.home.path, '.run', 'workspaces', `ada.mia--${(await sessionOf(t)).id.slice(-8)}`);
-const permission = (t: Team) =>
-  eventually('OpenCode asks', async () => {
-    const { permissions } = await t.home.json<{ permissions: readonly PendingPermission[] }>('permission', 'list');
-    return permissions[0];
-  });
 const said = async (t: Team): Promise<readonly string[]> =>
   (await t.messages()).filter(({ author }) => author.kind === 'agent').map(({ body }) => body);
 

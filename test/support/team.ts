@@ -1,6 +1,8 @@
 /** A scratch home with agents in a project, ready for `up`. */
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Message } from '#contract/entities.ts';
+import type { PendingPermission } from '#contract/control.ts';
+import type { Message, Session } from '#contract/entities.ts';
 import { type RunningCommand, type ScratchHome, scratchHome } from './aachat.ts';
 import { eventually } from './eventually.ts';
 
@@ -53,3 +55,21 @@ export async function team(
     [Symbol.asyncDispose]: () => home[Symbol.asyncDispose](),
   };
 }
+
+/** The only session of a team with one agent. */
+export async function sessionOf({ home }: Team): Promise<Session> {
+  const { sessions } = await home.json<{ sessions: readonly Session[] }>('session', 'list');
+  const [session] = sessions;
+  if (session === undefined) throw new Error('no session');
+  return session;
+}
+
+export const workspaceOf = async (t: Team): Promise<string> =>
+  join(t.home.path, '.run', 'workspaces', `ada.mia--${(await sessionOf(t)).id.slice(-8)}`);
+
+/** Waits until an agent asks before it acts. */
+export const permission = ({ home }: Team): Promise<PendingPermission> =>
+  eventually('an agent asks', async () => {
+    const { permissions } = await home.json<{ permissions: readonly PendingPermission[] }>('permission', 'list');
+    return permissions[0];
+  });
