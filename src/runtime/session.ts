@@ -3,7 +3,7 @@
  * everything back when it stops; its turns are in `turn-loop.ts`.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { createSerial } from '#base/async.ts';
+import { aborted, createSerial } from '#base/async.ts';
 import { isAachatError, toAachatError } from '#base/errors.ts';
 import { writePrivate } from '#base/fs.ts';
 import type { Log } from '#base/log.ts';
@@ -301,7 +301,8 @@ export class LiveAgentSession {
     this.#report = reportOf(booted);
     const loop = this.#createLoop(booted, events, past);
     this.#loop = loop;
-    booted.agent.closed.addEventListener('abort', () => void this.#agentClosed(booted, loop), { once: true });
+    // It may have ended before anybody listened.
+    void aborted(booted.agent.closed).then(() => this.#agentClosed(booted, loop));
     this.#after(CALM_MS, { kind: 'settled' });
     this.#log.info('session.running', { opened, program: booted.program.origin, pid });
     this.#send({ kind: 'booted' });

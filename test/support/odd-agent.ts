@@ -1,4 +1,6 @@
 /** An ACP agent with one oddity, named by its first argument, that real programs have and the scripted one has not. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import * as acp from '@agentclientprotocol/sdk';
 
@@ -27,6 +29,13 @@ async function answerBarely(client: acp.AgentContext): Promise<{ stopReason: 'en
   return { stopReason: 'end_turn' };
 }
 
+/** The first of its kind ends right after its conversation was opened. */
+function endOnce(mark: string): void {
+  if (existsSync(mark)) return;
+  process.once('exit', () => writeFileSync(mark, ''));
+  setTimeout(() => process.exit(1), 200);
+}
+
 acp
   .agent({ name: 'odd' })
   .onRequest(acp.methods.agent.initialize, () => {
@@ -41,6 +50,7 @@ acp
     };
   })
   .onRequest(acp.methods.agent.session.new, () => {
+    if (oddity === 'brief') endOnce(join(process.argv[3] ?? '', 'brief.gone'));
     if (oddity === 'login') throw new acp.RequestError(-32_000, 'Authentication required');
     return { sessionId: 'old' };
   })
