@@ -28,6 +28,7 @@ import type { ThisMachine } from './machine.ts';
 import type { Mirrors, SessionMirror } from './mirrors.ts';
 import { opencodeEnvironment } from './opencode.ts';
 import type { PermissionScope } from './permissions.ts';
+import { openSessionToken } from './session-token.ts';
 import { agentFolder, openWorkspace, type Workspace, type WorkspaceStep } from './workspace.ts';
 
 export type BootStep = WorkspaceStep | 'register' | 'environment' | 'agent' | 'confirm';
@@ -108,9 +109,6 @@ export interface Booted {
 
 /** Environment names whose values no log should show. */
 const SECRET_NAME = /(KEY|TOKEN|SECRET|PASSWORD)$/;
-
-/** Rewritten while this much of the token's life is left. */
-const TOKEN_MARGIN_MS = 5 * 60_000;
 
 export async function bootSession(options: BootOptions): Promise<Booted> {
   const { launcher, agent: entity, team, conversation, onStep, signal } = options;
@@ -347,52 +345,5 @@ function ownEnvironment(
     AACHAT_HOME: launcher.home.root,
     // Without these every commit of the agent fails.
     ...authorEnvironment({ name: session.agent, email: 'noreply@aachat' }),
-  };
-}
-
-/** Keeps a token of the session in a file that the agent's commands read, renewed before it expires. */
-async function openSessionToken(
-  { http, log, secrets }: Launcher,
-  run: Run,
-  path: string,
-  signal: AbortSignal,
-): Promise<{ readonly value: (how?: 'renew') => Promise<string>; readonly stop: () => void }> {
-  let value = '';
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  const mint = async (): Promise<void> => {
-    const minted = await http.call(ROUTES.mintSessionToken, { params: { runId: run.id } }, signal);
-    if (stopped) return;
-    secrets.delete(value);
-    value = minted.token;
-    secrets.add(value);
-    await writePrivate(path, `${value}\n`);
-    schedule(Date.parse(minted.expiresAt) - Date.now() - TOKEN_MARGIN_MS);
-  };
-  const schedule = (delayMs: number) => {
-    timer = setTimeout(
-      () => {
-        mint().catch((thrown: unknown) => {
-          log.warn('session.token_not_renewed', { error: thrown });
-          if (!stopped) schedule(30_000);
-        });
-      },
-      Math.max(1_000, delayMs),
-    );
-    timer.unref();
-  };
-  await mint();
-  return {
-    async value(how) {
-      if (how === 'renew') {
-        clearTimeout(timer);
-        await mint();
-      }
-      return value;
-    },
-    stop() {
-      stopped = true;
-      clearTimeout(timer);
-    },
   };
 }
