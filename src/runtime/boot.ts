@@ -124,7 +124,15 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
   const undo: (() => Promise<readonly string[]>)[] = [];
   const close = async (): Promise<readonly string[]> => {
     const kept: string[] = [];
-    for (let step = undo.pop(); step !== undefined; step = undo.pop()) kept.push(...(await step()));
+    for (let step = undo.pop(); step !== undefined; step = undo.pop()) {
+      try {
+        kept.push(...(await step()));
+      } catch (error) {
+        // What else there is must be given back all the same.
+        launcher.log.error('session.not_given_back', { error });
+        kept.push(`Not everything of ${session.agent} was given back: ${toAachatError(error).message}`);
+      }
+    }
     return kept;
   };
   try {
@@ -161,6 +169,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
     const mirror = await openDocuments(options, workspace, agentHttp);
     documents = mirror.documents;
     const filling = documents?.fill();
+    filling?.catch(() => {});
 
     onStep('agent');
     const program = await findAgentProgram({

@@ -15,7 +15,7 @@ import { ROUTES } from '#contract/routes.ts';
 import type { Accepted } from '#sync/replica.ts';
 import { type Booted, type BootStep, bootSession, type Launcher } from './boot.ts';
 import { noticeOf } from './document-replica.ts';
-import { type DocumentNotice, type EventLog, openEventLog, readEventLog } from './event-log.ts';
+import { type DocumentNotice, type EventLog, type LogEvent, openEventLog, readEventLog } from './event-log.ts';
 import type { PermissionDesk } from './permissions.ts';
 import { recover } from './recovery.ts';
 import { NOTHING_YET, reportOf, type SessionReport } from './report.ts';
@@ -335,7 +335,7 @@ export class LiveAgentSession {
         this.#problem = failure;
         onChange();
         if (failure === null) return;
-        void log.append({ type: 'problem', ...failure });
+        this.#note({ type: 'problem', ...failure });
         this.#log.warn('session.turn_failed', { reason: failure.message });
       },
       onChange: () => {
@@ -351,7 +351,12 @@ export class LiveAgentSession {
     // A crash repeats the last answers.
     if (notice === undefined || this.#notices.some((known) => isDeepStrictEqual(known, notice))) return;
     this.#notices.push(notice);
-    void this.#events?.append({ type: 'document.lost', ...notice });
+    this.#note({ type: 'document.lost', ...notice });
+  }
+
+  /** Writes what no turn waits for. */
+  #note(event: LogEvent): void {
+    this.#events?.append(event).catch((error: unknown) => this.#log.error('session.log_failed', { error }));
   }
 
   async #agentClosed(booted: Booted, loop: TurnLoop): Promise<void> {
@@ -383,12 +388,13 @@ export class LiveAgentSession {
     const events = this.#events;
     this.#booted = undefined;
     this.#run = undefined;
-    this.#events = undefined;
     if (booted !== undefined) this.#kept = await booted.close();
     this.#loop = undefined;
+    // Not before: documents that are handed in at the end may have answers to be noted.
+    this.#events = undefined;
     if (run !== undefined) {
-      await events?.append({ type: 'run.ended', runId: run.id, reason }, 'durable');
       try {
+        await events?.append({ type: 'run.ended', runId: run.id, reason }, 'durable');
         await this.#options.launcher.http.call(ROUTES.endRun, { params: { runId: run.id }, body: { reason } });
       } catch (error) {
         // The server finds out by the missing heartbeat.

@@ -196,8 +196,7 @@ class RunningUp implements Up {
     });
     // From now on: what is older is read over HTTP when a session comes up.
     this.#link.follow(this.#userStream);
-    const mirrors = this.#mirrors.begin();
-    mirrors.catch((error: unknown) => log.error('mirrors.failed', { error }));
+    const mirrors = this.#mirrors.begin().catch((error: unknown) => log.error('mirrors.failed', { error }));
     this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT_MS);
     // Reconnects plan too: one at a time, or an agent would get two sessions.
     this.#planning = this.#bring(pairs);
@@ -237,7 +236,8 @@ class RunningUp implements Up {
   async #stopAll(force: boolean): Promise<void> {
     const { log } = this.#launcher;
     clearInterval(this.#heartbeat);
-    await this.#planning;
+    // That it failed was said already.
+    await this.#planning.catch(() => {});
     await Promise.all([...this.#sessions.values()].map((session) => session.stop(force)));
     this.#over.abort();
     log.info('up.stopped', { report: this.report() });

@@ -148,7 +148,8 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       },
       task,
     )
-      .then((result) => turnOver(turnId, result), turnBroke)
+      .then((result) => turnOver(turnId, result))
+      .catch(turnBroke)
       .finally(() => turn.over.abort());
   }
 
@@ -174,7 +175,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
   }
 
   /** The server refused, or the session stops: the log says what is owed. */
-  async function turnBroke(thrown: unknown): Promise<void> {
+  function turnBroke(thrown: unknown): void {
     current = undefined;
     if (ended.signal.aborted) return;
     if (isAachatError(thrown, 'STALE_RUN')) {
@@ -183,7 +184,6 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     }
     launcher.log.error('session.turn_broke', { error: thrown });
     options.onFailure({ message: `A turn broke off: ${toAachatError(thrown).message}`, hint: null });
-    owed = await options.reread();
     send({ kind: 'blocked' });
   }
 

@@ -3,7 +3,7 @@
  * it, and our files in places that its git does not see.
  */
 import { dirname, join } from 'node:path';
-import { AachatError } from '#base/errors.ts';
+import { AachatError, toAachatError } from '#base/errors.ts';
 import { exists, hasLink } from '#base/fs.ts';
 import type { Session } from '#contract/entities.ts';
 import { type AgentRepo, readAgentRepo } from './agent-repo.ts';
@@ -224,12 +224,15 @@ async function closeWorkspace(parts: {
   const kept = stays === undefined ? [] : [stays];
   const remove = async (clone: Clone | undefined, folder: string) => {
     if (!(await exists(folder))) return;
-    const removal = clone === undefined ? UNKNOWN : await removeWorktree(clone, folder);
+    const removal = clone === undefined ? UNKNOWN : await removeWorktree(clone, folder).catch(unjudged);
     if (!removal.removed) kept.push(`${folder} stays: ${removal.detail}`);
   };
   await remove(agent, agentDir);
   if (kept.length === 0) await remove(team, path);
   return kept;
 }
+
+/** What nobody could look at may hold work: a broken index, a folder of another user, a full disk. */
+const unjudged = (thrown: unknown) => ({ removed: false, detail: toAachatError(thrown).message }) as const;
 
 const UNKNOWN = { removed: false, detail: 'it is no worktree of a repo that aachat knows' } as const;
