@@ -221,6 +221,12 @@ describe('a mistake on the command line', () => {
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'USAGE' } });
   });
 
+  test('a place to read from is a number, and nothing is asked for without one', async () => {
+    const { status, stdout } = await run(['read', 'launch', '--since-seq', 'many'], { name: 'chat' });
+    expect(status).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { message: expect.stringContaining('whole number from 0 on') } });
+  });
+
   test('the version is asked for with status 0', async () => {
     expect(await run(['--version'])).toEqual({ status: 0, stdout: '0.0.0-test\n', stderr: '' });
   });

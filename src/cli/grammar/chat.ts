@@ -1,6 +1,6 @@
 /** The second name `chat`: the words of older agent repos. */
 import type { Command } from 'commander';
-import { type Act, example, upTo } from './words.ts';
+import { type Act, example, upTo, whole } from './words.ts';
 
 export function declareChat(program: Command, act: Act): void {
   program
@@ -22,7 +22,7 @@ export function declareChat(program: Command, act: Act): void {
     .description('read messages')
     .argument('<project>', 'name, dm:<agent>, or id')
     .option('--last <count>', 'the newest', upTo(200), 20)
-    .option('--since-seq <seq>', 'newer than this number', Number)
+    .option('--since-seq <seq>', 'newer than this number', whole(0))
     .addHelpText('after', example('chat read launch --last 5'))
     .action(
       act(async (context, name: string, options: { last: number; sinceSeq?: number }) => {

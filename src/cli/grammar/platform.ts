@@ -1,12 +1,8 @@
 /** Commands about logins, settings and the server. */
-import { type Command, InvalidArgumentError } from 'commander';
-import { type Act, example } from './words.ts';
+import type { Command } from 'commander';
+import { type Act, example, whole } from './words.ts';
 
-const port = (text: string): number => {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
-  throw new InvalidArgumentError('A port is a number from 0 to 65535.');
-};
+const port = whole(0, 65_535);
 
 export function declarePlatform(program: Command, act: Act): void {
   const auth = program.command('auth').description('log in to a server');
@@ -154,7 +150,7 @@ export function declarePlatform(program: Command, act: Act): void {
     .command('run', { hidden: true })
     .option('--port <port>', '', port)
     .option('--host <host>')
-    .option('--idle <seconds>', '', Number)
+    .option('--idle <seconds>', '', whole(0))
     .action(
       act(async (context, options: { port?: number; host?: string; idle?: number }) => {
         const { run } = await import('#cli/commands/server.ts');

@@ -1,6 +1,6 @@
 /** Commands that talk: projects, inbox, mentions, find, watch. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { type Act, collect, example, IN_TEAM, OFFSET, TEAM, upTo } from './words.ts';
+import { type Act, collect, example, IN_TEAM, OFFSET, TEAM, upTo, whole } from './words.ts';
 
 const PROJECT = 'name, dm:<agent>, team/name, or id';
 
@@ -47,11 +47,7 @@ export function declareTalk(program: Command, act: Act): void {
     .argument('<project>', PROJECT)
     .option(...TEAM)
     .option('--limit <count>', 'at most this many, the newest', upTo(200), 20)
-    .option(
-      '--before <seq>',
-      'older than the message of this number; the first line of a page names it',
-      upTo(Number.MAX_SAFE_INTEGER),
-    )
+    .option('--before <seq>', 'older than the message of this number; the first line of a page names it', whole(1))
     .option('--peek', 'leave them unread')
     .addHelpText('after', example('aachat project read launch --limit 50'))
     .action(

@@ -15,26 +15,21 @@ export const example = (...lines: readonly string[]): string =>
 /** For an option that may be given more than once. */
 export const collect = (value: string, earlier: readonly string[] = []): readonly string[] => [...earlier, value];
 
-/** A whole number from 1 to `most`. */
-export const upTo =
-  (most: number) =>
+/** A whole number from `least` to `most`. */
+export const whole =
+  (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
   (text: string): number => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= 1 && value <= most) return value;
-    throw new InvalidArgumentError(`It takes a whole number from 1 to ${most}.`);
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    const end = most === Number.MAX_SAFE_INTEGER ? 'on' : `to ${most}`;
+    throw new InvalidArgumentError(`It takes a whole number from ${least} ${end}.`);
   };
 
+/** How many to show. */
+export const upTo = (most: number) => whole(1, most);
+
 /** The first ones of a list, which were seen already. */
-export const OFFSET = [
-  '--offset <count>',
-  'leave out this many, the first ones',
-  (text: string): number => {
-    const value = Number(text);
-    if (Number.isSafeInteger(value) && value >= 0) return value;
-    throw new InvalidArgumentError('It takes a whole number from 0 on.');
-  },
-  0,
-] as const;
+export const OFFSET = ['--offset <count>', 'leave out this many, the first ones', whole(0), 0] as const;
 
 export const TEAM = ['-t, --team <team>', 'team of the project, where the name is not enough'] as const;
 export const IN_TEAM = ['-t, --team <team>', 'only in this team'] as const;
