@@ -14,6 +14,7 @@ export const SETTINGS = {
   team: { env: 'AACHAT_TEAM', what: 'team that names are looked up in first' },
   agent: { env: 'AACHAT_AGENT', what: 'agent program: claude, opencode, gemini, codex, scripted, or a command line' },
 } as const;
+export type SettingName = keyof typeof SETTINGS;
 
 export interface Setting {
   readonly value: string;
@@ -27,6 +28,8 @@ export interface Config {
   /** @param value undefined: forget it */
   set(key: string, value: string | undefined): Promise<void>;
 }
+
+export const isSettingName = (key: string): key is SettingName => Object.hasOwn(SETTINGS, key);
 
 const SettingsFile = z.record(z.string(), z.string());
 
@@ -60,8 +63,7 @@ export async function openConfig(
   const store = text === undefined ? undefined : await open();
   return {
     get(key) {
-      const name = key in SETTINGS ? SETTINGS[key as keyof typeof SETTINGS].env : undefined;
-      const fromEnv = name === undefined ? undefined : env[name];
+      const fromEnv = isSettingName(key) ? env[SETTINGS[key].env] : undefined;
       if (fromEnv) return { value: fromEnv, origin: 'environment' };
       if (repo !== undefined && (key === 'server' || key === 'team')) {
         return repo[key] === null ? undefined : { value: repo[key], origin: 'repository' };

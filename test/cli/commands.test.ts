@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { budget, show } from '#cli/commands/agent.ts';
 import { unread } from '#cli/commands/chat.ts';
 import { inbox } from '#cli/commands/inbox.ts';
-import { assign, read, send } from '#cli/commands/project.ts';
+import { assign, read, send, unassign } from '#cli/commands/project.ts';
 import { findSession, list, run, stop, whenItStarts } from '#cli/commands/session.ts';
 import type { BudgetState } from '#contract/budget.ts';
 import { DEFAULT_BUDGET } from '#contract/default-budget.ts';
@@ -202,19 +202,13 @@ describe('inbox', () => {
   });
 });
 
-describe('project assign', () => {
-  test('needs somebody', async () => {
-    await expect(assign(testContext({}).context, { name: 'launch', member: undefined })).rejects.toMatchObject({
-      code: 'USAGE',
-      hint: expect.stringContaining('--agent'),
-    });
-  });
-
-  test('refuses a role that does not exist before it asks', async () => {
-    const world = testContext({});
-    const args = { name: 'launch', member: 'noa', role: 'king' };
-    await expect(assign(world.context, args)).rejects.toThrow(/admin, collaborator, viewer/);
-    expect(world.asked()).toEqual([]);
+test.each([
+  ['assign', assign],
+  ['unassign', unassign],
+])('project %s needs somebody', async (verb, command) => {
+  await expect(command(testContext({}).context, { name: 'launch', member: undefined })).rejects.toMatchObject({
+    code: 'USAGE',
+    hint: `aachat project ${verb} launch --agent ada`,
   });
 });
 

@@ -1,6 +1,5 @@
 /** `aachat config …`: settings of this home. */
-import { AachatError } from '#base/errors.ts';
-import { SETTINGS } from '#cli/config.ts';
+import { isSettingName, SETTINGS, type SettingName } from '#cli/config.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { table } from '#cli/output.ts';
 import { serverAddress } from '#client/address.ts';
@@ -8,7 +7,7 @@ import { serverAddress } from '#client/address.ts';
 /** `aachat config list` */
 export async function list(context: CommandContext): Promise<void> {
   const named = Object.entries(SETTINGS).map(([key, { what }]) => ({ key, what }));
-  const others = context.config.keys().flatMap((key) => (key in SETTINGS ? [] : [{ key, what: '' }]));
+  const others = context.config.keys().flatMap((key) => (isSettingName(key) ? [] : [{ key, what: '' }]));
   const settings = [...named, ...others].map(({ key, what }) => {
     const found = context.config.get(key);
     return { key, value: found?.value ?? null, origin: found?.origin ?? 'default', what };
@@ -20,14 +19,9 @@ export async function list(context: CommandContext): Promise<void> {
 /** `aachat config set <key> <value>`, `aachat config unset <key>` */
 export async function set(
   context: CommandContext,
-  args: { readonly key: string; readonly value: string | undefined },
+  args: { readonly key: SettingName; readonly value: string | undefined },
 ): Promise<void> {
   const { key, value } = args;
-  if (!(key in SETTINGS)) {
-    throw new AachatError('USAGE', `There is no setting called "${key}".`, {
-      hint: `Settings: ${Object.keys(SETTINGS).join(', ')}.`,
-    });
-  }
   if (key === 'server' && value !== undefined) serverAddress(value);
   await context.config.set(key, value);
   context.output.result(

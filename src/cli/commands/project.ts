@@ -6,7 +6,7 @@ import { messageText, resolve, resolveMessageId, showMessages } from '#cli/messa
 import { plain, table } from '#cli/output.ts';
 import { moreLine, type Page } from '#cli/paging.ts';
 import type { Connection } from '#cli/platform.ts';
-import { type Member, ProjectRole, ProjectStatus, type Team } from '#contract/entities.ts';
+import { type Member, type ProjectRole, ProjectStatus, type Team } from '#contract/entities.ts';
 import { ProjectSlug, shortId, TeamSlug } from '#contract/ids.ts';
 import { explainIssues } from '#contract/route.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -138,15 +138,15 @@ const memberRow = ({ party, role, sessions }: Member): readonly string[] => {
   ];
 };
 
-type MemberArgs = Named & { readonly member: string | undefined; readonly role?: string | undefined };
+type MemberArgs = Named & { readonly member: string | undefined };
 
 /** `aachat project assign <project> <name>` */
-export async function assign(context: CommandContext, args: MemberArgs): Promise<void> {
-  const name = memberName(args);
-  const role =
-    args.role === undefined
-      ? {}
-      : { role: parse(ProjectRole, args.role, '--role is one of admin, collaborator, viewer.') };
+export async function assign(
+  context: CommandContext,
+  args: MemberArgs & { readonly role?: ProjectRole },
+): Promise<void> {
+  const name = memberName(args, 'assign');
+  const role = args.role === undefined ? {} : { role: args.role };
   const { http } = await context.connect();
   const project = await resolve(context, http, args.name, args.team);
   const body = { clientId: newId(), name, ...role };
@@ -156,17 +156,17 @@ export async function assign(context: CommandContext, args: MemberArgs): Promise
 
 /** `aachat project unassign <project> <name>` */
 export async function unassign(context: CommandContext, args: MemberArgs): Promise<void> {
-  const body = { clientId: newId(), name: memberName(args) };
+  const body = { clientId: newId(), name: memberName(args, 'unassign') };
   const { http } = await context.connect();
   const project = await resolve(context, http, args.name, args.team);
   const { member } = await http.call(ROUTES.removeMember, { params: { projectId: project.id }, body }, context.signal);
   context.output.result({ project, member }, `${member.party.name} is no longer in ${project.name}.`);
 }
 
-function memberName({ member }: MemberArgs): string {
+function memberName({ member }: MemberArgs, verb: 'assign' | 'unassign'): string {
   if (member !== undefined) return member.replace(/^@/, '');
   throw new AachatError('USAGE', 'Whom? Name an agent or a person.', {
-    hint: 'aachat project assign launch --agent ada',
+    hint: `aachat project ${verb} launch --agent ada`,
   });
 }
 

@@ -1,5 +1,6 @@
 /** Commands about logins, settings and the server. */
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
+import { SETTINGS, type SettingName } from '#cli/config.ts';
 import { type Act, example, whole } from './words.ts';
 
 const port = whole(0, 65_535);
@@ -71,11 +72,11 @@ export function declarePlatform(program: Command, act: Act): void {
   config
     .command('set')
     .description('change a setting')
-    .argument('<key>', 'server, team or agent; see `config list`')
-    .argument('<value>', 'for agent: claude, scripted (the built-in one without a model), or a command line')
+    .addArgument(new Argument('<key>', 'see `config list`').choices(Object.keys(SETTINGS)))
+    .argument('<value>', 'its value; `config list` says what each may be')
     .addHelpText('after', example('aachat config set agent scripted'))
     .action(
-      act(async (context, key: string, value: string) => {
+      act(async (context, key: SettingName, value: string) => {
         const { set } = await import('#cli/commands/config.ts');
         await set(context, { key, value });
       }),
@@ -83,10 +84,10 @@ export function declarePlatform(program: Command, act: Act): void {
   config
     .command('unset')
     .description('forget a setting')
-    .argument('<key>', 'server, team or agent; see `config list`')
+    .addArgument(new Argument('<key>', 'see `config list`').choices(Object.keys(SETTINGS)))
     .addHelpText('after', example('aachat config unset server'))
     .action(
-      act(async (context, key: string) => {
+      act(async (context, key: SettingName) => {
         const { set } = await import('#cli/commands/config.ts');
         await set(context, { key, value: undefined });
       }),

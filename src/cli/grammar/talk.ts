@@ -1,8 +1,14 @@
 /** Commands that talk: projects, inbox, mentions, find, watch. */
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ProjectRole } from '#contract/entities.ts';
 import { type Act, collect, example, IN_TEAM, OFFSET, TEAM, upTo, whole } from './words.ts';
 
 const PROJECT = 'name, dm:<agent>, team/name, or id';
+
+interface MemberOptions {
+  readonly team?: string;
+  readonly agent?: string;
+}
 
 export function declareTalk(program: Command, act: Act): void {
   const project = program
@@ -106,38 +112,38 @@ export function declareTalk(program: Command, act: Act): void {
       ),
     );
 
-  for (const [verb, description] of [
-    ['assign', 'add an agent or a person to a project'],
-    ['unassign', 'take an agent or a person out of a project'],
-  ] as const) {
-    project
-      .command(verb)
-      .description(description)
-      .argument('<project>', PROJECT)
-      .argument('[name]', 'agent or login')
-      .option('--agent <agent>', 'the agent; the same as giving its name')
-      .option('--role <role>', 'of a person: admin, collaborator or viewer')
-      .option(...TEAM)
-      .addHelpText('after', example(`aachat project ${verb} launch --agent ada`))
-      .action(
-        act(
-          async (
-            context,
-            name: string,
-            member: string | undefined,
-            options: { team?: string; agent?: string; role?: string },
-          ) => {
-            const commands = await import('#cli/commands/project.ts');
-            await commands[verb](context, {
-              name,
-              member: options.agent ?? member,
-              team: options.team,
-              role: options.role,
-            });
-          },
-        ),
-      );
-  }
+  project
+    .command('assign')
+    .description('add an agent or a person to a project')
+    .argument('<project>', PROJECT)
+    .argument('[name]', 'agent or login')
+    .option('--agent <agent>', 'the agent; the same as giving its name')
+    .addOption(new Option('--role <role>', 'of a person').choices(ProjectRole.options))
+    .option(...TEAM)
+    .addHelpText('after', example('aachat project assign launch --agent ada'))
+    .action(
+      act(
+        async (context, name: string, member: string | undefined, options: MemberOptions & { role?: ProjectRole }) => {
+          const { assign } = await import('#cli/commands/project.ts');
+          await assign(context, { ...options, name, member: options.agent ?? member });
+        },
+      ),
+    );
+
+  project
+    .command('unassign')
+    .description('take an agent or a person out of a project')
+    .argument('<project>', PROJECT)
+    .argument('[name]', 'agent or login')
+    .option('--agent <agent>', 'the agent; the same as giving its name')
+    .option(...TEAM)
+    .addHelpText('after', example('aachat project unassign launch --agent ada'))
+    .action(
+      act(async (context, name: string, member: string | undefined, options: MemberOptions) => {
+        const { unassign } = await import('#cli/commands/project.ts');
+        await unassign(context, { ...options, name, member: options.agent ?? member });
+      }),
+    );
 
   project
     .command('archive')
