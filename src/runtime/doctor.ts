@@ -44,7 +44,7 @@ export interface DoctorOptions {
 
 export async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
   const checks: readonly (readonly [name: string, check: () => Promise<Omit<Finding, 'name'>>])[] = [
-    ['node', async () => ok(`Node ${process.versions.node}`)],
+    ['engine', async () => ok(engineText(options.engine))],
     ['git', async () => ok(await git(['--version'], {}))],
     ['home', () => checkHome(options.home)],
     ['hard links', () => checkLinks(options.home)],
@@ -134,6 +134,11 @@ async function checkServer({ home, server }: DoctorOptions) {
   const { version, protocol } = await http.call(ROUTES.getInfo, {});
   return ok(`${url} (version ${version}, protocol ${protocol})`);
 }
+
+const engineText = ({ root }: Engine): string =>
+  root === undefined
+    ? `its own, as new as Node ${process.versions.node}; the adapter of Claude Code runs on it too`
+    : `Node ${process.versions.node}`;
 
 async function checkProgram({ programSetting, path, home, engine }: DoctorOptions) {
   const setting = programSetting === undefined ? {} : { setting: programSetting };

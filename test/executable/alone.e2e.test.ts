@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { execute, scratchHome } from '../support/aachat.ts';
+import { testPostgres } from '../support/postgres.ts';
 import { tempDir, tempRepo, writeFiles } from '../support/temp.ts';
 
 /** A folder for PATH in which there is only git. */
@@ -67,6 +68,19 @@ test('it runs nothing of the folder that it is started in', async () => {
   expect(looked.stdout).toContain('Claude Code was not found');
   await here('down', '--yes');
   expect(existsSync(proof) ? readFileSync(proof, 'utf8') : '').toBe('');
+});
+
+test('its platform keeps its data in PostgreSQL', async () => {
+  await using bin = await onlyGit();
+  await using postgres = await testPostgres();
+  await using home = await scratchHome({ PATH: bin.path, DATABASE_URL: await postgres.database() });
+  await home.json('server', 'start');
+  await home.json('project', 'create', 'launch');
+  await home.json('project', 'send', 'launch', 'still there?');
+  await home.json('server', 'stop', '--yes');
+  await home.json('server', 'start');
+  expect(await home.json('server', 'status')).toMatchObject({ engine: 'postgres', users: 1 });
+  expect(await home.json('project', 'read', 'launch')).toMatchObject({ messages: [{ body: 'still there?' }] });
 });
 
 test('Claude Code that is missing is said with the command that mends it; an archive that is not it changes nothing', async () => {
