@@ -1,5 +1,4 @@
-/** The only reader of argv, of the environment and of signals; sets the exit code. */
-import { basename } from 'node:path';
+/** Reads argv, the environment and signals, which nobody below does; sets the exit code. */
 import { AachatError } from '#base/errors.ts';
 import type { CommandFacts } from '#cli/context.ts';
 import { self } from './self.ts';
@@ -24,7 +23,6 @@ process.stderr.on('error', () => {});
 
 const facts: CommandFacts = {
   argv: process.argv.slice(2),
-  name: process.env['AACHAT_NAME'] ?? basename(process.argv[1] ?? 'aachat', '.js'),
   env: process.env,
   cwd: process.cwd(),
   stdin: process.stdin,

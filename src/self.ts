@@ -2,7 +2,7 @@
  * Where this program lies and how it is started again: as files under a Node, or as one executable that brings its own
  * engine and carries the files inside.
  */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { CommandFacts } from '#cli/context.ts';
 import manifest from '#manifest' with { type: 'json' };
 
@@ -13,7 +13,8 @@ const command = isExecutable
   ? ([process.execPath] as const)
   : ([process.execPath, join(root, 'bin', 'aachat.js')] as const);
 
-export const self: Pick<CommandFacts, 'engine' | 'skillsDir' | 'version'> = {
+export const self: Pick<CommandFacts, 'name' | 'engine' | 'skillsDir' | 'version'> = {
+  name: process.env['AACHAT_NAME'] ?? basename((isExecutable ? process.argv0 : process.argv[1]) ?? '', '.js'),
   engine: {
     self: command,
     scripted: [...command, 'scripted-agent'],

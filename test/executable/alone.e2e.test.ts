@@ -1,11 +1,13 @@
 /** The single executable on a machine that has git and nothing else. */
+import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, symlink } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { execute, scratchHome } from '../support/aachat.ts';
+import { execute, PROGRAM, scratchHome } from '../support/aachat.ts';
 import { testPostgres } from '../support/postgres.ts';
 import { tempDir, tempRepo, writeFiles } from '../support/temp.ts';
 
@@ -68,6 +70,15 @@ test('it runs nothing of the folder that it is started in', async () => {
   expect(looked.stdout).toContain('Claude Code was not found');
   await here('down', '--yes');
   expect(existsSync(proof) ? readFileSync(proof, 'utf8') : '').toBe('');
+});
+
+test("under the name chat it is the agents' chat", async () => {
+  await using dir = await onlyGit();
+  await using home = await scratchHome();
+  const chat = join(dir.path, 'chat');
+  await symlink(PROGRAM[0], chat);
+  const { stdout } = await promisify(execFile)(chat, ['--help'], { env: home.env });
+  expect(stdout).toMatch(/^Usage: chat /);
 });
 
 test('its platform keeps its data in PostgreSQL', async () => {
