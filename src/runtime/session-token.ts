@@ -13,6 +13,7 @@ export interface SessionToken {
 
 /** Rewritten while this much of the token's life is left. */
 const MARGIN_MS = 5 * 60_000;
+const RETRY_MS = 30_000;
 
 /** Keeps a token of the session in a file that the agent's commands read, renewed before it expires. */
 export async function openSessionToken(
@@ -34,11 +35,13 @@ export async function openSessionToken(
     schedule(Date.parse(minted.expiresAt) - Date.now() - MARGIN_MS);
   };
   const schedule = (delayMs: number) => {
+    clearTimeout(timer);
+    if (stopped) return;
     timer = setTimeout(
       () => {
         mint().catch((thrown: unknown) => {
           log.warn('session.token_not_renewed', { error: thrown });
-          if (!stopped) schedule(30_000);
+          schedule(RETRY_MS);
         });
       },
       Math.max(1_000, delayMs),
@@ -48,10 +51,8 @@ export async function openSessionToken(
   await mint();
   return {
     async value(how) {
-      if (how === 'renew') {
-        clearTimeout(timer);
-        await mint();
-      }
+      // The timer stays: if this fails, the agent's commands still get a new one.
+      if (how === 'renew') await mint();
       return value;
     },
     stop() {
