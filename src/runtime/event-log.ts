@@ -90,16 +90,24 @@ export async function openEventLog(
   clock: Clock = Date.now,
 ): Promise<EventLog & { readonly lines: readonly LogLine[] }> {
   await ensureDir(dirname(path));
-  const { lines } = await mend(path, clock);
+  const { lines, goodBytes } = await mend(path, clock);
   const file: FileHandle = await open(path, 'a', PRIVATE_FILE);
   const serial = createSerial();
-  let seq = lines.at(-1)?.seq ?? 0;
+  let [seq, size] = [lines.at(-1)?.seq ?? 0, goodBytes];
   return {
     lines,
     append: (event, durable) =>
       serial(async () => {
+        const line = Buffer.from(encode({ seq: seq + 1, at: isoTime(clock()), ...event }));
+        try {
+          await file.appendFile(line);
+        } catch (thrown) {
+          // On a full disk a part of it was written: it would hide everything that comes after it.
+          await file.truncate(size);
+          throw thrown;
+        }
         seq += 1;
-        await file.appendFile(encode({ seq, at: isoTime(clock()), ...event }));
+        size += line.length;
         if (durable === 'durable') await file.datasync();
       }),
     [Symbol.asyncDispose]: () => serial(() => file.close()),
@@ -139,14 +147,14 @@ export function decode(bytes: Buffer): { readonly lines: readonly LogLine[]; rea
   return { lines, goodBytes: start };
 }
 
-async function mend(path: string, clock: Clock): Promise<{ readonly lines: readonly LogLine[] }> {
+async function mend(path: string, clock: Clock): Promise<ReturnType<typeof decode>> {
   const bytes = await readOrEmpty(path);
   const { lines, goodBytes } = decode(bytes);
   if (goodBytes < bytes.length) {
     await appendFile(`${path}.damaged-${clock()}`, bytes.subarray(goodBytes), { mode: PRIVATE_FILE });
     await truncate(path, goodBytes);
   }
-  return { lines };
+  return { lines, goodBytes };
 }
 
 async function readOrEmpty(path: string): Promise<Buffer> {

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { appendFile, readdir, readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decode, encode, type LogEvent, openEventLog, readEventLog } from '#runtime/event-log.ts';
@@ -23,6 +25,28 @@ describe('event log', () => {
     const lines = await readEventLog(path);
     expect(messages(lines)).toEqual(['a', 'line\u2028separator', 'null \0 byte', 'd']);
     expect(lines.map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
+  });
+
+  test('a line that the disk did not take as a whole hides none of those after it', async () => {
+    await using dir = await tempDir();
+    const path = join(dir.path, 'events.jsonl');
+    const script = `
+      import { openEventLog } from '#runtime/event-log.ts';
+      await using log = await openEventLog(process.argv[1]);
+      const problem = (message) => log.append({ type: 'problem', message, hint: null });
+      await problem('small');
+      await problem('x'.repeat(100_000)).catch(() => {});
+      await problem('after');`;
+    // Files may not grow past a few blocks there.
+    const limited = [
+      '-c',
+      'ulimit -f 16 && exec "$0" --input-type=module --eval "$1" "$2"',
+      process.execPath,
+      script,
+      path,
+    ];
+    await promisify(execFile)('sh', limited, { cwd: join(import.meta.dirname, '../..') });
+    expect(messages(await readEventLog(path))).toEqual(['small', 'after']);
   });
 
   test('a torn tail is cut at any byte and kept aside', async () => {
