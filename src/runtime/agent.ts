@@ -23,6 +23,7 @@ import {
   type TurnOutcome,
 } from './turn-outcome.ts';
 import { createTurnReader, type TurnReader } from './turn-reader.ts';
+import { watchUnprompted } from './unprompted.ts';
 
 export type { PermissionRequest } from './tool-calls.ts';
 export type { TurnOutcome } from './turn-outcome.ts';
@@ -146,7 +147,8 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
   const { open, onUpdate, onPermission, onUnprompted, log, signal } = options;
   let turn: Turn | undefined;
   let conversation = '';
-  let [replaying, unprompted] = [false, false];
+  let replaying = false;
+  const unprompted = watchUnprompted(options.program.kind, onUnprompted);
   /** When the limit that was last heard of ends, in epoch milliseconds. */
   let resetsAt: number | null = null;
 
@@ -160,17 +162,9 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       const meta = record(update._meta);
       noteLimit(record(meta['_claude/rateLimit']));
       onUpdate(update);
-      if (turn !== undefined) {
-        turn.reader.add(update);
-        turn.calls.add(update);
-      } else if (update.sessionUpdate === 'agent_message_chunk' || update.sessionUpdate === 'tool_call') {
-        if (!unprompted) onUnprompted('started');
-        unprompted = true;
-      }
-      if (unprompted && update.sessionUpdate === 'usage_update') {
-        unprompted = false;
-        onUnprompted('ended');
-      }
+      turn?.reader.add(update);
+      turn?.calls.add(update);
+      unprompted.hear(update, turn !== undefined);
     })
     .onRequest(acp.methods.client.session.requestPermission, async ({ params }) => {
       const over = turn?.over.signal;
@@ -359,6 +353,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       return true;
     },
     [Symbol.asyncDispose]: async () => {
+      unprompted[Symbol.dispose]();
       await child.stop();
       connection.close();
     },

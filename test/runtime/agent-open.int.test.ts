@@ -94,10 +94,10 @@ test('a mode that is refused is said, and the conversation is open', async () =>
   expect(await agent.prompt('Hello.')).toMatchObject({ text: 'answer' });
 });
 
-test('work that nobody asked for is told from turns', async () => {
+test.for(['eager', 'late'])('work that nobody asked for is told from turns, and ends: %s', async (oddity) => {
   await using dir = await tempDir();
   const heard: string[] = [];
-  await using agent = await open(dir, 'eager', { onUnprompted: (state) => heard.push(state) });
+  await using agent = await open(dir, oddity, { onUnprompted: (state) => heard.push(state) });
   expect(await agent.prompt('Hello.')).toMatchObject({ text: 'answer' });
   await eventually('it worked by itself', () => heard.includes('ended'));
   expect(heard).toEqual(['started', 'ended']);

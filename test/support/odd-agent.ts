@@ -75,6 +75,7 @@ acp
     if (oddity === 'stubborn' && JSON.stringify(params.prompt).includes('HANG')) return never;
     if (oddity === 'bare') return await answerBarely(client);
     await say(client, 'answer', 'm1');
+    if (oddity === 'late') setTimeout(() => void say(client, ' and more', 'm1'), 50);
     if (oddity === 'eager') {
       setTimeout(async () => {
         await say(client, 'a command in the background ended', 'm2');
