@@ -7,14 +7,7 @@ import { AachatError } from '#base/errors.ts';
 import { readIfExists } from '#base/fs.ts';
 import { parseJson } from '#base/json.ts';
 import type { ConnectedRepo } from '#runtime/workspaces.ts';
-
-/** Settings of the program; besides these there is `agents.<agent>.policy`. */
-export const SETTINGS = {
-  server: { env: 'AACHAT_SERVER', what: 'address of the server; unset: the embedded platform on this machine' },
-  team: { env: 'AACHAT_TEAM', what: 'team that names are looked up in first' },
-  agent: { env: 'AACHAT_AGENT', what: 'agent program: claude, opencode, gemini, codex, scripted, or a command line' },
-} as const;
-export type SettingName = keyof typeof SETTINGS;
+import { isSettingName, SETTINGS } from './settings.ts';
 
 export interface Setting {
   readonly value: string;
@@ -28,8 +21,6 @@ export interface Config {
   /** @param value undefined: forget it */
   set(key: string, value: string | undefined): Promise<void>;
 }
-
-export const isSettingName = (key: string): key is SettingName => Object.hasOwn(SETTINGS, key);
 
 const SettingsFile = z.record(z.string(), z.string());
 

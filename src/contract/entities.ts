@@ -1,5 +1,6 @@
 /** What travels: the nouns of the product, as the server shows them. Wire fields are camelCase, times ISO 8601 UTC. */
 import { z } from 'zod';
+import { PROJECT_ROLES, PROJECT_STATUSES, SESSION_STATES } from './choices.ts';
 import {
   AgentId,
   AgentName,
@@ -58,8 +59,9 @@ export const TeamMember = z.object({ userId: UserId, login: Login, role: TeamRol
 export type TeamMember = z.infer<typeof TeamMember>;
 
 export const ProjectKind = z.enum(['stream', 'project', 'dm']);
-export const ProjectStatus = z.enum(['active', 'planning', 'completed', 'archived']);
-export const ProjectRole = z.enum(['admin', 'collaborator', 'viewer']);
+export const ProjectStatus = z.enum(PROJECT_STATUSES);
+export type ProjectStatus = z.infer<typeof ProjectStatus>;
+export const ProjectRole = z.enum(PROJECT_ROLES);
 export type ProjectRole = z.infer<typeof ProjectRole>;
 
 export const Project = z.object({
@@ -154,7 +156,7 @@ export const Signal = z.object({
 });
 export type Signal = z.infer<typeof Signal>;
 
-export const SessionState = z.enum(['starting', 'running', 'stopped']);
+export const SessionState = z.enum(SESSION_STATES);
 export type SessionState = z.infer<typeof SessionState>;
 export const Activity = z.enum(['input_ready', 'working', 'awaiting_permission', 'limited', 'stalled', 'hibernated']);
 export type Activity = z.infer<typeof Activity>;

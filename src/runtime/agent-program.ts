@@ -5,11 +5,11 @@
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
-import type { Policy } from './claude.ts';
 import { ADAPTER, findClaude } from './claude-program.ts';
 import type { Engine } from './engine.ts';
 import type { Home } from './home.ts';
 import { onPath } from './on-path.ts';
+import type { Policy } from './policy.ts';
 import { isPreset, PRESET_NAMES, PRESETS, type PresetName } from './presets.ts';
 import { shellQuote } from './shim.ts';
 

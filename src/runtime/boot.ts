@@ -15,7 +15,7 @@ import { ROUTES } from '#contract/routes.ts';
 import type { Accepted } from '#sync/replica.ts';
 import { type Agent, type AgentUpdate, openAgent, type PermissionAnswer, type PermissionRequest } from './agent.ts';
 import { type AgentProgram, findAgentProgram, ownRules, refuseUnknownProgram } from './agent-program.ts';
-import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, type Policy } from './claude.ts';
+import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode } from './claude.ts';
 import type { ClonePool } from './clone-pool.ts';
 import { resolveDeclared } from './declared-environment.ts';
 import type { Engine } from './engine.ts';
@@ -28,6 +28,7 @@ import type { ThisMachine } from './machine.ts';
 import type { Mirrors, SessionMirror } from './mirrors.ts';
 import { opencodeEnvironment } from './opencode.ts';
 import type { PermissionScope } from './permissions.ts';
+import type { Policy } from './policy.ts';
 import { openSessionToken } from './session-token.ts';
 import { agentFolder, openWorkspace, type Workspace, type WorkspaceStep } from './workspace.ts';
 

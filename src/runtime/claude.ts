@@ -8,11 +8,8 @@
  * Measured with the canary checks in `test/runtime/claude.int.test.ts`; run them at every new version.
  */
 import { dirname, join } from 'node:path';
+import type { Policy } from './policy.ts';
 import { shellQuote } from './shim.ts';
-
-/** What an agent may do without asking. `full` must be asked for by name. */
-export const POLICIES = ['ask', 'read-only', 'accept-edits', 'full'] as const;
-export type Policy = (typeof POLICIES)[number];
 
 export interface ClaudeOptions {
   readonly policy: Policy;

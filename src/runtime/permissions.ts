@@ -11,7 +11,7 @@ import { type Clock, isoTime } from '#base/time.ts';
 import type { PendingPermission } from '#contract/control.ts';
 import type { PermissionId, SessionId } from '#contract/ids.ts';
 import type { PermissionAnswer, PermissionRequest } from './agent.ts';
-import type { Policy } from './claude.ts';
+import type { Policy } from './policy.ts';
 
 /** What a session may touch. Absolute paths, without links. */
 export interface PermissionScope {

@@ -3,8 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { exists, readIfExists } from '#base/fs.ts';
-import type { Policy } from '#runtime/claude.ts';
 import { decide } from '#runtime/permissions.ts';
+import type { Policy } from '#runtime/policy.ts';
 import { type ClaudeScene, choose, claudeScene } from '../support/claude.ts';
 import { type Step, script } from '../support/fake-anthropic.ts';
 

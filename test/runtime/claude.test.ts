@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, POLICIES, type Policy } from '#runtime/claude.ts';
+import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode } from '#runtime/claude.ts';
+import { POLICIES, type Policy } from '#runtime/policy.ts';
 
 interface Meta {
   readonly systemPrompt: { readonly append: string };

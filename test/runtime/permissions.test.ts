@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { PermissionRequest } from '#runtime/agent.ts';
-import { POLICIES, type Policy } from '#runtime/claude.ts';
 import { answerFor, createPermissionDesk, decide, type PermissionScope } from '#runtime/permissions.ts';
+import { POLICIES, type Policy } from '#runtime/policy.ts';
 
 const scope: PermissionScope = {
   workspace: '/h/ws',

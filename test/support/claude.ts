@@ -10,8 +10,9 @@ import {
   type PermissionRequest,
 } from '#runtime/agent.ts';
 import { type AgentProgram, findAgentProgram } from '#runtime/agent-program.ts';
-import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode, type Policy } from '#runtime/claude.ts';
+import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode } from '#runtime/claude.ts';
 import { agentEnvironment } from '#runtime/environment.ts';
+import type { Policy } from '#runtime/policy.ts';
 import { type FakeAnthropic, fakeAnthropic } from './fake-anthropic.ts';
 import { tempDir, writeFiles } from './temp.ts';
 

@@ -17,7 +17,7 @@ import { createAgent, type Origin, refuseRuntime } from '#runtime/agent-create.t
 import { runtimeYaml, trustCommand } from '#runtime/agent-program.ts';
 import { removeAgent } from '#runtime/agent-remove.ts';
 import { baseOf, findSource } from '#runtime/agent-source.ts';
-import { POLICIES } from '#runtime/claude.ts';
+import { POLICIES } from '#runtime/policy.ts';
 import { saveRepo } from '#runtime/save.ts';
 import { agentFolder, localAgentRepo } from '#runtime/workspace.ts';
 import { toPolicy } from './up.ts';

@@ -1,7 +1,8 @@
 /** `aachat config …`: settings of this home. */
-import { isSettingName, SETTINGS, type SettingName } from '#cli/config.ts';
+
 import type { CommandContext } from '#cli/context.ts';
 import { table } from '#cli/output.ts';
+import { isSettingName, SETTINGS, type SettingName } from '#cli/settings.ts';
 import { serverAddress } from '#client/address.ts';
 
 /** `aachat config list` */

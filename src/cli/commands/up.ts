@@ -15,11 +15,11 @@ import { openScreen, type Screen } from '#cli/up-screen.ts';
 import { serverAddress } from '#client/address.ts';
 import { CONTROL_ROUTES, type LiveSession, type PendingPermission } from '#contract/control.ts';
 import { isLeftToClaude, lacksClaude } from '#runtime/agent-program.ts';
-import { POLICIES, type Policy } from '#runtime/claude.ts';
 import { openControlClient } from '#runtime/control.ts';
 import type { Home } from '#runtime/home.ts';
 import { LEASE_MARKER } from '#runtime/lease.ts';
 import { thisMachine } from '#runtime/machine.ts';
+import { POLICIES, type Policy } from '#runtime/policy.ts';
 import { startUp, type Up, type UpChange, UpFile } from '#runtime/supervisor.ts';
 
 export interface UpArgs {

@@ -1,6 +1,6 @@
 /** Commands about logins, settings and the server. */
 import { Argument, type Command } from 'commander';
-import { SETTINGS, type SettingName } from '#cli/config.ts';
+import { SETTINGS, type SettingName } from '#cli/settings.ts';
 import { type Act, example, whole } from './words.ts';
 
 const port = whole(0, 65_535);

@@ -1,6 +1,7 @@
 /** Commands that talk: projects, inbox, mentions, find, watch. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { ProjectRole } from '#contract/entities.ts';
+import { PROJECT_ROLES } from '#contract/choices.ts';
+import type { ProjectRole } from '#contract/entities.ts';
 import { type Act, collect, example, IN_TEAM, OFFSET, TEAM, upTo, whole } from './words.ts';
 
 const PROJECT = 'name, dm:<agent>, team/name, or id';
@@ -118,7 +119,7 @@ export function declareTalk(program: Command, act: Act): void {
     .argument('<project>', PROJECT)
     .argument('[name]', 'agent or login')
     .option('--agent <agent>', 'the agent; the same as giving its name')
-    .addOption(new Option('--role <role>', 'of a person').choices(ProjectRole.options))
+    .addOption(new Option('--role <role>', 'of a person').choices(PROJECT_ROLES))
     .option(...TEAM)
     .addHelpText('after', example('aachat project assign launch --agent ada'))
     .action(
