@@ -11,6 +11,7 @@ import { Agent, Member, Message, Project, Session, Signal, Team, User } from '#c
 import { StreamEvent } from '#contract/frames.ts';
 import { AgentName, Seq, SessionId, StreamId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { POLICIES } from '#runtime/policy.ts';
 
 export interface CommandOutput {
   /** Absent: the command has no result, it prints lines until it ends. */
@@ -47,7 +48,7 @@ const Finding = object({
   hint: string().optional(),
 });
 const WithTeams = Agent.extend({ teams: array(Team) });
-const PolicyName = z.enum(['ask', 'read-only', 'accept-edits', 'full']);
+const PolicyName = z.enum(POLICIES);
 const EnvironmentName = object({
   name: string(),
   agent: AgentName.nullable(),

@@ -17,7 +17,7 @@ import { createAgent, type Origin, refuseRuntime } from '#runtime/agent-create.t
 import { runtimeYaml, trustCommand } from '#runtime/agent-program.ts';
 import { removeAgent } from '#runtime/agent-remove.ts';
 import { baseOf, findSource } from '#runtime/agent-source.ts';
-import { POLICIES } from '#runtime/policy.ts';
+import type { Policy } from '#runtime/policy.ts';
 import { saveRepo } from '#runtime/save.ts';
 import { agentFolder, localAgentRepo } from '#runtime/workspace.ts';
 import { toPolicy } from './up.ts';
@@ -179,7 +179,7 @@ async function savedPlace(
 /** `aachat agent policy <agent> [policy]` */
 export async function policy(
   context: CommandContext,
-  args: { readonly agent: string; readonly policy: string | undefined },
+  args: { readonly agent: string; readonly policy: Policy | undefined },
 ): Promise<void> {
   const { config, output } = context;
   const { http } = await context.connect();
@@ -190,11 +190,8 @@ export async function policy(
     output.result({ agent: name, policy: current }, `${name}: ${current}`);
     return;
   }
-  const chosen = POLICIES.find((known) => known === args.policy);
-  if (chosen === undefined)
-    throw new AachatError('USAGE', `"${args.policy}" is no policy.`, { hint: `Policies: ${POLICIES.join(', ')}.` });
-  await config.set(key, chosen);
-  output.result({ agent: name, policy: chosen }, `${name}: ${chosen}, from its next start on.`);
+  await config.set(key, args.policy);
+  output.result({ agent: name, policy: args.policy }, `${name}: ${args.policy}, from its next start on.`);
 }
 
 /** `aachat agent budget <agent> [--turns-per-hour <n>] [--tokens-per-day <n>] [--cost-per-day <usd>]` */

@@ -6,7 +6,7 @@ import { messageText, resolve, resolveMessageId, showMessages } from '#cli/messa
 import { plain, table } from '#cli/output.ts';
 import { moreLine, type Page } from '#cli/paging.ts';
 import type { Connection } from '#cli/platform.ts';
-import { type Member, type ProjectRole, ProjectStatus, type Team } from '#contract/entities.ts';
+import type { Member, ProjectRole, ProjectStatus, Team } from '#contract/entities.ts';
 import { ProjectSlug, shortId, TeamSlug } from '#contract/ids.ts';
 import { explainIssues } from '#contract/route.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -19,12 +19,9 @@ interface Named {
 /** `aachat project list` */
 export async function list(
   context: CommandContext,
-  args: Page & { readonly team?: string; readonly status: string },
+  args: Page & { readonly team?: string; readonly status: ProjectStatus | 'all' },
 ): Promise<void> {
-  const status =
-    args.status === 'all'
-      ? args.status
-      : parse(ProjectStatus, args.status, '--status is one of active, planning, completed, archived, all.');
+  const { status } = args;
   const team = args.team === undefined ? {} : { team: parse(TeamSlug, args.team) };
   const connection = await context.connect();
   const { projects, hasMore } = await connection.http.call(

@@ -10,7 +10,7 @@ import { clockTime, plain, table } from '#cli/output.ts';
 import { moreLine, type Page } from '#cli/paging.ts';
 import { pickById } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
-import { type Session, SessionState, type Turn } from '#contract/entities.ts';
+import type { Session, SessionState, Turn } from '#contract/entities.ts';
 import { SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { UpFile } from '#runtime/supervisor.ts';
@@ -24,12 +24,12 @@ export async function list(
     readonly project?: string;
     readonly team?: string;
     readonly agent?: string;
-    readonly state?: string;
+    readonly state?: SessionState;
   },
 ): Promise<void> {
   const connection = await context.connect();
   const { http } = connection;
-  const state = args.state === undefined ? {} : { state: parseState(args.state) };
+  const state = args.state === undefined ? {} : { state: args.state };
   const project =
     args.project === undefined ? {} : { projectId: (await resolve(context, http, args.project, args.team)).id };
   const team = args.team === undefined ? {} : { teamId: (await findTeam(context, connection, args.team)).id };
@@ -180,12 +180,6 @@ async function speak(
   const { signal } = await http.call(ROUTES.signalSession, { params: { sessionId: session.id }, body }, context.signal);
   const later = session.state === 'stopped' ? ' It reads it when it runs again.' : '';
   context.output.result({ signal }, `${said} session ${shortId(session.id)} of ${session.agent}.${later}`);
-}
-
-function parseState(text: string): SessionState {
-  const parsed = SessionState.safeParse(text);
-  if (parsed.success) return parsed.data;
-  throw new AachatError('USAGE', '--state is one of starting, running, stopped.');
 }
 
 /** Finds a session by its id in any form. Short forms are looked for among the newest 200. */

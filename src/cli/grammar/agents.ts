@@ -1,7 +1,8 @@
 /** Commands about agents. */
-import { type Command, InvalidArgumentError } from 'commander';
+import { Argument, type Command, InvalidArgumentError } from 'commander';
 import type { Budget, Limit } from '#contract/budget.ts';
 import { DEFAULT_BUDGET } from '#contract/default-budget.ts';
+import { POLICIES, type Policy } from '#runtime/policy.ts';
 import { type Act, AGENT, example, OFFSET, upTo } from './words.ts';
 
 export function declareAgents(program: Command, act: Act): void {
@@ -101,13 +102,15 @@ export function declareAgents(program: Command, act: Act): void {
     .command('policy')
     .description('show or set what an agent may do without asking')
     .argument('<agent>', AGENT)
-    .argument(
-      '[policy]',
-      'ask: asks before it changes anything but documents and its own repo; read-only: changes nothing; accept-edits: edits files without asking; full: does everything without asking',
+    .addArgument(
+      new Argument(
+        '[policy]',
+        'ask: asks before it changes anything but documents and its own repo; read-only: changes nothing; accept-edits: edits files without asking; full: does everything without asking',
+      ).choices(POLICIES),
     )
     .addHelpText('after', example('aachat agent policy ada accept-edits'))
     .action(
-      act(async (context, name: string, policy: string | undefined) => {
+      act(async (context, name: string, policy: Policy | undefined) => {
         const { policy: set } = await import('#cli/commands/agent.ts');
         await set(context, { agent: name, policy });
       }),

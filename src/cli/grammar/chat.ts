@@ -1,6 +1,7 @@
 /** The second name `chat`: the words of older agent repos. */
 import type { Command } from 'commander';
-import { type Act, example, upTo, whole } from './words.ts';
+import type { ProjectStatus } from '#contract/entities.ts';
+import { type Act, example, projectStatus, upTo, whole } from './words.ts';
 
 export function declareChat(program: Command, act: Act): void {
   program
@@ -56,10 +57,10 @@ export function declareChat(program: Command, act: Act): void {
   program
     .command('projects')
     .description('list projects')
-    .option('--status <status>', 'active, planning, completed, archived or all', 'active')
+    .addOption(projectStatus())
     .addHelpText('after', example('chat projects'))
     .action(
-      act(async (context, options: { status: string }) => {
+      act(async (context, options: { status: ProjectStatus | 'all' }) => {
         const { list } = await import('#cli/commands/project.ts');
         await list(context, { ...options, limit: 200, offset: 0 });
       }),

@@ -1,5 +1,7 @@
 /** Commands about sessions. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { SESSION_STATES } from '#contract/choices.ts';
+import type { SessionState } from '#contract/entities.ts';
 import { type Act, AGENT, collect, example, IN_TEAM, OFFSET, TEAM, upTo } from './words.ts';
 
 const SESSION = 'id, its last eight digits, or any unambiguous part';
@@ -15,7 +17,7 @@ export function declareSessions(program: Command, act: Act): void {
     .option('--project <project>', 'only those that serve this project')
     .option(...IN_TEAM)
     .option('--agent <agent>', 'only of this agent')
-    .option('--state <state>', 'starting, running or stopped')
+    .addOption(new Option('--state <state>', 'only in this state').choices(SESSION_STATES))
     .option('--limit <count>', 'at most this many', upTo(200), 50)
     .option(...OFFSET)
     .addHelpText('after', example('aachat session list --state running'))
@@ -23,7 +25,14 @@ export function declareSessions(program: Command, act: Act): void {
       act(
         async (
           context,
-          options: { project?: string; team?: string; agent?: string; state?: string; limit: number; offset: number },
+          options: {
+            project?: string;
+            team?: string;
+            agent?: string;
+            state?: SessionState;
+            limit: number;
+            offset: number;
+          },
         ) => {
           const { list } = await import('#cli/commands/session.ts');
           await list(context, options);

@@ -1,8 +1,8 @@
 /** Commands that talk: projects, inbox, mentions, find, watch. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PROJECT_ROLES } from '#contract/choices.ts';
-import type { ProjectRole } from '#contract/entities.ts';
-import { type Act, collect, example, IN_TEAM, OFFSET, TEAM, upTo, whole } from './words.ts';
+import type { ProjectRole, ProjectStatus } from '#contract/entities.ts';
+import { type Act, collect, example, IN_TEAM, OFFSET, projectStatus, TEAM, upTo, whole } from './words.ts';
 
 const PROJECT = 'name, dm:<agent>, team/name, or id';
 
@@ -20,13 +20,13 @@ export function declareTalk(program: Command, act: Act): void {
     .command('list')
     .description('list projects that you can read')
     .option(...IN_TEAM)
-    .option('--status <status>', 'active, planning, completed, archived or all', 'active')
+    .addOption(projectStatus())
     .option('--limit <count>', 'at most this many', upTo(200), 100)
     .option(...OFFSET)
     .addHelpText('after', example('aachat project list --team acme'))
     .action(
       act(
-        async (context, options: { team?: string; status: string; limit: number; offset: number }) => {
+        async (context, options: { team?: string; status: ProjectStatus | 'all'; limit: number; offset: number }) => {
           const { list } = await import('#cli/commands/project.ts');
           await list(context, options);
         },

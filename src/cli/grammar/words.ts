@@ -1,6 +1,7 @@
 /** Pieces that commands of several groups are declared with. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { CommandContext } from '#cli/context.ts';
+import { PROJECT_STATUSES } from '#contract/choices.ts';
 
 /** Makes the action of a command. */
 export type Act = <Args extends readonly unknown[]>(
@@ -30,6 +31,10 @@ export const upTo = (most: number) => whole(1, most);
 
 /** The first ones of a list, which were seen already. */
 export const OFFSET = ['--offset <count>', 'leave out this many, the first ones', whole(0), 0] as const;
+
+/** Fresh for each command that has it. */
+export const projectStatus = () =>
+  new Option('--status <status>', 'only in this state').choices([...PROJECT_STATUSES, 'all']).default('active');
 
 export const TEAM = ['-t, --team <team>', 'team of the project, where the name is not enough'] as const;
 export const IN_TEAM = ['-t, --team <team>', 'only in this team'] as const;
