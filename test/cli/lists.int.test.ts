@@ -78,6 +78,16 @@ describe('lists', () => {
     }
   });
 
+  test('past its end a list says that there is no more, not that there is nothing', async () => {
+    await using it = await scene();
+    for (const group of ['project', 'session', 'agent', 'doc']) {
+      const { status, stdout } = await it.mia.command([group, 'list', '--text', '--offset', '50']);
+      expect([group, status, stdout]).toEqual([group, 0, 'There are no more.\n']);
+    }
+    const { stdout } = await it.mia.command(['project', 'list', '--text', '--status', 'archived']);
+    expect(stdout).toBe('No projects are archived.\n');
+  });
+
   test('into a pager goes text without colours, control sequences and spaces at the end of lines', async () => {
     await using it = await scene();
     for (const words of [

@@ -7,7 +7,7 @@ import { confirm } from '#cli/ask.ts';
 import { budgetTable, exhaustion } from '#cli/budget-view.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { plain, table } from '#cli/output.ts';
-import { moreLine, type Page, pageOf } from '#cli/paging.ts';
+import { type Page, pageOf, pageText } from '#cli/paging.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Budget } from '#contract/budget.ts';
 import type { Agent, Team } from '#contract/entities.ts';
@@ -81,12 +81,8 @@ export async function list(context: CommandContext, args: Page & { readonly all:
   const found = await http.call(ROUTES.listAgents, { query: { scope } }, context.signal);
   const { items: agents, hasMore } = pageOf(found.agents, args);
   const rows = agents.map(({ name, teams }) => [name, teams.map(({ slug }) => slug).join(', ') || 'in no project yet']);
-  context.output.result(
-    { agents, hasMore },
-    rows.length === 0
-      ? 'No agents yet. Make one: aachat agent create <name>'
-      : `${table(rows)}${moreLine(args, hasMore)}`,
-  );
+  const empty = 'No agents yet. Make one: aachat agent create <name>';
+  context.output.result({ agents, hasMore }, pageText(rows, args, hasMore, empty));
 }
 
 /** `aachat agent show <agent>` */

@@ -5,7 +5,7 @@ import { confirm } from '#cli/ask.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { resolve } from '#cli/messages.ts';
 import { clockTime, indent, plain, table } from '#cli/output.ts';
-import { moreLine, type Page, pageOf } from '#cli/paging.ts';
+import { type Page, pageOf, pageText } from '#cli/paging.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Document, DocumentConflict, DocumentVersion, VersionKind } from '#contract/documents.ts';
 import { DocumentKind, formatDocumentPath } from '#contract/paths.ts';
@@ -35,14 +35,14 @@ export async function list(
   const state = args.deleted === true ? 'all' : 'living';
   const query = { ...(await placeOf(context, http, args)), state, limit: PAGE } as const;
   const all: Document[] = [];
-  for (let hasMore = true; hasMore; ) {
+  for (let isCut = true; isCut; ) {
     const last = all.at(-1);
     const after = last === undefined ? {} : { after: last.id };
     const page = await http.call(ROUTES.listDocuments, { query: { ...query, ...after } }, context.signal);
     all.push(...page.documents);
-    hasMore = page.hasMore;
+    isCut = page.hasMore;
   }
-  const { items: documents, hasMore: isCut } = pageOf(
+  const { items: documents, hasMore } = pageOf(
     all
       .filter(({ kind, digest }) => kind === (args.kind ?? kind) && (digest === null) === (args.deleted === true))
       .map((document) => ({ ...document, path: formatDocumentPath(document) }))
@@ -55,9 +55,8 @@ export async function list(
     who(author, via),
     clockTime(updatedAt),
   ]);
-  const none = args.deleted === true ? 'Nothing is deleted.' : 'No documents yet. Each file below aachat/docs is one.';
-  const text = rows.length === 0 ? none : `${table(rows)}${moreLine(args, isCut)}`;
-  context.output.result({ documents, hasMore: isCut }, text);
+  const empty = args.deleted === true ? 'Nothing is deleted.' : 'No documents yet. Each file below aachat/docs is one.';
+  context.output.result({ documents, hasMore }, pageText(rows, args, hasMore, empty));
 }
 
 /** `aachat doc show <document>` */

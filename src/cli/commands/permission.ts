@@ -3,8 +3,8 @@
 import { AachatError } from '#base/errors.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { clockTime, plain, table } from '#cli/output.ts';
-import { moreLine, type Page, pageOf } from '#cli/paging.ts';
+import { clockTime, plain } from '#cli/output.ts';
+import { type Page, pageOf, pageText } from '#cli/paging.ts';
 import { pickById } from '#cli/pick.ts';
 import { CONTROL_ROUTES, type PendingPermission } from '#contract/control.ts';
 import { shortId } from '#contract/ids.ts';
@@ -16,8 +16,8 @@ export async function list(context: CommandContext, args: Page): Promise<void> {
   await using up = await running(context);
   const status = await up.call(CONTROL_ROUTES.getStatus, {}, context.signal);
   const { items: permissions, hasMore } = pageOf(status.permissions, args);
-  const text = `${table(permissions.map(row))}${moreLine(args, hasMore)}`;
-  context.output.result({ permissions, hasMore }, text === '' ? 'Nothing waits for an answer.' : text);
+  const text = pageText(permissions.map(row), args, hasMore, 'Nothing waits for an answer.');
+  context.output.result({ permissions, hasMore }, text);
 }
 
 /** `aachat permission allow | deny <request>` */

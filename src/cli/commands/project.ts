@@ -4,7 +4,7 @@ import { newId } from '#base/id.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { messageText, resolve, resolveMessageId, showMessages } from '#cli/messages.ts';
 import { plain, table } from '#cli/output.ts';
-import { moreLine, type Page } from '#cli/paging.ts';
+import { type Page, pageText } from '#cli/paging.ts';
 import type { Connection } from '#cli/platform.ts';
 import type { Member, ProjectRole, ProjectStatus, Team } from '#contract/entities.ts';
 import { ProjectSlug, shortId, TeamSlug } from '#contract/ids.ts';
@@ -38,8 +38,11 @@ export async function list(
     kind === 'project' ? state : kind,
     plain(description).split('\n')[0] ?? '',
   ]);
-  const empty = 'No projects yet. Start one with `aachat project create <name>`.';
-  context.output.result({ projects, hasMore }, rows.length === 0 ? empty : `${table(rows)}${moreLine(args, hasMore)}`);
+  const empty =
+    status === 'active' || status === 'all'
+      ? 'No projects yet. Start one with `aachat project create <name>`.'
+      : `No projects are ${status}.`;
+  context.output.result({ projects, hasMore }, pageText(rows, args, hasMore, empty));
 }
 
 /** `aachat project create <name>` */

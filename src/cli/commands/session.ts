@@ -7,7 +7,7 @@ import type { CommandContext } from '#cli/context.ts';
 import { compact } from '#cli/live-view.ts';
 import { messageText, resolve } from '#cli/messages.ts';
 import { clockTime, plain, table } from '#cli/output.ts';
-import { moreLine, type Page } from '#cli/paging.ts';
+import { type Page, pageText } from '#cli/paging.ts';
 import { pickById } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Session, SessionState, Turn } from '#contract/entities.ts';
@@ -36,11 +36,8 @@ export async function list(
   const agent = args.agent === undefined ? {} : { agentId: (await findAgent(context, http, args.agent)).id };
   const query = { limit: args.limit, offset: args.offset, ...state, ...project, ...agent, ...team };
   const { sessions, hasMore } = await http.call(ROUTES.listSessions, { query }, context.signal);
-  const text =
-    sessions.length === 0
-      ? 'No sessions. `aachat up` starts those of your agents.'
-      : `${table(sessions.map(row))}${moreLine(args, hasMore)}`;
-  context.output.result({ sessions, hasMore }, text);
+  const empty = 'No sessions. `aachat up` starts those of your agents.';
+  context.output.result({ sessions, hasMore }, pageText(sessions.map(row), args, hasMore, empty));
 }
 
 const row = ({ id, agent, team, state, activity, name, projects, updatedAt }: Session): readonly string[] => [
