@@ -2,6 +2,7 @@
  * Settings: flags over environment over the connected repository over file over defaults; each value knows where it
  * came from. The file is `.state/config.json` in the home.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
 import { readIfExists } from '#base/fs.ts';
@@ -15,6 +16,7 @@ export interface Setting {
 }
 
 export interface Config {
+  /** As the file is now: a running `up` hears of what is set beside it. */
   get(key: string): Setting | undefined;
   /** Those in the file. */
   keys(): readonly string[];
@@ -51,7 +53,9 @@ export async function openConfig(
       clearInvalidConfig: false,
     });
   };
-  const store = text === undefined ? undefined : await open();
+  // A file that somebody damages while we run has no settings.
+  const stored = (): Readonly<Record<string, string>> =>
+    existsSync(path) ? (SettingsFile.safeParse(parseJson(readFileSync(path, 'utf8'))).data ?? {}) : {};
   return {
     get(key) {
       const fromEnv = isSettingName(key) ? env[SETTINGS[key].env] : undefined;
@@ -59,12 +63,12 @@ export async function openConfig(
       if (repo !== undefined && (key === 'server' || key === 'team')) {
         return repo[key] === null ? undefined : { value: repo[key], origin: 'repository' };
       }
-      const value = store?.get(key);
+      const value = stored()[key];
       return value === undefined ? undefined : { value, origin: 'file' };
     },
-    keys: () => (store === undefined ? [] : Object.keys(store.store)),
+    keys: () => Object.keys(stored()),
     async set(key, value) {
-      const target = store ?? (await open());
+      const target = await open();
       if (value === undefined) target.delete(key);
       else target.set(key, value);
     },
