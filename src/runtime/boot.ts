@@ -51,7 +51,7 @@ export interface Launcher {
   readonly engine: Engine;
   readonly builtinSkills: string;
   /** `claude`, `scripted`, a preset, or a command line; undefined: looked for. */
-  readonly programSetting: string | undefined;
+  readonly programSetting: () => string | undefined;
   readonly policyOf: (agent: string) => Policy;
   /** Whether its owner lets the agent's program obey settings of the team's repo. */
   readonly isTrusted: (agent: string) => boolean;
@@ -173,8 +173,9 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
     filling?.catch(() => {});
 
     onStep('agent');
+    const setting = launcher.programSetting();
     const program = await findAgentProgram({
-      ...(launcher.programSetting === undefined ? {} : { setting: launcher.programSetting }),
+      ...(setting === undefined ? {} : { setting }),
       ...(workspace.repo.runtime === undefined ? {} : { runtimeYaml: workspace.repo.runtime }),
       path: launcher.parentEnv['PATH'] ?? '',
       managedDir: home.run,

@@ -130,7 +130,7 @@ export async function openUp(
       parentEnv: env,
       engine,
       builtinSkills: skillsDir,
-      programSetting: args.program ?? config.get('agent')?.value,
+      programSetting: () => args.program ?? config.get('agent')?.value,
       isTrusted: (agent) => config.get(`agents.${agent}.trust`)?.value === 'yes',
       trustedProgramOf: (agent) => config.get(`agents.${agent}.program`)?.value,
       policyOf: (agent) => toPolicy(config.get(`agents.${agent}.policy`)?.value),
