@@ -32,6 +32,9 @@ export function liveBlock(state: LiveState, colours: Paint, columns: number): st
     clip(sessionLine(session, width), columns, (text) => paintLine(session, text, paint)),
     ...problemLines(session).flatMap((line) => wrap(line, columns - 2).map((part) => paint.bad(`  ${part}`))),
   ]);
+  if (state.sessions.some(({ phase }) => phase === 'failed')) {
+    lines.push(...wrap('What failed is tried again when it gets a message.', columns));
+  }
   const troubles = documentTroubles(state.mirrors).map(oneLine);
   if (state.mirrors.length > 0) {
     lines.push(

@@ -45,7 +45,7 @@ describe('live view', () => {
     );
     expect(block).toContain('worktree');
     expect(block).toContain('! No Claude Code.\n');
-    expect(block).toContain('Install it.');
+    expect(block).toContain('Install it.\nWhat failed is tried again when it gets a message.');
   });
 
   test('what to do is shown whole, however narrow the terminal is', () => {
@@ -59,6 +59,7 @@ describe('live view', () => {
       '  ! Not logged in.',
       '    Run `/home/mia/aachat/.run/programs/claude`',
       '      and type /login, then send a message again.',
+      'What failed is tried again when it gets a message.',
     ]);
   });
 
