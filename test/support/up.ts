@@ -70,7 +70,7 @@ export async function upScene(...names: readonly string[]): Promise<UpScene> {
             root: undefined,
           },
           builtinSkills: skillsDir,
-          programSetting: 'scripted',
+          programSetting: () => 'scripted',
           isTrusted: () => false,
           trustedProgramOf: () => undefined,
           policyOf: () => 'ask',
