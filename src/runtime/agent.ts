@@ -84,7 +84,7 @@ export interface Agent extends AsyncDisposable {
    *
    * @returns whether a turn was open
    */
-  cancel(): Promise<boolean>;
+  cancel(): boolean;
 }
 
 interface Turn {
@@ -152,7 +152,6 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
   /** When the limit that was last heard of ends, in epoch milliseconds. */
   let resetsAt: number | null = null;
 
-  child.stdin.on('error', () => {});
   const connection = acp
     .client({ name: 'aachat' })
     // First, and synchronous: handlers are started in order but not awaited.
@@ -170,7 +169,10 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       const over = turn?.over.signal;
       const answer = over?.aborted
         ? CANCELLED
-        : await Promise.race([onPermission((turn?.calls ?? createToolCalls()).permission(params)), ...cancelOn(over)]);
+        : await Promise.race([
+            onPermission((turn?.calls ?? createToolCalls()).permission(params)),
+            ...(over === undefined ? [] : [aborted(over).then(() => CANCELLED)]),
+          ]);
       return {
         outcome:
           answer.kind === 'selected' ? { outcome: 'selected', optionId: answer.optionId } : { outcome: 'cancelled' },
@@ -343,12 +345,13 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
     warnings,
     closed: connection.signal,
     prompt,
-    async cancel() {
+    cancel() {
       if (turn === undefined) return false;
       const { over } = turn;
       turn.isCancelled = true;
-      // The word first: an agent that sees only its request refused would go on.
-      if (!connection.signal.aborted) await agent.notify(acp.methods.agent.session.cancel, { sessionId: conversation });
+      // The word first: an agent that sees only its request refused would go on. Whether one that reads nothing gets it
+      // is not waited for.
+      agent.notify(acp.methods.agent.session.cancel, { sessionId: conversation }).catch(() => {});
       over.abort();
       return true;
     },
@@ -361,11 +364,6 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
 }
 
 const CANCELLED: PermissionAnswer = { kind: 'cancelled' };
-
-function cancelOn(signal: AbortSignal | undefined): readonly Promise<PermissionAnswer>[] {
-  if (signal === undefined) return [];
-  return [new Promise((resolve) => signal.addEventListener('abort', () => resolve(CANCELLED), { once: true }))];
-}
 
 /** The end of what the program wrote to stderr, fit for one line. */
 function lastWords(child: LeasedProcess): string {

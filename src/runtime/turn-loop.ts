@@ -199,7 +199,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     if (turn === undefined) return;
     turn.isCancelled = !options.isStopping();
     turn.over.abort();
-    if (!(await booted.agent.cancel())) return;
+    if (!booted.agent.cancel()) return;
     const gone = await within(
       CANCEL_MS,
       turn.done.then(() => true),

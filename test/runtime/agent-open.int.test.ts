@@ -1,6 +1,7 @@
 /** Opening agent programs that are slow, mute, newer, forgetful or strict. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { exists } from '#base/fs.ts';
 import { silentLog } from '#base/log.ts';
 import { type Agent, type AgentOptions, openAgent } from '#runtime/agent.ts';
 import { listLeases } from '#runtime/lease.ts';
@@ -101,6 +102,17 @@ test.for(['eager', 'late'])('work that nobody asked for is told from turns, and 
   expect(await agent.prompt('Hello.')).toMatchObject({ text: 'answer' });
   await eventually('it worked by itself', () => heard.includes('ended'));
   expect(heard).toEqual(['started', 'ended']);
+});
+
+test('a program that reads nothing any more can be cancelled and ended', async () => {
+  await using dir = await tempDir();
+  await using agent = await open(dir, 'frozen');
+  await eventually('it is frozen', () => exists(join(dir.path, 'frozen')));
+  // More than a pipe holds.
+  const turn = agent.prompt('x'.repeat(1_000_000));
+  expect(agent.cancel()).toBe(true);
+  await agent[Symbol.asyncDispose]();
+  expect(await turn).toMatchObject({ kind: 'failed', reason: 'agent_exited' });
 });
 
 test.for([

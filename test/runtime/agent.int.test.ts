@@ -86,11 +86,11 @@ describe('agent', () => {
       },
     });
     const hanging = agent.prompt(script({ text: 'one' }, { hang: true }));
-    await agent.cancel();
+    agent.cancel();
     expect(await hanging).toMatchObject({ kind: 'ended', stopReason: 'cancelled' });
     const waiting = agent.prompt(script({ ask: 'may I?' }));
     await eventually('the agent asks', () => asked);
-    await agent.cancel();
+    agent.cancel();
     expect(await waiting).toMatchObject({ stopReason: 'cancelled' });
     expect(await agent.prompt(script({ text: 'still here' }))).toMatchObject({ text: 'still here' });
   });

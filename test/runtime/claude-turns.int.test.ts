@@ -49,7 +49,7 @@ test('a second prompt while one is open is refused', async () => {
   await using claude = await scene.open();
   const hanging = claude.agent.prompt(script({ hang: true }));
   await expect(claude.agent.prompt('Me too.')).rejects.toThrow('open already');
-  await claude.agent.cancel();
+  claude.agent.cancel();
   expect(await hanging).toMatchObject({ stopReason: 'cancelled' });
 });
 
@@ -135,12 +135,12 @@ test('a cancel ends the turn while text streams, a command runs, or a question i
 
   const streaming = agent.prompt(script({ text: 'word '.repeat(2000), chunks: 2000, delayMs: 20 }));
   await eventually('text streams', () => JSON.stringify(updates).includes('word'));
-  await agent.cancel();
+  agent.cancel();
   expect(await streaming).toMatchObject(cancelled);
 
   const asking = agent.prompt(script({ tool: 'Bash', input: { command: 'touch never' } }));
   await eventually('a question is open', () => asked.length > 0);
-  await agent.cancel();
+  agent.cancel();
   expect(await asking).toMatchObject(cancelled);
   expect(await exists(join(scene.workspace, 'never'))).toBe(false);
 
@@ -151,7 +151,7 @@ test('a cancel ends the turn while text streams, a command runs, or a question i
   await eventually('the command runs', () => exists(mark));
   const child = identityOf(Number(readFileSync(mark, 'utf8')));
   if (child === undefined) throw new Error('The command does not run.');
-  await full.agent.cancel();
+  full.agent.cancel();
   expect(await running).toMatchObject(cancelled);
   await eventually('the command is gone', () => !isRunning(child));
   expect(await full.agent.prompt(script({ text: 'Go on.' }))).toMatchObject({ text: 'Go on.' });

@@ -86,7 +86,7 @@ function countingAgent(outcome?: TurnOutcome) {
         }
       );
     },
-    cancel: async () => true,
+    cancel: () => true,
     [Symbol.asyncDispose]: async () => {},
   };
   return { agent, prompts };

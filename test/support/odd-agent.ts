@@ -29,6 +29,12 @@ async function answerBarely(client: acp.AgentContext): Promise<{ stopReason: 'en
   return { stopReason: 'end_turn' };
 }
 
+/** From then on nothing of it moves. */
+function freeze(): void {
+  writeFileSync('frozen', '');
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}
+
 /** The first of its kind ends right after its conversation was opened. */
 function endOnce(mark: string): void {
   if (existsSync(mark)) return;
@@ -51,6 +57,7 @@ acp
   })
   .onRequest(acp.methods.agent.session.new, () => {
     if (oddity === 'brief') endOnce(join(process.argv[3] ?? '', 'brief.gone'));
+    if (oddity === 'frozen') setTimeout(freeze, 100);
     if (oddity === 'login') throw new acp.RequestError(-32_000, 'Authentication required');
     return { sessionId: 'old' };
   })
