@@ -20,7 +20,7 @@ import { git } from './git.ts';
 import type { Home } from './home.ts';
 import { listLeases, reapLeases } from './lease.ts';
 import { thisMachine } from './machine.ts';
-import { UpFile } from './supervisor.ts';
+import { UpFile } from './up-file.ts';
 
 export interface Finding {
   readonly name: string;

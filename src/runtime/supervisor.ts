@@ -6,7 +6,6 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
-import { z } from 'zod';
 import { AachatError, isAachatError } from '#base/errors.ts';
 import { ensureDir } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
@@ -29,19 +28,10 @@ import type { SessionReport } from './report.ts';
 import { openServerLink, type ServerLink } from './server-link.ts';
 import { LiveAgentSession } from './session.ts';
 import { writeShims } from './shim.ts';
+import { UpFile } from './up-file.ts';
 import { type AskedUp, upHandlers } from './up-handlers.ts';
 import { EXCLUDED } from './workspace.ts';
 import { recoverWorktrees } from './worktree.ts';
-
-/** What stands in `up.json` beside pid and start time. */
-export const UpFile = z.object({
-  since: z.iso.datetime(),
-  server: z.string(),
-  /** What it was started for; empty, null: everything. */
-  agents: z.array(z.string()).default([]),
-  team: z.string().nullable().default(null),
-});
-export type UpFile = z.infer<typeof UpFile>;
 
 export interface UpOptions {
   readonly launcher: Omit<Launcher, 'connected' | 'clones' | 'mirrors'>;

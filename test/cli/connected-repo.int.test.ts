@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { claimPidFile } from '#base/pid-file.ts';
 import { openHome } from '#runtime/home.ts';
-import { UpFile } from '#runtime/supervisor.ts';
+import { UpFile } from '#runtime/up-file.ts';
 import { reports } from '#sync/report.ts';
 import { createProject, push } from '../support/company.ts';
 import { filesOf, connectScene as scene, untracked } from '../support/connect.ts';

@@ -3,7 +3,7 @@ import { silentLog } from '#base/log.ts';
 import { claimPidFile } from '#base/pid-file.ts';
 import { openControlServer } from '#runtime/control.ts';
 import { openHome } from '#runtime/home.ts';
-import { UpFile } from '#runtime/supervisor.ts';
+import { UpFile } from '#runtime/up-file.ts';
 import { run } from '../support/command.ts';
 import { tempDir } from '../support/temp.ts';
 

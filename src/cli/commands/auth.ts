@@ -8,7 +8,7 @@ import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
 import { Login } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { UpFile } from '#runtime/supervisor.ts';
+import { UpFile } from '#runtime/up-file.ts';
 
 /** `aachat auth login [--server <url>] [--code <code>] [--login <login>]` */
 export async function login(

@@ -10,7 +10,7 @@ import { shortId } from '#contract/ids.ts';
 import { openControlClient } from '#runtime/control.ts';
 import type { Home } from '#runtime/home.ts';
 import { reapLeases } from '#runtime/lease.ts';
-import { UpFile } from '#runtime/supervisor.ts';
+import { UpFile } from '#runtime/up-file.ts';
 
 /** A turn gets 10 s to end and 10 s to be cancelled; processes some more. */
 const DOWN_MS = 60_000;

@@ -13,7 +13,7 @@ import { connectRepo, disconnectRepo, forgetRepo, teamsOf } from '#runtime/conne
 import { DOCUMENTS } from '#runtime/home.ts';
 import type { Left } from '#runtime/placed-files.ts';
 import { openProjectRepo, type ProjectRepo } from '#runtime/project-repo.ts';
-import { UpFile } from '#runtime/supervisor.ts';
+import { UpFile } from '#runtime/up-file.ts';
 import { listConnectedRepos } from '#runtime/workspaces.ts';
 import { beginMirrors } from './mirror.ts';
 

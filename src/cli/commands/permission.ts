@@ -9,7 +9,7 @@ import { pickById } from '#cli/pick.ts';
 import { CONTROL_ROUTES, type PendingPermission } from '#contract/control.ts';
 import { shortId } from '#contract/ids.ts';
 import { openControlClient } from '#runtime/control.ts';
-import { UpFile } from '#runtime/supervisor.ts';
+import { UpFile } from '#runtime/up-file.ts';
 
 /** `aachat permission list` */
 export async function list(context: CommandContext, args: Page): Promise<void> {

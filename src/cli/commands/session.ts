@@ -13,7 +13,7 @@ import type { HttpClient } from '#client/http.ts';
 import type { Session, SessionState, Turn } from '#contract/entities.ts';
 import { SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { UpFile } from '#runtime/supervisor.ts';
+import { UpFile } from '#runtime/up-file.ts';
 import { findAgent } from './agent.ts';
 import { findTeam } from './project.ts';
 

@@ -12,7 +12,7 @@ import { CONTROL_ROUTES } from '#contract/control.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { openControlClient } from '#runtime/control.ts';
 import { listLeases } from '#runtime/lease.ts';
-import { UpFile } from '#runtime/supervisor.ts';
+import { UpFile } from '#runtime/up-file.ts';
 
 export async function status(context: CommandContext): Promise<void> {
   const { output, stdout } = context;

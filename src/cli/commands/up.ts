@@ -20,7 +20,8 @@ import type { Home } from '#runtime/home.ts';
 import { LEASE_MARKER } from '#runtime/lease.ts';
 import { thisMachine } from '#runtime/machine.ts';
 import { POLICIES, type Policy } from '#runtime/policy.ts';
-import { startUp, type Up, type UpChange, UpFile } from '#runtime/supervisor.ts';
+import { startUp, type Up, type UpChange } from '#runtime/supervisor.ts';
+import { UpFile } from '#runtime/up-file.ts';
 
 export interface UpArgs {
   readonly agent: readonly string[];
