@@ -3,7 +3,7 @@
  * everything back when it stops; its turns are in `turn-loop.ts`.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { aborted, createSerial } from '#base/async.ts';
+import { aborted } from '#base/async.ts';
 import { isAachatError, toAachatError } from '#base/errors.ts';
 import { writePrivate } from '#base/fs.ts';
 import type { Log } from '#base/log.ts';
@@ -13,6 +13,7 @@ import type { Activity, Agent, EndReason, Run, Session, Team } from '#contract/e
 import { type RunId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Accepted } from '#sync/replica.ts';
+import { type ActivityReport, createActivityReport } from './activity-report.ts';
 import { type Booted, type BootStep, bootSession, type Launcher } from './boot.ts';
 import { noticeOf } from './document-replica.ts';
 import { type DocumentNotice, type EventLog, type LogEvent, openEventLog, readEventLog } from './event-log.ts';
@@ -45,9 +46,9 @@ export class LiveAgentSession {
   readonly #options: SessionOptions;
   readonly #log: Log;
   readonly #bootAbort = new AbortController();
-  readonly #inOrder = createSerial();
   readonly #settled = Promise.withResolvers<void>();
   readonly #timers = createTimers();
+  readonly #activityReport: ActivityReport;
   #state: SessionState = { kind: 'stopped' };
   #step: BootStep = 'register';
   #run: Run | undefined;
@@ -59,7 +60,6 @@ export class LiveAgentSession {
   #booting: Promise<void> = Promise.resolve();
   #releasing: Promise<void> = Promise.resolve();
   #earlierTokens = 0;
-  #reported: Activity | undefined;
   #problem: Failure | null = null;
   #notices: DocumentNotice[] = [];
   #kept: readonly string[] = [];
@@ -72,6 +72,12 @@ export class LiveAgentSession {
     this.#session = options.session;
     const { session, launcher } = options;
     this.#log = launcher.log.child({ sid: shortId(session.id), agent: session.agent });
+    this.#activityReport = createActivityReport({
+      http: launcher.http,
+      log: this.#log,
+      now: () => ({ runId: this.#booted?.run.id, activity: this.#activity() }),
+      onStale: () => this.superseded(),
+    });
   }
 
   get session(): Session {
@@ -129,8 +135,8 @@ export class LiveAgentSession {
 
   /** Called now and then: says what time alone has changed. */
   tick(): void {
-    if (this.#activity() === this.#reported) return;
-    this.#tell();
+    if (this.#activity() === this.#activityReport.heard) return;
+    this.#activityReport.tell();
     this.#options.onChange();
   }
 
@@ -141,8 +147,8 @@ export class LiveAgentSession {
 
   /** The server lost sight of us or came back: say again what the session does. */
   refresh(): void {
-    this.#reported = undefined;
-    this.#tell();
+    this.#activityReport.heard = undefined;
+    this.#activityReport.tell();
     this.budgetChanged();
     this.look();
   }
@@ -183,7 +189,7 @@ export class LiveAgentSession {
     if (before.kind === 'limited' && state.kind === 'ready') this.#problem = null;
     if (state !== before) {
       this.#log.debug('session.moved', { from: before.kind, to: state.kind, by: event.kind });
-      this.#tell();
+      this.#activityReport.tell();
       if (state.kind !== 'booting' && state.kind !== 'backing-off') this.#settled.resolve();
       this.#options.onChange();
     }
@@ -222,22 +228,6 @@ export class LiveAgentSession {
     return activityOf(this.#state, {
       awaitsPermission: this.#loop?.awaitsPermission ?? false,
       isStalled: Date.now() - (this.#loop?.lastSign ?? 0) > STALL_MS,
-    });
-  }
-
-  /** Tells the server what the session does, in order; a lost report is made good by the next one. */
-  #tell(): void {
-    void this.#inOrder(async () => {
-      const activity = this.#activity();
-      const runId = this.#booted?.run.id;
-      if (activity === undefined || runId === undefined || activity === this.#reported) return;
-      try {
-        await this.#options.launcher.http.call(ROUTES.setActivity, { params: { runId }, body: { activity } });
-        this.#reported = activity;
-      } catch (thrown) {
-        if (isAachatError(thrown, 'STALE_RUN')) this.superseded();
-        else this.#log.warn('session.report_failed', { error: thrown });
-      }
     });
   }
 
@@ -296,7 +286,7 @@ export class LiveAgentSession {
     const { pid, conversation, opened } = booted.agent;
     await events.append({ type: 'agent.opened', pid, program: booted.program.origin, conversation, opened }, 'durable');
     this.#session = booted.session;
-    this.#reported = 'input_ready';
+    this.#activityReport.heard = 'input_ready';
     this.#problem = null;
     this.#report = reportOf(booted);
     const loop = this.#createLoop(booted, events, past);
@@ -339,7 +329,7 @@ export class LiveAgentSession {
         this.#log.warn('session.turn_failed', { reason: failure.message });
       },
       onChange: () => {
-        this.#tell();
+        this.#activityReport.tell();
         onChange();
       },
     });
