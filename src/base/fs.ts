@@ -1,6 +1,6 @@
 /** Files of ours: private by default, replaced as a whole, and an unreadable one never looks absent. */
 import { lstat, mkdir, readFile, readlink, realpath, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { isSystemError } from './errors.ts';
 
@@ -67,6 +67,12 @@ export async function realPlace(path: string): Promise<string> {
     if (target !== undefined) return await realPlace(resolve(dirname(path), target));
     return path === dirname(path) ? path : join(await realPlace(dirname(path)), basename(path));
   }
+}
+
+/** Whether a path is that of the folder, or of something below it. Both absolute; nothing is looked at. */
+export function isInside(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way === '' || (!isAbsolute(way) && way !== '..' && !way.startsWith(`..${sep}`));
 }
 
 /** Removes a file or folder of ours; absent is fine. */

@@ -5,7 +5,7 @@
  * fetches run at once. Fetches touch `refs/remotes/origin/*` only, so they never move a branch that somebody has
  * checked out. The common folder is called `.git`, because agents ask at every `git status` otherwise.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { aborted } from '#base/async.ts';
@@ -58,7 +58,7 @@ export function cloneName(remote: string): string {
 const STALE_REF_LOCK_MS = 60_000;
 
 const plain = (text: string): string => text.replace(/[^A-Za-z0-9._-]/g, '_').replace(/^\.+/, '_');
-const digest8 = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);
+const digest8 = (text: string): string => hash('sha256', text).slice(0, 8);
 
 /** Runs `critical` while nobody else writes into the clone, after its settings were made ours again. */
 export async function withClone<T>(

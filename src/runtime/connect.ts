@@ -3,22 +3,23 @@
  * skill for tools that work in the repo, and the repo as the one that the team's sessions work in. All of it can be
  * taken back, and nothing that somebody else made is changed or removed.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AachatError, isAachatError } from '#base/errors.ts';
-import { ensureDir, exists, readIfExists } from '#base/fs.ts';
+import { ensureDir, exists, isInside, readIfExists } from '#base/fs.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Document } from '#contract/documents.ts';
 import type { Team } from '#contract/entities.ts';
 import { formatDocumentPath, parseConflictPath } from '#contract/paths.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { OURS } from '#sync/names.ts';
 import { isReport } from '#sync/report.ts';
 import { cloneName } from './clone.ts';
 import { GRAMMAR } from './document-replica.ts';
-import { DOCUMENTS, type Home } from './home.ts';
+import { DOCUMENTS, type Home, MIRROR_FOLDER } from './home.ts';
 import { type Content, type Left, lstatIfExists, markOf, placeFiles, removeEmpty } from './placed-files.ts';
-import { excludeFolders, isInside, type ProjectRepo, trackedPaths } from './project-repo.ts';
+import { excludeFolders, type ProjectRepo, trackedPaths } from './project-repo.ts';
 import { type ConnectedRepo, forgetConnectedRepo, listConnectedRepos, saveConnectedRepo } from './workspaces.ts';
 
 /** Our folder in the repo. */
@@ -26,8 +27,6 @@ const FOLDER = 'aachat';
 const AGENTS = `${FOLDER}/agents`;
 const README = `${FOLDER}/README.md`;
 const SKILLS = ['.cursor', '.agents', '.claude'].map((tool) => `${tool}/skills/aachat`);
-/** Of the mirror itself: its journal, and texts on their way. */
-const MIRROR_FOLDER = '.aachat';
 
 export interface Connecting {
   readonly home: Home;
@@ -128,7 +127,7 @@ export async function disconnectRepo(
   for (const folder of [DOCUMENTS, AGENTS]) await removeEmpty(root, folder);
   const named = new Set([...documents.left, ...placed.left].map(({ path }) => path));
   const strangers = (await filesBelow(root, FOLDER))
-    .filter((path) => !named.has(path) && !path.startsWith(`${DOCUMENTS}/${MIRROR_FOLDER}/`))
+    .filter((path) => !named.has(path) && !path.startsWith(`${MIRROR_FOLDER}/`))
     .map((path) => ({ path, reason: 'is not of aachat' }));
   const left = [...documents.left, ...placed.left, ...strangers];
   // What stays is still hidden from git: a `git clean` must not take it.
@@ -165,12 +164,12 @@ async function knownRepo(home: Home, root: string): Promise<ConnectedRepo | unde
 }
 
 async function refuseStrangers(home: Home, root: string): Promise<void> {
-  if (isInside(root, home.root)) {
+  if (isInside(home.root, root)) {
     throw new AachatError('USAGE', `${root} lies in the home of aachat, which looks after it already.`, {
       hint: 'Run it in the repository of a project.',
     });
   }
-  if (isInside(home.root, join(root, FOLDER))) {
+  if (isInside(join(root, FOLDER), home.root)) {
     throw new AachatError(
       'CONFLICT',
       `The home of aachat lies where this repository would have its folder ${FOLDER}.`,
@@ -182,7 +181,7 @@ async function refuseStrangers(home: Home, root: string): Promise<void> {
   const isTracked = (await trackedPaths(root, [FOLDER])).size > 0;
   const isFree = (await lstatIfExists(join(root, FOLDER))) === undefined;
   // What a disconnection left, because the server did not have it, is taken in again.
-  const isLeft = (await lstatIfExists(join(root, DOCUMENTS, MIRROR_FOLDER, 'marker')))?.isFile() === true;
+  const isLeft = (await lstatIfExists(join(root, MIRROR_FOLDER, 'marker')))?.isFile() === true;
   if (!isTracked && (isFree || isLeft)) return;
   throw new AachatError(
     'CONFLICT',
@@ -267,7 +266,7 @@ async function removeDocuments(
   const removed: string[] = [];
   const left: Left[] = [];
   const paths = (await filesBelow(root, DOCUMENTS)).map((path) => path.slice(DOCUMENTS.length + 1));
-  const own = paths.filter((path) => path.startsWith(`${MIRROR_FOLDER}/`));
+  const own = paths.filter((path) => path.startsWith(`${OURS}/`));
   const rest = paths.filter((path) => !own.includes(path));
   const isHeld = http === undefined || rest.length === 0 ? async () => false : await heldTexts(http, team);
   const reason = http === undefined ? 'could not be compared with the server' : 'is not at the server';
@@ -282,7 +281,7 @@ async function removeDocuments(
     } else left.push({ path: shown, reason });
     await removeEmpty(root, shown.slice(0, shown.lastIndexOf('/')));
   }
-  if (left.length === 0) await rm(join(root, DOCUMENTS, MIRROR_FOLDER), { recursive: true, force: true });
+  if (left.length === 0) await rm(join(root, MIRROR_FOLDER), { recursive: true, force: true });
   return { removed, left };
 }
 
@@ -300,7 +299,7 @@ async function heldTexts(http: HttpClient, team: string): Promise<(path: string,
     const conflict = parseConflictPath(path);
     const document = documents.get(conflict === undefined ? path : formatDocumentPath(conflict.document));
     if (document === undefined) return false;
-    const digest = createHash('sha256').update(bytes).digest('hex');
+    const digest = hash('sha256', bytes);
     if (document.digest === digest) return true;
     try {
       await http.call(ROUTES.readDocument, { params: { documentId: document.id, digest } });

@@ -3,11 +3,11 @@
  * what a crash left. Nothing here starts a server.
  */
 import { constants } from 'node:fs';
-import { access, link, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { access, link, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { isSystemError, toAachatError } from '#base/errors.ts';
-import { ensureDir } from '#base/fs.ts';
+import { ensureDir, exists } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import { serverAddress } from '#client/address.ts';
@@ -73,7 +73,7 @@ export async function mend({ home }: Pick<DoctorOptions, 'home'>): Promise<reado
   const mended = reaped.map(({ leaseId, killed }) => `Lease ${leaseId}: ended ${killed.length} processes.`);
   for (const path of [home.upFile, home.serverFile]) {
     // Who holds it is all that counts here, whatever else the file says.
-    if ((await present(path)) && (await readPidFile(path, z.looseObject({}))) === undefined) {
+    if ((await exists(path)) && (await readPidFile(path, z.looseObject({}))) === undefined) {
       await rm(path, { force: true });
       mended.push(`Removed ${path}: its process is gone.`);
     }
@@ -84,7 +84,7 @@ export async function mend({ home }: Pick<DoctorOptions, 'home'>): Promise<reado
 const ok = (message: string) => ({ state: 'ok', message }) as const;
 
 async function checkHome(home: Home) {
-  if (!(await present(home.root))) return ok(`${home.root} (not made yet)`);
+  if (!(await exists(home.root))) return ok(`${home.root} (not made yet)`);
   await access(home.root, constants.W_OK);
   const { uid, mode } = await stat(home.root);
   const own = process.getuid?.() ?? uid;
@@ -102,7 +102,7 @@ async function checkHome(home: Home) {
 }
 
 async function checkLinks(home: Home) {
-  if (!(await present(home.root))) return ok('(no home yet)');
+  if (!(await exists(home.root))) return ok('(no home yet)');
   await ensureDir(home.state);
   const file = join(home.state, `link-${newId()}`);
   try {
@@ -121,7 +121,7 @@ async function checkLinks(home: Home) {
 }
 
 async function checkMachine({ machine }: Home) {
-  if (!(await present(machine))) return ok('(no id yet)');
+  if (!(await exists(machine))) return ok('(no id yet)');
   const { id, name } = await thisMachine(machine);
   return ok(`${name} (${id})`);
 }
@@ -156,7 +156,7 @@ async function checkPresets({ path }: DoctorOptions) {
 async function checkUp(home: Home) {
   const up = await readPidFile(home.upFile, UpFile);
   if (up !== undefined) return ok(`running: pid ${up.pid}, since ${up.since}`);
-  if (!(await present(home.upFile))) return ok('not running');
+  if (!(await exists(home.upFile))) return ok('not running');
   return { state: 'wrong', message: 'aachat up ended without cleaning up.', hint: FIX } as const;
 }
 
@@ -166,15 +166,4 @@ async function checkLeases(home: Home) {
   if (orphans.length === 0) return ok(`${leases.length} leases, each with a living owner`);
   const message = `${orphans.length} leases, or what runs under them, outlived their launcher.`;
   return { state: 'wrong', message, hint: FIX } as const;
-}
-
-async function present(path: string): Promise<boolean> {
-  try {
-    await readdir(path);
-    return true;
-  } catch (thrown) {
-    if (isSystemError(thrown, 'ENOTDIR')) return true;
-    if (isSystemError(thrown, 'ENOENT')) return false;
-    throw thrown;
-  }
 }

@@ -2,6 +2,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { shortId } from '#contract/ids.ts';
+import { OURS } from '#sync/names.ts';
 
 export interface Home {
   readonly root: string;
@@ -53,7 +54,7 @@ export interface SessionHome {
 /** Where documents lie, in a workspace as in a connected repo. */
 export const DOCUMENTS = 'aachat/docs';
 /** What the mirror there needs for itself. */
-export const MIRROR_FOLDER = `${DOCUMENTS}/.aachat`;
+export const MIRROR_FOLDER = `${DOCUMENTS}/${OURS}`;
 
 /** A socket path over this many bytes cannot be bound on every system. */
 const SOCKET_PATH_LIMIT = 100;

@@ -7,7 +7,7 @@ import { exists } from '#base/fs.ts';
 import type { HttpClient } from '#client/http.ts';
 import { type SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { isForeign } from '#sync/names.ts';
+import { isForeign, OURS } from '#sync/names.ts';
 import { GRAMMAR } from './document-replica.ts';
 import { DOCUMENTS, type Home } from './home.ts';
 import { removeWorkspace } from './workspace.ts';
@@ -65,7 +65,7 @@ async function unsharedDocuments(http: HttpClient, root: string, signal: AbortSi
 
 /** What programs leave beside files is nobody's work; an old file that lies aside may have been written to. */
 const isText = (path: string): boolean =>
-  path.startsWith('.aachat/aside/') || !path.split('/').some((name) => isForeign(name));
+  path.startsWith(`${OURS}/aside/`) || !path.split('/').some((name) => isForeign(name));
 
 const MOST_VERSIONS = 1000;
 

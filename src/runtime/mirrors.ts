@@ -18,6 +18,7 @@ import type { Document, DocumentConflict } from '#contract/documents.ts';
 import type { StreamEvent } from '#contract/frames.ts';
 import type { ProjectId, StreamId } from '#contract/ids.ts';
 import { Mirror } from '#sync/engine.ts';
+import { OURS } from '#sync/names.ts';
 import type { Accepted } from '#sync/replica.ts';
 import { createDocumentReplica, GRAMMAR, remoteConflict, remoteDocument } from './document-replica.ts';
 import { DOCUMENTS, type Home } from './home.ts';
@@ -122,13 +123,13 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
 
   async function open(place: Place): Promise<Opened> {
     const root = join(place.base, place.path);
-    if (await hasLink(place.base, join(place.path, '.aachat'))) {
+    if (await hasLink(place.base, join(place.path, OURS))) {
       throw new AachatError('FORBIDDEN', `A part of ${root} is a link, so documents are not kept in step there.`, {
         hint: 'Put a folder in its place.',
       });
     }
-    const lock = join(root, '.aachat', 'up.json');
-    await ensureDir(join(root, '.aachat'));
+    const lock = join(root, OURS, 'up.json');
+    await ensureDir(join(root, OURS));
     let claim = await claimPidFile(lock, z.object({}), {});
     if (!claim.claimed && claim.holder.pid === process.pid && !opened.has(root)) {
       // It moved here with its folder.

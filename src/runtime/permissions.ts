@@ -3,9 +3,9 @@
  *
  * An answer is bound to the exact request: it carries our id, and a request ends with its turn. First answer wins.
  */
-import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { resolve, sep } from 'node:path';
 import { AachatError } from '#base/errors.ts';
-import { realPlace } from '#base/fs.ts';
+import { isInside, realPlace } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { type Clock, isoTime } from '#base/time.ts';
 import type { PendingPermission } from '#contract/control.ts';
@@ -59,11 +59,6 @@ export function decide(policy: Policy, request: PermissionRequest, scope: Permis
   return 'ask';
 }
 
-function isInside(folder: string, path: string): boolean {
-  const way = relative(folder, path);
-  return way === '' || (!isAbsolute(way) && way !== '..' && !way.startsWith(`..${sep}`));
-}
-
 export type PermissionOutcome = 'allowed' | 'denied' | 'expired' | 'cancelled';
 
 export interface PermissionDesk {
@@ -90,7 +85,7 @@ export interface PermissionDesk {
 }
 
 /** A question that nobody answers must not hold a turn for ever. */
-export const PERMISSION_LIFETIME_MS = 15 * 60_000;
+const LIFETIME_MS = 15 * 60_000;
 
 /** All sessions of one `up` share a desk. `onChange` hears of every request that comes or goes. */
 export function createPermissionDesk(options: {
@@ -98,7 +93,7 @@ export function createPermissionDesk(options: {
   readonly clock?: Clock;
   readonly lifetimeMs?: number;
 }): PermissionDesk {
-  const { onChange, clock = Date.now, lifetimeMs = PERMISSION_LIFETIME_MS } = options;
+  const { onChange, clock = Date.now, lifetimeMs = LIFETIME_MS } = options;
   const waiting = new Map<
     PermissionId,
     { readonly view: PendingPermission; readonly settle: (outcome: PermissionOutcome) => void }

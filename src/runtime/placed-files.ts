@@ -2,7 +2,7 @@
  * Files and links of ours in a folder that belongs to somebody else. We know what is ours by a mark of its content:
  * what was changed since, what the repo tracks and what lies behind a link is left alone and named.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { lstat, readFile, readlink, rm, rmdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isSystemError } from '#base/errors.ts';
@@ -29,7 +29,7 @@ export interface Placed {
 
 export const markOf = (content: Content): string => ('link' in content ? `link:${content.link}` : digest(content.text));
 
-const digest = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const digest = (bytes: string | Buffer): string => hash('sha256', bytes);
 
 /**
  * Makes the files of ours below `root` be exactly `wanted`.

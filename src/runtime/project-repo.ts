@@ -1,8 +1,8 @@
 /** A repository that a person works in: where its root is, which remote it has, what its git does not look at. */
 import { access, constants, realpath } from 'node:fs/promises';
-import { basename, dirname, join, resolve, sep } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { AachatError, isAachatError, isSystemError } from '#base/errors.ts';
-import { exists, readIfExists, writePrivate } from '#base/fs.ts';
+import { exists, isInside, readIfExists, writePrivate } from '#base/fs.ts';
 import { RepoUrl } from '#contract/entities.ts';
 import { git } from './git.ts';
 import { lstatIfExists } from './placed-files.ts';
@@ -35,7 +35,7 @@ export async function openProjectRepo(cwd: string): Promise<ProjectRepo> {
   );
   const [root = '', common = ''] = folders.split('\n');
   // A repo's settings can move its work tree to any folder, such as the person's home.
-  if (!(await exists(join(root, '.git'))) || !isInside(await realpath(cwd), root)) {
+  if (!(await exists(join(root, '.git'))) || !isInside(root, await realpath(cwd))) {
     throw new AachatError('USAGE', `The work tree of this repository is elsewhere: ${root}.`, {
       hint: 'Unset `core.worktree` in its settings, or clone it again.',
     });
@@ -50,9 +50,6 @@ export async function openProjectRepo(cwd: string): Promise<ProjectRepo> {
     hasCommits: (await ask('for-each-ref', '--count=1', 'refs/heads')) !== '',
   };
 }
-
-export const isInside = (path: string, root: string): boolean =>
-  path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
 
 /** Paths below `folders` that the repo tracks. */
 export async function trackedPaths(root: string, folders: readonly string[]): Promise<ReadonlySet<string>> {

@@ -271,7 +271,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
 const isControl = ({ kind }: Signal): boolean => kind === 'cancel' || kind === 'stop';
 
 /** One prompt per project: all its signals together, the project whose oldest signal is oldest first. */
-export function nextProject(signals: readonly Signal[]): TurnTask | undefined {
+function nextProject(signals: readonly Signal[]): TurnTask | undefined {
   const [oldest] = [...signals].sort((a, b) =>
     a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.id < b.id ? -1 : 1,
   );

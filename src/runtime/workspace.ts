@@ -56,7 +56,7 @@ const SKILL_TARGETS = [join('.agents', 'skills'), join('.claude', 'skills')];
 const AUTHOR = { name: 'aachat', email: 'noreply@aachat' };
 
 /** Remote of a team that has connected no repo, made when first needed. */
-export const localTeamRepo = (home: Home, team: string): string =>
+const localTeamRepo = (home: Home, team: string): string =>
   join(home.repos, `${team.startsWith('~') ? 'personal' : 'team'}-${team.replace(/^~/, '')}.git`);
 
 export const localAgentRepo = (home: Home, agent: string): string => join(home.repos, `${agent}.git`);

@@ -3,10 +3,9 @@
  * what lies in a repo may have come from somebody else.
  */
 import { realpath } from 'node:fs/promises';
-import { sep } from 'node:path';
 import { z } from 'zod';
 import { AachatError, isSystemError } from '#base/errors.ts';
-import { readIfExists, writePrivate } from '#base/fs.ts';
+import { isInside, readIfExists, writePrivate } from '#base/fs.ts';
 import { withFileLock } from '#base/pid-file.ts';
 import { TeamId, TeamSlug } from '#contract/ids.ts';
 import type { Home } from './home.ts';
@@ -50,7 +49,7 @@ export async function findConnectedRepo(home: Place, folder: string): Promise<Co
   const all = await listConnectedRepos(home);
   if (all.length === 0) return undefined;
   const real = await realFolder(folder);
-  const around = all.filter(({ path }) => real === path || real.startsWith(path.endsWith(sep) ? path : path + sep));
+  const around = all.filter(({ path }) => isInside(path, real));
   return around.sort((a, b) => b.path.length - a.path.length)[0];
 }
 
