@@ -1,5 +1,6 @@
 /** The command that a newcomer runs first. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { scratchHome } from '../support/aachat.ts';
 
@@ -14,4 +15,11 @@ test('the demo shows a question, an answer and a document in every place, and le
   expect(files).toHaveLength(4);
   const root = /^ +(\/\S+aachat-demo-[^/]+)\//m.exec(stderr)?.[1] ?? '/';
   expect(existsSync(root)).toBe(false);
+});
+
+test('with --keep it says which home stays', async () => {
+  await using home = await scratchHome();
+  const { stdout } = await home.run('demo', '--keep', '--text');
+  const [, kept = ''] = /AACHAT_HOME=(\S+)/.exec(stdout) ?? [];
+  expect(existsSync(join(kept, 'agents', 'ada.mia'))).toBe(true);
 });

@@ -220,6 +220,6 @@ function goodbye({ output }: CommandContext, { keep }: DemoArgs, root: string): 
     '  aachat up                            bring it up (with Claude Code, if it is installed)',
     '  aachat project send launch "@ada hello"',
     '  aachat init                          in a repository: documents and skills for the tools there',
-    keep ? `The scratch folder stays: AACHAT_HOME=${root}` : 'The scratch folder is gone again.',
+    keep ? `The scratch folder stays: AACHAT_HOME=${join(root, 'aachat')}` : 'The scratch folder is gone again.',
   ].join('\n');
 }
