@@ -32,7 +32,8 @@ export async function resolve(
   }
 }
 
-function teamSlug(text: string): string {
+/** @throws AachatError `USAGE` if it cannot be the name of a team */
+export function teamSlug(text: string): string {
   if (TeamSlug.safeParse(text).success) return text;
   throw new AachatError('USAGE', `"${text}" is no team name.`, {
     hint: "Quote names with a tilde: --team '~mia'. `aachat project list` shows teams.",
@@ -45,7 +46,7 @@ const STDIN_BYTES = MESSAGE_LIMIT * 8;
 /**
  * The text of a message, from arguments or standard input.
  *
- * @throws AachatError `USAGE` when it is empty, too long, or no text
+ * @throws AachatError `VALIDATION_ERROR` when it is empty, too long, or no text; `USAGE` when it comes from both
  */
 export async function messageText(
   context: Pick<CommandContext, 'stdin' | 'signal'>,

@@ -3,7 +3,7 @@ import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { confirm } from '#cli/ask.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { resolve } from '#cli/messages.ts';
+import { resolve, teamSlug } from '#cli/messages.ts';
 import { clockTime, indent, plain, table } from '#cli/output.ts';
 import { type Page, pageOf, pageText } from '#cli/paging.ts';
 import type { HttpClient } from '#client/http.ts';
@@ -317,7 +317,7 @@ function range(text: string): readonly number[] {
 const who = ({ name }: Document['author'], via: string | null): string => (via === null ? name : `${name} via ${via}`);
 
 async function placeOf(context: CommandContext, http: HttpClient, { project, team }: Place) {
-  if (project === undefined) return team === undefined ? {} : { team };
+  if (project === undefined) return team === undefined ? {} : { team: teamSlug(team) };
   return { project: (await resolve(context, http, project, team)).id };
 }
 

@@ -2,13 +2,12 @@
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
-import { messageText, resolve, resolveMessageId, showMessages } from '#cli/messages.ts';
+import { messageText, resolve, resolveMessageId, showMessages, teamSlug } from '#cli/messages.ts';
 import { plain, table } from '#cli/output.ts';
 import { type Page, pageText } from '#cli/paging.ts';
 import type { Connection } from '#cli/platform.ts';
 import type { Member, ProjectRole, ProjectStatus, Team } from '#contract/entities.ts';
-import { ProjectSlug, shortId, TeamSlug } from '#contract/ids.ts';
-import { explainIssues } from '#contract/route.ts';
+import { ProjectSlug, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 
 interface Named {
@@ -22,7 +21,7 @@ export async function list(
   args: Page & { readonly team?: string; readonly status: ProjectStatus | 'all' },
 ): Promise<void> {
   const { status } = args;
-  const team = args.team === undefined ? {} : { team: parse(TeamSlug, args.team) };
+  const team = args.team === undefined ? {} : { team: teamSlug(args.team) };
   const connection = await context.connect();
   const { projects, hasMore } = await connection.http.call(
     ROUTES.listProjects,
@@ -50,7 +49,12 @@ export async function create(
   context: CommandContext,
   args: { readonly name: string; readonly description: string; readonly team?: string },
 ): Promise<void> {
-  const name = parse(ProjectSlug, args.name);
+  const { name } = args;
+  if (!ProjectSlug.safeParse(name).success) {
+    throw new AachatError('USAGE', `"${name}" is no name for a project: small letters, digits and \`-\`.`, {
+      hint: 'aachat project create launch',
+    });
+  }
   const connection = await context.connect();
   const team = await findTeam(context, connection, args.team ?? context.config.get('team')?.value);
   const body = { clientId: newId(), name, description: args.description };
@@ -199,16 +203,4 @@ export async function findTeam(
   throw new AachatError('NOT_FOUND', `You are in no team called ${wanted}.`, {
     hint: `Your teams: ${teams.map((candidate) => candidate.slug).join(', ')}.`,
   });
-}
-
-type Schema<T> = {
-  safeParse(
-    value: unknown,
-  ): { success: true; data: T } | { success: false; error: Parameters<typeof explainIssues>[0] };
-};
-
-function parse<T>(schema: Schema<T>, value: string, message?: string): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new AachatError('USAGE', message ?? `"${value}" does not fit: ${explainIssues(parsed.error)}`);
 }
