@@ -191,7 +191,7 @@ describe('inbox', () => {
     const world = testContext({ 'GET /v1/inbox': unreadProjects });
     await inbox(world.context, { limit: 2 });
     expect(world.stdout()).toMatch(/acme\/launch {2}3 unread, mentions you\n/);
-    expect(world.stdout()).toContain('1 more: aachat project read launch');
+    expect(world.stdout()).toContain('1 more: aachat project read acme/launch');
     expect(world.asked()).toEqual(['GET /v1/inbox']);
   });
 

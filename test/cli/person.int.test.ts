@@ -31,6 +31,17 @@ describe('a person', () => {
     expect(text.stdout).toMatch(/older ones: --before \d+/);
     expect(text.stdout).toContain('  tomorrow');
     expect((await mia.command(['project', 'list'], { isTerminal: true })).stdout).toMatch(/^launch +~mia +active/m);
+    const found = await mia.command(['find', 'tomorrow'], { isTerminal: true });
+    expect(found.stdout).toMatch(/^mia .* · in ~mia\/launch · /);
+    for (const words of [
+      ['project', 'list'],
+      ['doc', 'list'],
+      ['project', 'read', 'launch'],
+    ]) {
+      // What a shell makes of an unquoted ~mia.
+      const { status, stderr } = await mia.command([...words, '--team', '/home/mia'], { isTerminal: true });
+      expect([words, status, stderr]).toEqual([words, 2, expect.stringContaining("--team '~mia'")]);
+    }
     const nowhere = await mia.command(['project', 'list', '--team', 'acme'], { isTerminal: true });
     expect([nowhere.status, nowhere.stderr]).toEqual([4, expect.stringMatching(/no team called acme.*\n.*~mia/)]);
   });

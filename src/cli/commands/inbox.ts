@@ -2,8 +2,9 @@
 import { AachatError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { resolve, showMessages } from '#cli/messages.ts';
+import { listReadableProjects } from '#client/projects.ts';
 import type { Message } from '#contract/entities.ts';
-import { MessageId } from '#contract/ids.ts';
+import { MessageId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 
 /** `aachat inbox` */
@@ -23,7 +24,9 @@ export async function inbox(
   const { bold } = context.output.paint;
   const text = projects.map(({ project, unread, hasMention, messages }) => {
     const more =
-      unread > messages.length ? `\n  … ${unread - messages.length} more: aachat project read ${project.name}` : '';
+      unread > messages.length
+        ? `\n  … ${unread - messages.length} more: aachat project read ${project.team}/${project.name}`
+        : '';
     return `${bold(`${project.team}/${project.name}`)}  ${unread} unread${hasMention ? ', mentions you' : ''}\n${showMessages(context, messages)}${more}`;
   });
   context.output.result({ projects }, projects.length === 0 ? 'Nothing is unread.' : text.join('\n\n'));
@@ -40,7 +43,7 @@ interface Search {
 export async function mentions(context: CommandContext, args: Search): Promise<void> {
   const { http } = await context.connect();
   const query = await searchQuery(context, args);
-  show(context, await http.call(ROUTES.listMentions, { query }, context.signal), 'Nobody mentioned you.');
+  await show(context, args, await http.call(ROUTES.listMentions, { query }, context.signal), 'Nobody mentioned you.');
 }
 
 /** `aachat find <words...>` */
@@ -54,7 +57,8 @@ export async function find(
   const { http } = await context.connect();
   const by = args.by === undefined ? {} : { by: args.by.replace(/^@/, '') };
   const query = { ...(await searchQuery(context, args)), ...by, q };
-  show(context, await http.call(ROUTES.find, { query }, context.signal), 'No message has all of these words.');
+  const found = await http.call(ROUTES.find, { query }, context.signal);
+  await show(context, args, found, 'No message has all of these words.');
 }
 
 async function searchQuery(context: CommandContext, args: Search) {
@@ -75,12 +79,22 @@ function fullId(text: string): MessageId {
   });
 }
 
-function show(
+async function show(
   context: CommandContext,
+  args: Search,
   found: { readonly messages: readonly Message[]; readonly hasMore: boolean },
   empty: string,
-): void {
+): Promise<void> {
   const { messages, hasMore } = found;
+  const isClear = args.project !== undefined || context.output.isJson || messages.length === 0;
+  const where = isClear ? undefined : await projectNames(context);
   const more = hasMore ? `\n(older ones: --before ${messages.at(-1)?.id ?? ''})` : '';
-  context.output.result(found, messages.length === 0 ? empty : `${showMessages(context, messages)}${more}`);
+  context.output.result(found, messages.length === 0 ? empty : `${showMessages(context, messages, where)}${more}`);
+}
+
+async function projectNames(context: CommandContext): Promise<(message: Message) => string> {
+  const { http } = await context.connect();
+  const projects = await listReadableProjects(http, context.signal);
+  const names = new Map(projects.map(({ id, team, name }) => [id, `${team}/${name}`]));
+  return ({ projectId }) => names.get(projectId) ?? shortId(projectId);
 }
