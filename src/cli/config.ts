@@ -3,6 +3,7 @@
  * came from. The file is `.state/config.json` in the home.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
 import { readIfExists } from '#base/fs.ts';
@@ -44,10 +45,9 @@ export async function openConfig(
   }
   const open = async () => {
     const { default: Conf } = await import('conf');
-    const slash = path.lastIndexOf('/');
     return new Conf<Record<string, string>>({
-      cwd: path.slice(0, slash),
-      configName: path.slice(slash + 1).replace(/\.json$/, ''),
+      cwd: dirname(path),
+      configName: basename(path, '.json'),
       accessPropertiesByDotNotation: false,
       configFileMode: 0o600,
       clearInvalidConfig: false,

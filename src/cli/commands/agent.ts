@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { nearest } from '#base/nearest.ts';
+import { forgetAgent, policyOf, setPolicy, setTrusted, setTrustedProgram } from '#cli/agent-settings.ts';
 import { confirm } from '#cli/ask.ts';
 import { budgetTable, exhaustion } from '#cli/budget-view.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
@@ -20,7 +21,6 @@ import { baseOf, findSource } from '#runtime/agent-source.ts';
 import type { Policy } from '#runtime/policy.ts';
 import { saveRepo } from '#runtime/save.ts';
 import { agentFolder, localAgentRepo } from '#runtime/workspace.ts';
-import { toPolicy } from './up.ts';
 
 /** `aachat agent create <name>` */
 export async function create(
@@ -93,7 +93,7 @@ export async function show(context: CommandContext, args: { readonly agent: stri
   const { sessions } = await http.call(ROUTES.listSessions, { query: { agentId: agent.id, limit: 20 } }, signal);
   const budget = await http.call(ROUTES.getBudget, { params: { agentId: agent.id } }, signal);
   const waits = exhaustion(budget);
-  const policy = toPolicy(config.get(`agents.${agent.name}.policy`)?.value);
+  const policy = policyOf(config, agent.name);
   const repo = agent.repo ?? localAgentRepo(home, agent.name);
   const facts = [
     ['name', agent.name],
@@ -125,8 +125,7 @@ export async function remove(
     yes: args.yes,
   });
   const removed = await removeAgent({ home, http, signal }, agent);
-  // What it was allowed was for this agent, and not for the next one of its name.
-  for (const key of config.keys()) if (key.startsWith(`agents.${agent.name}.`)) await config.set(key, undefined);
+  await forgetAgent(config, agent.name);
   const text = [`${agent.name} is out of service. What it said stays.`, ...removed.kept].join('\n');
   output.result({ agent, ...removed }, text);
 }
@@ -180,13 +179,12 @@ export async function policy(
   const { config, output } = context;
   const { http } = await context.connect();
   const { name } = await findAgent(context, http, args.agent);
-  const key = `agents.${name}.policy`;
   if (args.policy === undefined) {
-    const current = toPolicy(config.get(key)?.value);
+    const current = policyOf(config, name);
     output.result({ agent: name, policy: current }, `${name}: ${current}`);
     return;
   }
-  await config.set(key, args.policy);
+  await setPolicy(config, name, args.policy);
   output.result({ agent: name, policy: args.policy }, `${name}: ${args.policy}, from its next start on.`);
 }
 
@@ -215,8 +213,8 @@ export async function trust(
   const { http } = await context.connect();
   const { name } = await findAgent(context, http, args.agent);
   const { trusted, program } = args;
-  if (program === undefined) await config.set(`agents.${name}.trust`, trusted ? 'yes' : undefined);
-  if (program !== undefined || !trusted) await config.set(`agents.${name}.program`, trusted ? program : undefined);
+  if (program === undefined) await setTrusted(config, name, trusted);
+  if (program !== undefined || !trusted) await setTrustedProgram(config, name, trusted ? program : undefined);
   const text = !trusted
     ? 'is not trusted any more'
     : program === undefined

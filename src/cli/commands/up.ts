@@ -5,6 +5,7 @@ import { isAachatError } from '#base/errors.ts';
 import { exists, readIfExists } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
 import { readPidFile } from '#base/pid-file.ts';
+import { isTrusted, policyOf, trustedProgramOf } from '#cli/agent-settings.ts';
 import { startInBackground } from '#cli/background.ts';
 import { offerClaude } from '#cli/claude-offer.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
@@ -19,7 +20,6 @@ import { openControlClient } from '#runtime/control.ts';
 import type { Home } from '#runtime/home.ts';
 import { LEASE_MARKER } from '#runtime/lease.ts';
 import { thisMachine } from '#runtime/machine.ts';
-import { POLICIES, type Policy } from '#runtime/policy.ts';
 import { startUp, type Up, type UpChange } from '#runtime/supervisor.ts';
 import { UpFile } from '#runtime/up-file.ts';
 
@@ -27,7 +27,7 @@ export interface UpArgs {
   readonly agent: readonly string[];
   readonly team: string | undefined;
   readonly detach: boolean;
-  /** `claude`, `scripted`, or a command line; undefined: as configured. */
+  /** A known word such as `claude`, or a command line; undefined: as configured. */
   readonly program: string | undefined;
   /** What is missing is installed without asking. */
   readonly yes: boolean;
@@ -132,9 +132,9 @@ export async function openUp(
       engine,
       builtinSkills: skillsDir,
       programSetting: () => args.program ?? config.get('agent')?.value,
-      isTrusted: (agent) => config.get(`agents.${agent}.trust`)?.value === 'yes',
-      trustedProgramOf: (agent) => config.get(`agents.${agent}.program`)?.value,
-      policyOf: (agent) => toPolicy(config.get(`agents.${agent}.policy`)?.value),
+      isTrusted: (agent) => isTrusted(config, agent),
+      trustedProgramOf: (agent) => trustedProgramOf(config, agent),
+      policyOf: (agent) => policyOf(config, agent),
     },
     token,
     server: configured === undefined ? null : serverAddress(configured).origin,
@@ -151,9 +151,6 @@ export async function openUp(
     },
   });
 }
-
-/** A setting that nobody can read any more falls back to the policy that asks. */
-export const toPolicy = (value: string | undefined): Policy => POLICIES.find((policy) => policy === value) ?? 'ask';
 
 function sayReady(screen: Screen, running: Up): void {
   const sessions = running.sessions();
