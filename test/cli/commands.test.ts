@@ -286,15 +286,6 @@ describe('a session', () => {
       { code: 'USAGE', message: expect.stringContaining('one team') },
     );
   });
-
-  test('of an agent whose name two have is asked for in full', async () => {
-    const twin = { ...agent, id: id('0003'), name: 'ada.noa' };
-    const world = testContext({ 'GET /v1/agents': { agents: [agent, twin] } });
-    await expect(run(world.context, { agent: 'ada', text: ['x'], project: [] })).rejects.toMatchObject({
-      code: 'AMBIGUOUS_NAME',
-      message: expect.stringContaining('ada.mia, ada.noa'),
-    });
-  });
 });
 
 describe('chat unread', () => {

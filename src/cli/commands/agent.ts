@@ -163,7 +163,7 @@ async function savedPlace(
   }
   const me = await http.call(ROUTES.getMe, {}, signal);
   const name = me.kind === 'session' ? me.agent.name : '';
-  if (me.kind !== 'session' || (wanted !== undefined && wanted !== name && wanted !== name.split('.')[0])) {
+  if (me.kind !== 'session' || (wanted !== undefined && !isCalled(name, wanted))) {
     throw new AachatError('FORBIDDEN', 'A session saves its own agent only.', {
       hint: 'aachat agent save -m "<what changed>"',
     });
@@ -223,22 +223,15 @@ export async function trust(
   output.result({ agent: name, trusted, program: program ?? null }, `${name} ${text}, from its next start on.`);
 }
 
+/** Whether a person who typed this means the agent of that full name, where only one owner's are meant. */
+export const isCalled = (name: string, typed: string): boolean => name === typed || name.split('.')[0] === typed;
+
 /** One of the caller's agents, by full or bare name. */
 export async function findAgent(context: CommandContext, http: HttpClient, name: string): Promise<Placed> {
   const { agents } = await http.call(ROUTES.listAgents, { query: { scope: 'mine' } }, context.signal);
   const plainName = name.replace(/^@/, '');
-  const found = agents.filter((agent) => agent.name === plainName || agent.name.split('.')[0] === plainName);
-  const [only, ...others] = found;
-  if (only !== undefined && others.length === 0) return only;
-  if (only !== undefined) {
-    throw new AachatError(
-      'AMBIGUOUS_NAME',
-      `Several agents are called ${plainName}: ${found.map((agent) => agent.name).join(', ')}.`,
-      {
-        hint: 'Give the full name.',
-      },
-    );
-  }
+  const found = agents.find((agent) => isCalled(agent.name, plainName));
+  if (found !== undefined) return found;
   const known =
     agents.length === 0 ? 'There are none yet.' : `There are: ${agents.map((agent) => agent.name).join(', ')}.`;
   const similar = nearest(

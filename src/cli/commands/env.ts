@@ -8,7 +8,7 @@ import { plain, table } from '#cli/output.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { EnvironmentName, readAgentRepo } from '#runtime/agent-repo.ts';
 import { listValues, setValue, type ValuePlace } from '#runtime/declared-environment.ts';
-import { findAgent } from './agent.ts';
+import { findAgent, isCalled } from './agent.ts';
 
 interface Named {
   readonly name: string;
@@ -106,7 +106,7 @@ export async function unset(context: CommandContext, args: Named): Promise<void>
   // Also of an agent that is out of service.
   const places = await listValues(context.home.envValues);
   const isMeant = ({ name, agent }: ValuePlace) =>
-    name === args.name && args.agent !== undefined && [agent, agent?.split('.')[0]].includes(args.agent);
+    name === args.name && args.agent !== undefined && agent !== undefined && isCalled(agent, args.agent);
   const place = places.find(isMeant) ?? (await placeOf(context, args));
   const whom = place.agent ?? 'all agents';
   if (!(await setValue(context.home.envValues, place, undefined))) {

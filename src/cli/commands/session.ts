@@ -14,7 +14,7 @@ import type { Session, SessionState, Turn } from '#contract/entities.ts';
 import { SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { UpFile } from '#runtime/up-file.ts';
-import { findAgent } from './agent.ts';
+import { findAgent, isCalled } from './agent.ts';
 import { findTeam } from './project.ts';
 
 /** `aachat session list` */
@@ -127,7 +127,7 @@ export function whenItStarts(
   { agent, team }: Pick<Session, 'agent' | 'team'>,
 ): { readonly starts: boolean; readonly when: string } {
   if (up === undefined) return { starts: false, when: 'It starts with the next `aachat up`.' };
-  const isChosen = up.agents.length === 0 || up.agents.some((name) => name === agent || name === agent.split('.')[0]);
+  const isChosen = up.agents.length === 0 || up.agents.some((name) => isCalled(agent, name));
   if (isChosen && (up.team === null || up.team === team)) return { starts: true, when: 'It is starting.' };
   const only = [...up.agents.map((name) => `--agent ${name}`), ...(up.team === null ? [] : [`--team ${up.team}`])];
   return {
