@@ -17,12 +17,21 @@ export async function confirm(
   ask: { readonly why: string; readonly question: string; readonly yes: boolean },
 ): Promise<void> {
   if (ask.yes) return;
-  if (context.stdin.isTTY !== true || context.output.isJson) {
+  if (!canAsk(context)) {
     throw new AachatError('CONFLICT', ask.why, { hint: 'Add --yes if you mean it: here is nobody to ask.' });
   }
-  const answer = await readAnswer(context, `${ask.why}\n${ask.question} [y/N] `);
-  if (!/^y(es)?$/i.test(answer)) throw new AachatError('CANCELLED', 'Nothing was done.');
+  if (!(await saysYes(context, `${ask.why}\n${ask.question}`))) throw new AachatError('CANCELLED', 'Nothing was done.');
 }
+
+/** Whether somebody sits there who can answer. */
+export const canAsk = ({ stdin, output }: Pick<CommandContext, 'stdin' | 'output'>): boolean =>
+  stdin.isTTY === true && !output.isJson;
+
+/** Anything but yes is no. @throws AachatError `CANCELLED` when `signal` aborts */
+export const saysYes = async (
+  context: Pick<CommandContext, 'stdin' | 'stderr' | 'signal'>,
+  question: string,
+): Promise<boolean> => /^y(es)?$/i.test(await readAnswer(context, `${question} [y/N] `));
 
 /**
  * One line from the terminal, without the spaces around it; empty when the input ends.

@@ -1,7 +1,7 @@
 /** Offers the managed install of Claude Code where it is missing; nothing is fetched without a word of the person. */
 import type { WriteStream } from 'node:tty';
 import type { InstallProgress } from '#runtime/package-install.ts';
-import { readAnswer } from './ask.ts';
+import { canAsk, saysYes } from './ask.ts';
 import type { CommandContext } from './context.ts';
 
 /**
@@ -10,9 +10,8 @@ import type { CommandContext } from './context.ts';
  * @throws AachatError why it could not be installed; then nothing has changed
  */
 export async function offerClaude(context: CommandContext, { yes }: { readonly yes: boolean }): Promise<boolean> {
-  const { home, env, signal, output, stdin } = context;
-  const isAsked = stdin.isTTY === true && !output.isJson;
-  if (!yes && !isAsked) return false;
+  const { home, env, signal, output } = context;
+  if (!yes && !canAsk(context)) return false;
   const { installClaude, NPM_REGISTRY, planClaudeInstall } = await import('#runtime/claude-install.ts');
   const plan = await planClaudeInstall();
   const registry = env['npm_config_registry'] || NPM_REGISTRY;
@@ -22,9 +21,9 @@ export async function offerClaude(context: CommandContext, { yes }: { readonly y
     const question = [
       'Claude Code was not found on this machine.',
       `${what} can be installed for aachat alone, below ${home.run}: about 150 MB from ${registry}, 330 MB on disk.`,
-      'Install it now? [y/N] ',
+      'Install it now?',
     ].join('\n');
-    if (!/^y(es)?$/i.test(await readAnswer(context, question))) return false;
+    if (!(await saysYes(context, question))) return false;
   }
   const progress = await showProgress(context);
   try {
