@@ -1,6 +1,6 @@
 /** Messages on the command line: where their text comes from, how they are named and shown. */
 
-import { AachatError } from '#base/errors.ts';
+import { AachatError, isAachatError } from '#base/errors.ts';
 import type { HttpClient } from '#client/http.ts';
 import { MESSAGE_LIMIT, type Message, MessageBody, type Project } from '#contract/entities.ts';
 import { type MessageId, type ProjectId, shortId, TeamSlug } from '#contract/ids.ts';
@@ -26,8 +26,7 @@ export async function resolve(
     return await find(undefined);
   } catch (thrown) {
     const preferred = config.get('team')?.value;
-    if (!(thrown instanceof AachatError) || thrown.code !== 'AMBIGUOUS_PROJECT' || preferred === undefined)
-      throw thrown;
+    if (!isAachatError(thrown, 'AMBIGUOUS_PROJECT') || preferred === undefined) throw thrown;
     return await find(preferred);
   }
 }
@@ -91,6 +90,20 @@ export async function resolveMessageId(
     none: { message: `No recent message ${text} in this project.`, hint: 'Take an id from `aachat project read`.' },
     label: ({ author }) => author.name,
   }).id;
+}
+
+/** Marks as read what was shown of each project, and no more. */
+export async function markRead(
+  { signal }: CommandContext,
+  http: HttpClient,
+  shown: readonly { readonly project: Project; readonly messages: readonly Message[] }[],
+): Promise<void> {
+  for (const { project, messages } of shown) {
+    const seq = messages.at(-1)?.seq;
+    if (seq !== undefined) {
+      await http.call(ROUTES.markRead, { params: { projectId: project.id }, body: { seq } }, signal);
+    }
+  }
 }
 
 /** Messages as people read them: who, when, and the text with a margin. */

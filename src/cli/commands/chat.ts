@@ -1,6 +1,6 @@
 /** `chat read | unread`: the shapes that older agent repos expect. */
 import type { CommandContext } from '#cli/context.ts';
-import { resolve } from '#cli/messages.ts';
+import { markRead, resolve } from '#cli/messages.ts';
 import type { Message } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
 
@@ -31,13 +31,7 @@ export async function unread(
   const you = me.kind === 'user' ? { id: me.user.id, name: me.user.login } : { id: me.agent.id, name: me.agent.name };
   const inbox = await http.call(ROUTES.getInbox, { query: { limit: 200 } }, context.signal);
   const projects = inbox.projects.filter(({ project }) => only === undefined || project.id === only);
-  if (!args.peek) {
-    for (const { project, messages } of projects) {
-      const seq = messages.at(-1)?.seq;
-      if (seq !== undefined)
-        await http.call(ROUTES.markRead, { params: { projectId: project.id }, body: { seq } }, context.signal);
-    }
-  }
+  if (!args.peek) await markRead(context, http, projects);
   const shown = projects.map(({ project, hasMention, messages }) => ({
     project: `#${project.name}`,
     has_mention: hasMention,

@@ -1,7 +1,7 @@
 /** `aachat inbox`, `mentions`, `find`: messages across projects. */
 import { AachatError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { resolve, showMessages } from '#cli/messages.ts';
+import { markRead, resolve, showMessages } from '#cli/messages.ts';
 import { listReadableProjects } from '#client/projects.ts';
 import type { Message } from '#contract/entities.ts';
 import { MessageId, shortId } from '#contract/ids.ts';
@@ -14,13 +14,7 @@ export async function inbox(
 ): Promise<void> {
   const { http } = await context.connect();
   const { projects } = await http.call(ROUTES.getInbox, { query: { limit: args.limit } }, context.signal);
-  if (args.mark === true) {
-    for (const { project, messages } of projects) {
-      const seq = messages.at(-1)?.seq;
-      if (seq !== undefined)
-        await http.call(ROUTES.markRead, { params: { projectId: project.id }, body: { seq } }, context.signal);
-    }
-  }
+  if (args.mark === true) await markRead(context, http, projects);
   const { bold } = context.output.paint;
   const text = projects.map(({ project, unread, hasMention, messages }) => {
     const more =
