@@ -1,16 +1,14 @@
 /** `aachat logs`: what `aachat up` wrote down on this machine, with its Launch Report. Read from the file. */
 import { z } from 'zod';
 import { readIfExists } from '#base/fs.ts';
+import { parseJson } from '#base/json.ts';
 import { openTail } from '#base/tail.ts';
-import { sleep } from '#base/time.ts';
 import type { CommandContext } from '#cli/context.ts';
+import { follow } from '#cli/follow.ts';
 import { clockTime, plain } from '#cli/output.ts';
 
 const LogLine = z.looseObject({ level: z.string(), at: z.string(), event: z.string() });
 type LogLine = z.infer<typeof LogLine>;
-
-/** A file cannot say that it grew; looking costs microseconds. */
-const LOOK_MS = 200;
 
 /** `aachat logs [--limit <count>] [--follow]` */
 export async function logs(
@@ -31,11 +29,12 @@ export async function logs(
       output.result({ lines }, text || 'Nothing yet: `aachat up` has not run here.');
       return;
     }
-    while (!signal.aborted) {
-      for (const line of lines) output.line(line, show(context, line));
-      await sleep(LOOK_MS, signal).catch(() => {});
-      lines = parseLines(await tail.next());
-    }
+    await follow(
+      lines,
+      async () => parseLines(await tail.next()),
+      (line) => output.line(line, show(context, line)),
+      signal,
+    );
   } finally {
     await tail.close();
   }
@@ -43,14 +42,7 @@ export async function logs(
 
 /** A line that a crash tore is left out. */
 function parseLines(text: string): readonly LogLine[] {
-  return text.split('\n').flatMap((line) => {
-    try {
-      const parsed = LogLine.safeParse(JSON.parse(line));
-      return parsed.success ? [parsed.data] : [];
-    } catch {
-      return [];
-    }
-  });
+  return text.split('\n').flatMap((line) => LogLine.safeParse(parseJson(line)).data ?? []);
 }
 
 function show({ output }: CommandContext, { at, level, event, report, ...fields }: LogLine): string {

@@ -3,16 +3,13 @@
 import { readdir, stat } from 'node:fs/promises';
 import { AachatError, isSystemError } from '#base/errors.ts';
 import { openTail } from '#base/tail.ts';
-import { sleep } from '#base/time.ts';
 import type { CommandContext } from '#cli/context.ts';
+import { follow } from '#cli/follow.ts';
 import { clockTime, indent, plain } from '#cli/output.ts';
 import { pickById } from '#cli/pick.ts';
 import { SessionId, shortId } from '#contract/ids.ts';
 import { decode, type LogLine } from '#runtime/event-log.ts';
 import type { Home } from '#runtime/home.ts';
-
-/** A file cannot say that it grew; looking costs microseconds. */
-const LOOK_MS = 200;
 
 /** `aachat session log [session] [--limit <count>] [--follow]`; without one the session that was written to last */
 export async function log(
@@ -25,21 +22,18 @@ export async function log(
   const next = async () => decode(Buffer.from(await tail.next())).lines;
   const which = args.session === undefined ? [`Session ${shortId(id)}`] : [];
   try {
-    let lines: readonly LogLine[] = (await next()).slice(-args.limit);
+    const lines = (await next()).slice(-args.limit);
     if (!args.follow) {
       const text = lines.flatMap(show).join('\n') || 'Nothing is in the log yet.';
       output.result({ sessionId: id, lines }, [...which, text].join('\n'));
       return;
     }
     for (const line of which) output.note(line);
-    while (!signal.aborted) {
-      for (const line of lines) {
-        const shown = show(line);
-        if (output.isJson || shown.length > 0) output.line(line, shown.join('\n'));
-      }
-      await sleep(LOOK_MS, signal).catch(() => {});
-      lines = await next();
-    }
+    const tell = (line: LogLine) => {
+      const shown = show(line);
+      if (output.isJson || shown.length > 0) output.line(line, shown.join('\n'));
+    };
+    await follow(lines, next, tell, signal);
   } finally {
     await tail.close();
   }
