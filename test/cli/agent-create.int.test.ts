@@ -1,8 +1,9 @@
-/** `agent create --runtime`: what an agent runs on stands in its repo. */
-import { chmod } from 'node:fs/promises';
+/** Making agents at the command line, and what is said about them. */
+import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { run } from '../support/command.ts';
+import { person } from '../support/person.ts';
 import { testServer } from '../support/server.ts';
 import { gitIn, tempDir, writeFiles } from '../support/temp.ts';
 
@@ -49,4 +50,18 @@ test('doctor says which programs are there', async () => {
   expect((await run(['doctor'], { env, isTerminal: true })).stdout).toMatch(
     /ok +other programs gemini \(.*\/bin\/gemini\); not installed: opencode, codex/,
   );
+});
+
+test('what is said about an agent after a change is true, and holds no control sequences of its files', async () => {
+  await using server = await testServer();
+  await using mia = await person(server, 'mia');
+  const say = async (...argv: string[]) => (await mia.command(argv, { isTerminal: true })).stdout;
+  await mia.data('agent', 'create', 'ada');
+  await writeFile(join(mia.home, 'agents', 'ada.mia', 'a\u001b[2Jb.md'), 'x\n');
+  expect(await say('agent', 'save', 'ada')).toMatch(/^Saved ab\.md as \w+\.\n$/);
+  await mia.data('agent', 'trust', 'ada');
+  const program = ['agent', 'trust', 'ada', '--program', 'gemini --acp'];
+  expect(await say(...program)).toMatch(/ada\.mia may be run by gemini --acp/);
+  expect(await say(...program, '--off')).toMatch(/ada\.mia may no longer be run by gemini --acp/);
+  expect(await say('agent', 'trust', 'ada', '--off')).toMatch(/ada\.mia is not trusted any more/);
 });

@@ -145,7 +145,7 @@ export async function save(
     : saved.pushed
       ? `Published ${saved.commit}.`
       : 'There is nothing to save.';
-  output.result(saved, text);
+  output.result(saved, plain(text));
 }
 
 /** Whose repo, and where. What a session is comes from its token: its environment is in the agent's hands. */
@@ -216,7 +216,9 @@ export async function trust(
   if (program === undefined) await setTrusted(config, name, trusted);
   if (program !== undefined || !trusted) await setTrustedProgram(config, name, trusted ? program : undefined);
   const text = !trusted
-    ? 'is not trusted any more'
+    ? program === undefined
+      ? 'is not trusted any more'
+      : `may no longer be run by ${program}`
     : program === undefined
       ? 'may obey settings of the repos that it works in'
       : `may be run by ${program}`;
