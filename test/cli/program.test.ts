@@ -198,6 +198,7 @@ describe('a mistake on the command line', () => {
     [['project', 'assign', 'x', 'noa', '--role', 'king'], /admin, collaborator, viewer/, /--help/],
     [['project', 'unassign', 'x', 'noa', '--role', 'admin'], /unknown option '--role'/i, /--help/],
     [['config', 'set', 'toString', 'x'], /server, team, agent/, /--help/],
+    [['doc', 'conflicts', 'plan', '--settle', 'v1'], /whole number from 1 on/, /--help/],
     [['inbox', 'too', 'much'], /too many arguments/i, /--help/],
     [['project'], /command is missing/i, /--help/],
     [[], /command is missing/i, /--help/],

@@ -242,9 +242,9 @@ function explanation({ number, author, createdAt, overlaps, diff: changes }: Doc
 /** `aachat doc conflicts <document> --settle <number>` or `--take <number>` */
 export async function settle(
   context: CommandContext,
-  args: Place & { readonly name: string | undefined; readonly number: string; readonly take: boolean },
+  args: Place & { readonly name: string | undefined; readonly number: number; readonly take: boolean },
 ): Promise<void> {
-  const number = numberOf(args.number);
+  const { number } = args;
   if (args.name === undefined) {
     throw new AachatError('USAGE', 'Conflicts are counted in each document: say which.', {
       hint: 'aachat doc conflicts <document> --settle <number>',
@@ -300,7 +300,9 @@ export async function purge(
 function numberOf(text: string): number {
   const [, digits] = /^v?([1-9]\d{0,8})$/.exec(text) ?? [];
   if (digits !== undefined) return Number(digits);
-  throw new AachatError('USAGE', `"${text}" is no number.`, { hint: 'aachat doc history <document> shows versions.' });
+  throw new AachatError('USAGE', `"${text}" is no number of a version.`, {
+    hint: 'aachat doc history <document> shows them.',
+  });
 }
 
 const MOST_VERSIONS = 1000;

@@ -1,6 +1,6 @@
 /** Commands about shared documents. */
 import { type Command, Option } from 'commander';
-import { type Act, example, IN_TEAM, OFFSET, TEAM, upTo } from './words.ts';
+import { type Act, example, IN_TEAM, OFFSET, TEAM, upTo, whole } from './words.ts';
 
 const DOCUMENT = 'team/project/kind/name, or as much of its end as is unambiguous';
 const PROJECT = ['-p, --project <project>', 'only in this project'] as const;
@@ -108,8 +108,12 @@ export function declareDocuments(program: Command, act: Act): void {
     .command('conflicts')
     .description('show what was kept aside because others had changed the same lines, and settle it for everybody')
     .argument('[document]', `${DOCUMENT}; shows both sides`)
-    .addOption(new Option('--settle <number>', 'the document stays as it is, for everybody').conflicts('take'))
-    .option('--take <number>', 'what was kept aside goes into the document, for everybody')
+    .addOption(
+      new Option('--settle <number>', 'the document stays as it is, for everybody')
+        .argParser(whole(1))
+        .conflicts('take'),
+    )
+    .option('--take <number>', 'what was kept aside goes into the document, for everybody', whole(1))
     .option(...PROJECT)
     .option(...TEAM)
     .addHelpText(
@@ -118,7 +122,7 @@ export function declareDocuments(program: Command, act: Act): void {
     )
     .action(
       act(
-        async (context, name: string | undefined, options: Place & { settle?: string; take?: string }) => {
+        async (context, name: string | undefined, options: Place & { settle?: number; take?: number }) => {
           const { conflicts, settle } = await import('#cli/commands/doc.ts');
           const number = options.settle ?? options.take;
           if (number === undefined) await conflicts(context, { name, ...options });
