@@ -2,7 +2,7 @@
 import { access, constants, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { AachatError, isAachatError, isSystemError } from '#base/errors.ts';
-import { exists, isInside, readIfExists, writePrivate } from '#base/fs.ts';
+import { exists, isInside, readIfExists, realPlace, writePrivate } from '#base/fs.ts';
 import { RepoUrl } from '#contract/entities.ts';
 import { git } from './git.ts';
 import { lstatIfExists } from './placed-files.ts';
@@ -19,8 +19,12 @@ export interface ProjectRepo {
   readonly hasCommits: boolean;
 }
 
-/** @throws AachatError `USAGE` if `cwd` is in no work tree, `FORBIDDEN` if its root cannot be written to */
+/** @throws AachatError `USAGE` if `cwd` is no folder or in no work tree, `FORBIDDEN` if its root cannot be written to */
 export async function openProjectRepo(cwd: string): Promise<ProjectRepo> {
+  // Git that is started where nothing is looks like git that is missing.
+  if ((await lstatIfExists(await realPlace(cwd)))?.isDirectory() !== true) {
+    throw new AachatError('USAGE', `There is no folder ${cwd}.`, { hint: 'Name a folder of a repository.' });
+  }
   const ask = (...args: string[]) => git(args, { cwd });
   const folders = await ask('rev-parse', '--path-format=absolute', '--show-toplevel', '--git-common-dir').catch(
     (thrown: unknown) => {

@@ -197,6 +197,7 @@ describe('init', () => {
     await gitIn(agent, 'init', '--quiet');
     for (const [cwd, reason] of [
       [outside.path, /no git repository[\s\S]*git init/],
+      [join(outside.path, 'nowhere'), /There is no folder .*nowhere/],
       [bare, /no work tree/],
       [join(s.repo, '.git'), /no work tree/],
       [stray, /elsewhere[\s\S]*core\.worktree/],
