@@ -4,7 +4,7 @@ import { watch } from 'chokidar';
 import { OURS } from './names.ts';
 
 export interface WatcherOptions {
-  /** Something happened to this path or, if it is a folder, below it. */
+  /** Something happened to this path or, if it is a folder, below it; empty: to the watched folder itself. */
   readonly onHint: (path: string) => void;
   /** From now on hints may be missing, for example because the system has no watches left. */
   readonly onTrouble: (error: unknown) => void;
@@ -25,7 +25,7 @@ export async function watchFolder(root: string, options: WatcherOptions): Promis
     if (watchedPath === undefined || typeof name !== 'string') return;
     // What happens to the watched folder itself comes with its own name; no document has the name of its folder.
     const path = toPath(name === basename(watchedPath) ? watchedPath : join(watchedPath, name));
-    if (path !== OURS && path !== '') options.onHint(path);
+    if (path !== OURS) options.onHint(path);
   });
   // What was made in a new folder before that was watched gave no hint, so the folder is the hint: once it is watched,
   // which is right after this event. Whoever looks earlier may miss what is made in between.

@@ -383,6 +383,14 @@ test.for(Object.entries(losses))('S22, S24: loses %s, stops, deletes nothing and
   await eventually('it goes on', () => server.text(note) === 'goes on\n');
 });
 
+test('S22: a folder that is moved away stops the mirror at once', async () => {
+  await using crowd = await many(3);
+  const { one } = crowd;
+  await rename(one.root, `${one.root}.away`);
+  // Before the next walk, which finds out anyway.
+  await eventually('it stops', () => one.mirror.status().state === 'stopped', 30_000);
+});
+
 /** Hears every wait that begins from now on, with back-off at its longest. */
 function waits(): () => readonly unknown[] {
   vi.spyOn(Math, 'random').mockReturnValue(1);
