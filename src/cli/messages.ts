@@ -60,7 +60,7 @@ export async function messageText(
   const parsed = MessageBody.safeParse(text.replace(/\s+$/, ''));
   if (parsed.success) return parsed.data;
   throw new AachatError('VALIDATION_ERROR', parsed.error.issues[0]?.message ?? 'That is no message.', {
-    hint: text.trim() === '' ? 'aachat project send <project> "<text>"' : 'Nothing was sent.',
+    hint: text.trim() === '' ? 'Give it after the name, in quotes.' : 'Nothing was sent.',
   });
 }
 
