@@ -14,6 +14,7 @@ import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { ServerFile } from '#contract/server-file.ts';
+import { PROTOCOL_VERSION } from '#contract/version.ts';
 import { findAgentProgram, installedPresets } from './agent-program.ts';
 import type { Engine } from './engine.ts';
 import { git } from './git.ts';
@@ -132,6 +133,13 @@ async function checkServer({ home, server }: DoctorOptions) {
     return { state: 'note', message: 'The embedded server does not run; it starts when needed.' } as const;
   const http = createHttpClient({ baseUrl: serverAddress(url), token: async () => undefined, timeoutMs: 5_000 });
   const { version, protocol } = await http.call(ROUTES.getInfo, {});
+  if (protocol !== PROTOCOL_VERSION) {
+    return {
+      state: 'wrong',
+      message: `${url} speaks protocol ${protocol} (version ${version}); this program speaks ${PROTOCOL_VERSION}.`,
+      hint: protocol > PROTOCOL_VERSION ? 'Install a newer aachat here.' : 'Ask for a newer aachat there.',
+    } as const;
+  }
   return ok(`${url} (version ${version}, protocol ${protocol})`);
 }
 
