@@ -11,6 +11,16 @@ import { caller, testServer } from '../support/server.ts';
 const line = (text: string) => [new TextEncoder().encode(text)];
 
 describe('a person', () => {
+  test('is told in plain words that a code or a value is none', async () => {
+    await using server = await testServer();
+    await using mia = await person(server, 'mia');
+    const login = await mia.command(['auth', 'login', '--server', server.url, '--code', '1234']);
+    expect([login.status, login.stderr]).toEqual([2, expect.stringContaining('That is no login code.')]);
+    const empty = await mia.command(['config', 'set', 'agent', ' ']);
+    expect([empty.status, empty.stderr]).toEqual([2, expect.stringContaining('aachat config unset agent')]);
+    expect((await mia.command(['config', 'list', '--text'])).stdout).toMatch(/^agent +- +default/m);
+  });
+
   test('starts a project, speaks, reads, and finds it again', async () => {
     await using server = await testServer();
     await using mia = await person(server, 'mia');

@@ -1,5 +1,6 @@
 /** `aachat config …`: settings of this home. */
 
+import { AachatError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { table } from '#cli/output.ts';
 import { isSettingName, SETTINGS, type SettingName } from '#cli/settings.ts';
@@ -23,6 +24,11 @@ export async function set(
   args: { readonly key: SettingName; readonly value: string | undefined },
 ): Promise<void> {
   const { key, value } = args;
+  if (value?.trim() === '') {
+    throw new AachatError('USAGE', 'That is no value: it is empty.', {
+      hint: `To forget a value: aachat config unset ${key}`,
+    });
+  }
   if (key === 'server' && value !== undefined) serverAddress(value);
   await context.config.set(key, value);
   context.output.result(

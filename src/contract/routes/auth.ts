@@ -23,7 +23,10 @@ export const getInfo = route({
 export const login = route({
   method: 'POST',
   path: '/v1/auth/login',
-  body: z.object({ code: z.string().min(8).max(200), login: Login.optional() }),
+  body: z.object({
+    code: z.string().min(8, 'That is no login code.').max(200, 'That is no login code.'),
+    login: Login.optional(),
+  }),
   reply: z.object({ user: User, tokens: Tokens }),
 });
 
