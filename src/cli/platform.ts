@@ -151,9 +151,15 @@ async function firstLogin({ home, env, output, signal }: PlatformFacts, auth: Au
         hint: 'Run `aachat server invite <your login>` here, then `aachat auth login --code <code>`.',
       });
     }
-    const user = await auth.login(code, toBase(env['AACHAT_LOGIN'] ?? userInfo().username) || 'me');
+    const user = await auth.login(code, toBase(env['AACHAT_LOGIN'] ?? nameOfUser()) || 'me');
     output.note(`You are ${user.login}, in your personal team ~${user.login}.`);
   });
+}
+
+/** The engine of the single executable asks the environment only, and says `unknown` where that is silent. */
+function nameOfUser(): string {
+  const { username } = userInfo();
+  return username === 'unknown' ? '' : username;
 }
 
 async function stopIfUnused(server: LocalServer, signal: AbortSignal): Promise<void> {
