@@ -1,6 +1,7 @@
 /** `aachat up`: brings the agents of this person up, and shows them until it is stopped. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { formatWithOptions } from 'node:util';
 import { isAachatError } from '#base/errors.ts';
 import { exists, readIfExists } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
@@ -38,14 +39,15 @@ export async function up(context: CommandContext, args: UpArgs): Promise<void> {
   const { home, config, env, engine } = context;
   const programSetting = args.program ?? config.get('agent')?.value;
   const lacks = () => lacksClaude({ home, path: env['PATH'] ?? '', programSetting, engine });
-  if ((await hasAgentsOfClaude(home)) && (await lacks())) await offerClaude(context, args);
+  if ((await hasAgentsOfClaude(home, args.agent)) && (await lacks())) await offerClaude(context, args);
   if (args.detach) await detach(context, args);
   else await foreground(context, args);
 }
 
 /** Judged by the visible folders: an agent that has none yet says what it lacks when it comes up. */
-async function hasAgentsOfClaude({ agents }: Home): Promise<boolean> {
-  const names = (await exists(agents)) ? await readdir(agents) : [];
+async function hasAgentsOfClaude({ agents }: Home, only: readonly string[]): Promise<boolean> {
+  const isMeant = (name: string) => only.length === 0 || only.some((one) => name === one || name.startsWith(`${one}.`));
+  const names = (await exists(agents)) ? (await readdir(agents)).filter(isMeant) : [];
   const texts = await Promise.all(names.map((name) => readIfExists(join(agents, name, 'runtime.yaml'))));
   return texts.some(isLeftToClaude);
 }
@@ -119,6 +121,9 @@ export async function openUp(
   const { http, url, token } = connection;
   const secrets = new Set<string>();
   const configured = config.get('server')?.value;
+  const log = createLog({ write: fileWriter(home.upLog), secrets: () => secrets });
+  // Where the library of the agents' protocol complains; it would stand in the middle of the screen.
+  console.error = (...said) => log.warn('library.complained', { text: formatWithOptions({ depth: 2 }, ...said) });
   return await startUp({
     launcher: {
       home,
@@ -126,7 +131,7 @@ export async function openUp(
       serverUrl: url,
       http,
       owner: await whoAmI(connection, signal),
-      log: createLog({ write: fileWriter(home.upLog), secrets: () => secrets }),
+      log,
       secrets,
       parentEnv: env,
       engine,
