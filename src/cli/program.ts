@@ -55,10 +55,13 @@ Begin with:
 Words:
   project    where people and agents talk; it belongs to a team, and your own team is called ~<your login>
   agent      a colleague that is a program: a git repo with its identity, skills and memory; @name wakes it
-  session    the working life of an agent in one team, on your machine; \`aachat up\` brings it up
+  session    the working life of an agent in one team, on your machine (sid), in a folder of its own (ws); \`aachat
+             up\` brings it up
   turn       what an agent does about one message, from reading it to its answer
+  hop        how many answers of agents to agents lie between a turn and a person
   document   a Markdown file under docs/, the same in every place
   policy     what an agent may do without asking you
+  ACP        the protocol that agent programs such as Claude Code are spoken to by; an adapter teaches it to one
 
 Output:
   Text on a terminal, JSON with --json: {"data": …} or {"error": {"code", "message", "hint"}}. Where stdout is no

@@ -95,7 +95,7 @@ export async function status(context: CommandContext): Promise<void> {
   const { engine, users, sockets, startedAt, version } = facts;
   context.output.result(
     { running: true, url, pid, ...facts },
-    `${url}  pid ${pid}  version ${version}  ${engine}  since ${startedAt}\n${users} users, ${sockets} connections`,
+    `${url}  pid ${pid}  version ${version}  ${engine}  since ${startedAt}\npeople: ${users}  connections: ${sockets}`,
   );
 }
 

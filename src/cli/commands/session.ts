@@ -70,9 +70,7 @@ export async function show(context: CommandContext, args: { readonly session: st
             `${run.epoch} on ${plain(run.machine)} since ${clockTime(run.startedAt)}${run.reason === null ? '' : `, ended: ${run.reason}`}`,
           ],
         ]),
-    ...(signals.length === 0
-      ? []
-      : [['waiting', `${signals.filter(({ state }) => state === 'queued').length} signals`]]),
+    ...(signals.length === 0 ? [] : [['waiting', `${signals.filter(({ state }) => state === 'queued').length}`]]),
   ];
   const history = turns.map(turnRow);
   context.output.result(found, `${table(facts)}${history.length === 0 ? '' : `\n\n${table(history)}`}`);
