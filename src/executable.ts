@@ -4,6 +4,8 @@ import manifest from '#manifest' with { type: 'json' };
 
 const [verb = '', ...rest] = process.argv.slice(2);
 if (rest.length === 0 && /^(--version|-V)$/.test(verb)) {
+  // As `main.ts` does; its engine would print where in itself it failed.
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
   process.stdout.write(`${manifest.version}\n`);
 } else if (verb === 'scripted-agent') {
   await import('./scripted-agent.ts');
