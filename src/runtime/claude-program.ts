@@ -2,6 +2,7 @@
 import { access, constants, readdir, readFile, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { realPlace } from '#base/fs.ts';
 import type { Engine } from './engine.ts';
 import { onPath } from './on-path.ts';
 import { shellQuote } from './shim.ts';
@@ -27,7 +28,8 @@ export async function findClaude(options: {
   readonly managedDir: string;
   readonly engine: Engine;
 }): Promise<ClaudeProgram | undefined> {
-  const managed = join(managedClaude(options.managedDir), 'node_modules', ADAPTER, ENTRY);
+  // Where it is for good, for what a person is told about it.
+  const managed = join(await realPlace(managedClaude(options.managedDir)), 'node_modules', ADAPTER, ENTRY);
   for (const path of [besideUs(options.engine), managed]) {
     if (path === undefined || !(await isReadable(path))) continue;
     return { command: [...options.engine.module, path], path, terminal: await findTerminal(path, options.path) };

@@ -3,10 +3,11 @@
  * asking the other, and a document that one of them edits; then everything is taken down again.
  */
 import { hash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { AachatError } from '#base/errors.ts';
+import { ensureDir } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { silentLog } from '#base/log.ts';
 import { sleep } from '#base/time.ts';
@@ -21,8 +22,10 @@ import type { Message, Project, Team } from '#contract/entities.ts';
 import { formatDocumentPath } from '#contract/paths.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { createAgent } from '#runtime/agent-create.ts';
+import { managedClaude } from '#runtime/claude-program.ts';
 import { connectRepo } from '#runtime/connect.ts';
 import { authorEnvironment, git } from '#runtime/git.ts';
+import type { Home } from '#runtime/home.ts';
 import { openProjectRepo } from '#runtime/project-repo.ts';
 import type { Up } from '#runtime/supervisor.ts';
 import { openUp } from './up.ts';
@@ -44,11 +47,19 @@ export async function demo(context: CommandContext, args: DemoArgs): Promise<voi
       { ...context, env: { ...env, AACHAT_HOME: join(root, 'aachat'), AACHAT_LOGIN: env['AACHAT_LOGIN'] ?? 'you' } },
       { json: context.output.isJson },
     );
+    if (args.claude) await lendClaude(context.home, scratch.home);
     const messages = await play(scratch, args, join(root, 'code'));
     context.output.result({ messages }, goodbye(context, args, root));
   } finally {
     if (!args.keep) await rm(root, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** What was installed for this home serves in the scratch one, too. */
+async function lendClaude(from: Home, to: Home): Promise<void> {
+  const place = managedClaude(to.run);
+  await ensureDir(dirname(place));
+  await symlink(managedClaude(from.run), place);
 }
 
 async function play(context: CommandContext, args: DemoArgs, code: string): Promise<readonly Message[]> {
