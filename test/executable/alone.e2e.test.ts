@@ -1,5 +1,5 @@
 /** The single executable on a machine that has git and nothing else. */
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, symlink } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { execute, PROGRAM, scratchHome } from '../support/aachat.ts';
+import { execute, PROGRAM, PROGRAM_LINE, scratchHome } from '../support/aachat.ts';
 import { testPostgres } from '../support/postgres.ts';
 import { tempDir, tempRepo, writeFiles } from '../support/temp.ts';
 
@@ -29,6 +29,27 @@ test('it shows the whole loop', async () => {
   expect({ status, stderr }).toMatchObject({ status: 0 });
   expect(stdout).toContain('The scratch folder is gone again.');
   expect(await readdir(join(home.path, '..', 'tmp'))).toEqual([]);
+});
+
+test('the demo takes the Claude Code that was installed for the home', async () => {
+  await using bin = await onlyGit();
+  await using home = await scratchHome({ PATH: bin.path });
+  const entry = '.run/programs/claude/node_modules/@agentclientprotocol/claude-agent-acp/dist/index.js';
+  await writeFiles(home.path, { [entry]: "console.error('it was me');process.exit(1);" });
+  const { status, stderr } = await home.run('demo', '--claude');
+  expect({ status, stderr }).toEqual({ status: 8, stderr: expect.stringContaining('it was me') });
+});
+
+test('a full disk, and a reader that went away, are no reason to print a stack', async () => {
+  await using home = await scratchHome();
+  for (const [command, status] of [
+    ['--version >/dev/full', 1],
+    ['--help >/dev/full', 1],
+    ['--version | true', 0],
+  ] as const) {
+    const ran = spawnSync('sh', ['-c', `${PROGRAM_LINE} ${command}`], { env: home.env, encoding: 'utf8' });
+    expect({ command, status: ran.status, stderr: ran.stderr }).toEqual({ command, status, stderr: '' });
+  }
 });
 
 test('it runs nothing of the folder that it is started in', async () => {
