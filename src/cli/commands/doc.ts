@@ -4,16 +4,15 @@ import { newId } from '#base/id.ts';
 import { confirm } from '#cli/ask.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { resolve, teamSlug } from '#cli/messages.ts';
-import { clockTime, indent, plain, table } from '#cli/output.ts';
+import { clockTime, plain, table } from '#cli/output.ts';
 import { type Page, pageOf, pageText } from '#cli/paging.ts';
 import type { HttpClient } from '#client/http.ts';
-import type { Document, DocumentConflict, DocumentVersion, VersionKind } from '#contract/documents.ts';
+import type { Document, DocumentVersion, VersionKind } from '#contract/documents.ts';
 import { DocumentKind, formatDocumentPath } from '#contract/paths.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { merge } from '#sync/core/merge.ts';
 import { unifiedDiff } from '#sync/core/unified-diff.ts';
 
-interface Place {
+export interface Place {
   readonly project?: string | undefined;
   readonly team?: string | undefined;
 }
@@ -63,7 +62,7 @@ export async function list(
 export async function show(context: CommandContext, args: Named & { readonly at?: string }): Promise<void> {
   const at = args.at === undefined ? undefined : numberOf(args.at);
   const { http } = await context.connect();
-  const document = await find(context, http, args);
+  const document = await findDocument(context, http, args);
   if (at === undefined && document.digest === null) {
     throw new AachatError('NOT_FOUND', `${formatDocumentPath(document)} is deleted.`, {
       hint: `aachat doc restore ${formatDocumentPath(document)} <version>`,
@@ -90,7 +89,7 @@ export async function history(
 ): Promise<void> {
   const before = args.before === undefined ? {} : { before: numberOf(args.before) };
   const { http } = await context.connect();
-  const found = await find(context, http, args);
+  const found = await findDocument(context, http, args);
   const { document, versions, hasMore } = await http.call(
     ROUTES.listVersions,
     { params: { documentId: found.id }, query: { limit: args.limit, ...before } },
@@ -114,7 +113,7 @@ export async function diff(
 ): Promise<void> {
   const [first, second] = [args.from, args.to].map((text) => (text === undefined ? undefined : numberOf(text)));
   const { http } = await context.connect();
-  const document = await find(context, http, args);
+  const document = await findDocument(context, http, args);
   const to = second ?? document.version;
   const from = first ?? to - 1;
   const text = async (number: number) => {
@@ -143,7 +142,7 @@ function painted({ output }: CommandContext, changes: string): string {
 export async function restore(context: CommandContext, args: Named & { readonly version: string }): Promise<void> {
   const number = numberOf(args.version);
   const { http } = await context.connect();
-  const found = await find(context, http, args);
+  const found = await findDocument(context, http, args);
   const { document } = await http.call(
     ROUTES.restoreDocument,
     { params: { documentId: found.id }, body: { clientId: newId(), version: number } },
@@ -157,122 +156,6 @@ export async function restore(context: CommandContext, args: Named & { readonly 
   );
 }
 
-/** `aachat doc conflicts [document]`: those that are open, and of one document what they are about. */
-export async function conflicts(
-  context: CommandContext,
-  args: Place & { readonly name?: string | undefined },
-): Promise<void> {
-  const { http } = await context.connect();
-  const { output, signal } = context;
-  const document = args.name === undefined ? undefined : await find(context, http, { ...args, name: args.name });
-  const query = document === undefined ? await placeOf(context, http, args) : { document: document.id };
-  const open: DocumentConflict[] = [];
-  for (let hasMore = true; hasMore; ) {
-    const last = open.at(-1);
-    const after = last === undefined ? {} : { after: last.id };
-    const page = await http.call(ROUTES.listConflicts, { query: { ...query, ...after } }, signal);
-    open.push(...page.conflicts);
-    hasMore = page.hasMore;
-  }
-  if (open.length === 0) return output.result({ conflicts: open }, 'Nothing is kept aside.');
-  if (document === undefined) {
-    const rows = open.map((one) => [
-      formatDocumentPath(one),
-      `${one.number}`,
-      one.author.name,
-      clockTime(one.createdAt),
-    ]);
-    return output.result({ conflicts: open }, `${table(rows)}\nSee one: aachat doc conflicts <document>`);
-  }
-  const explained = await Promise.all(
-    open.map(async (one) => ({ ...one, ...(await sidesOf(context, http, document, one)) })),
-  );
-  const path = formatDocumentPath(document);
-  const settling =
-    `Leave the document as it is:  aachat doc conflicts ${path} --settle <number>\n` +
-    `Take in what was kept aside:  aachat doc conflicts ${path} --take <number>`;
-  output.result({ document, conflicts: explained }, [...explained.map(explanation), settling].join('\n\n'));
-}
-
-interface Sides {
-  readonly overlaps: readonly { readonly line: number; readonly document: string; readonly keptAside: string }[];
-  /** The whole submission against the document, where its beginning is not known. */
-  readonly diff: string | null;
-}
-
-async function sidesOf(
-  context: CommandContext,
-  http: HttpClient,
-  document: Document,
-  conflict: DocumentConflict,
-): Promise<Sides> {
-  const [head, base, submitted] = await Promise.all([
-    document.digest === null ? '' : textOf(context, http, document, document.digest),
-    // It may be purged, or never known.
-    conflict.baseDigest === null ? undefined : textOf(context, http, document, conflict.baseDigest).catch(notThere),
-    textOf(context, http, document, conflict.digest),
-  ]);
-  const overlaps =
-    base === undefined
-      ? []
-      : merge(base, head, submitted).overlaps.map((overlap) => ({
-          line: overlap.line,
-          document: overlap.head,
-          keptAside: overlap.submitted,
-        }));
-  const names = ['document', 'kept aside'] as const;
-  return { overlaps, diff: overlaps.length > 0 ? null : unifiedDiff(head, submitted, { names }) };
-}
-
-function notThere(thrown: unknown): undefined {
-  if (!(thrown instanceof AachatError) || thrown.code !== 'NOT_FOUND') throw thrown;
-}
-
-function explanation({ number, author, createdAt, overlaps, diff: changes }: DocumentConflict & Sides): string {
-  const title = `Conflict ${number}, by ${author.name}, ${clockTime(createdAt)}`;
-  const quote = (text: string) => indent(plain(text).trimEnd(), 4);
-  if (changes !== null) return `${title}\n${quote(changes)}`;
-  const parts = overlaps.map(
-    ({ line, document, keptAside }) =>
-      `  line ${line}\n  the document says\n${quote(document)}\n  ${author.name} wrote\n${quote(keptAside)}`,
-  );
-  return [title, ...parts].join('\n');
-}
-
-/** `aachat doc conflicts <document> --settle <number>` or `--take <number>` */
-export async function settle(
-  context: CommandContext,
-  args: Place & { readonly name: string | undefined; readonly number: number; readonly take: boolean },
-): Promise<void> {
-  const { number } = args;
-  if (args.name === undefined) {
-    throw new AachatError('USAGE', 'Conflicts are counted in each document: say which.', {
-      hint: 'aachat doc conflicts <document> --settle <number>',
-    });
-  }
-  const { http } = await context.connect();
-  const found = await find(context, http, { ...args, name: args.name });
-  const text = args.take ? await keptAside(context, http, found, number) : null;
-  const { document, conflict } = await http.call(
-    ROUTES.settleConflict,
-    { params: { documentId: found.id, number }, body: { clientId: newId(), text } },
-    context.signal,
-  );
-  const path = formatDocumentPath(document);
-  const outcome = text === null ? `${path} stays as it is.` : `${path} has it now, as v${document.version}.`;
-  context.output.result({ document, conflict }, `Conflict ${conflict.number} is settled: ${outcome}`);
-}
-
-async function keptAside(context: CommandContext, http: HttpClient, document: Document, number: number) {
-  const query = { document: document.id, limit: 1000 };
-  const { conflicts: open } = await http.call(ROUTES.listConflicts, { query }, context.signal);
-  const conflict = open.find((one) => one.number === number);
-  if (conflict !== undefined) return await textOf(context, http, document, conflict.digest);
-  throw new AachatError('NOT_FOUND', `${formatDocumentPath(document)} has no open conflict ${number}.`, {
-    hint: `aachat doc conflicts ${formatDocumentPath(document)}`,
-  });
-}
-
 /** `aachat doc purge <document> <version…>` */
 export async function purge(
   context: CommandContext,
@@ -280,7 +163,7 @@ export async function purge(
 ): Promise<void> {
   const numbers = args.versions.flatMap(range);
   const { http } = await context.connect();
-  const document = await find(context, http, args);
+  const document = await findDocument(context, http, args);
   const what = `the text of ${numbers.map((number) => `v${number}`).join(', ')} of ${formatDocumentPath(document)}`;
   await confirm(context, {
     why: `This removes ${what} for ever.`,
@@ -318,12 +201,18 @@ function range(text: string): readonly number[] {
 
 const who = ({ name }: Document['author'], via: string | null): string => (via === null ? name : `${name} via ${via}`);
 
-async function placeOf(context: CommandContext, http: HttpClient, { project, team }: Place) {
+/** What a list of documents is narrowed to. */
+export async function placeOf(context: CommandContext, http: HttpClient, { project, team }: Place) {
   if (project === undefined) return team === undefined ? {} : { team: teamSlug(team) };
   return { project: (await resolve(context, http, project, team)).id };
 }
 
-async function find(context: CommandContext, http: HttpClient, { name, ...place }: Named): Promise<Document> {
+/** The document that a person means. */
+export async function findDocument(
+  context: CommandContext,
+  http: HttpClient,
+  { name, ...place }: Named,
+): Promise<Document> {
   const query = { name, ...(await placeOf(context, http, place)) };
   return (await http.call(ROUTES.resolveDocument, { query }, context.signal)).document;
 }
@@ -343,7 +232,8 @@ async function version(
   });
 }
 
-async function textOf(
+/** @throws AachatError `NOT_FOUND` for the digest of a deletion */
+export async function textOf(
   { signal }: CommandContext,
   http: HttpClient,
   document: Document,

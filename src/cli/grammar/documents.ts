@@ -123,7 +123,7 @@ export function declareDocuments(program: Command, act: Act): void {
     .action(
       act(
         async (context, name: string | undefined, options: Place & { settle?: number; take?: number }) => {
-          const { conflicts, settle } = await import('#cli/commands/doc.ts');
+          const { conflicts, settle } = await import('#cli/commands/doc-conflicts.ts');
           const number = options.settle ?? options.take;
           if (number === undefined) await conflicts(context, { name, ...options });
           else await settle(context, { ...options, name, number, take: options.take !== undefined });
