@@ -1,8 +1,8 @@
 /** Offers the managed install of Claude Code where it is missing; nothing is fetched without a word of the person. */
-import type { WriteStream } from 'node:tty';
 import type { InstallProgress } from '#runtime/package-install.ts';
 import { canAsk, saysYes } from './ask.ts';
 import type { CommandContext } from './context.ts';
+import { openRedraw } from './redraw.ts';
 
 /**
  * @param yes the person has said so already, by `--yes`
@@ -42,7 +42,7 @@ async function showProgress({ output, stderr }: CommandContext) {
     const of = totalBytes === undefined ? '' : ` of ${megabytes(totalBytes)}`;
     return `Fetching ${name} ${version}: ${megabytes(fetchedBytes)}${of} MB`;
   };
-  if ((stderr as Partial<WriteStream>).isTTY !== true) {
+  if (stderr.isTTY !== true) {
     let last: string | undefined;
     const show = (progress: InstallProgress) => {
       if (progress.name !== last) output.note(`Fetching ${progress.name} ${progress.version} …`);
@@ -50,8 +50,7 @@ async function showProgress({ output, stderr }: CommandContext) {
     };
     return { show, close: () => {} };
   }
-  const { createLogUpdate } = await import('log-update');
-  const draw = createLogUpdate(stderr as WriteStream);
+  const draw = await openRedraw(stderr);
   let drawn = 0;
   const show = (progress: InstallProgress) => {
     const isEnd = progress.fetchedBytes === progress.totalBytes;

@@ -2,14 +2,14 @@
  * The face of a running `up`: a redrawn block and two keys on a terminal, lines in a pipe, objects with `--json`.
  * What is shown is decided in `live-view.ts`.
  */
-import type { ReadStream, WriteStream } from 'node:tty';
-import type { createLogUpdate } from 'log-update';
+import type { ReadStream } from 'node:tty';
 import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import { changedLines, type LiveState, liveBlock, type Paint } from './live-view.ts';
 import { jsonLine } from './output.ts';
+import { openRedraw, type Terminal } from './redraw.ts';
 
 export interface ScreenOptions {
-  readonly stdout: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns' | 'rows'>>;
+  readonly stdout: Terminal;
   readonly stdin: NodeJS.ReadableStream & Partial<Pick<ReadStream, 'isTTY' | 'setRawMode'>>;
   readonly json: boolean;
   readonly paint: Paint;
@@ -30,29 +30,13 @@ export interface Screen {
 
 const FRAME_MS = 100;
 
-type LogUpdate = ReturnType<typeof createLogUpdate>;
-
 export async function openScreen(options: ScreenOptions): Promise<Screen> {
   if (options.json) return jsonScreen(options);
   if (options.stdout.isTTY !== true) return lineScreen(options);
-  // Loaded here: pipes do without it.
-  const { createLogUpdate } = await import('log-update');
-  return terminalScreen(options, createLogUpdate(sized(options.stdout) as WriteStream, { showCursor: true }));
+  return terminalScreen(options, await openRedraw(options.stdout));
 }
 
-/** Some terminals report a size of 0, which means unknown; taken at its word, nothing would be shown. */
-const sized = (stdout: ScreenOptions['stdout']) => ({
-  isTTY: stdout.isTTY,
-  write: (text: string) => stdout.write(text),
-  get columns() {
-    return stdout.columns || 80;
-  },
-  get rows() {
-    return stdout.rows || 24;
-  },
-});
-
-function terminalScreen(options: ScreenOptions, block: LogUpdate): Screen {
+function terminalScreen(options: ScreenOptions, block: Awaited<ReturnType<typeof openRedraw>>): Screen {
   const { stdout, stdin, paint, state, onAnswer, onInterrupt } = options;
   let timer: NodeJS.Timeout | undefined;
   const draw = () => {
@@ -105,26 +89,21 @@ function lineScreen({ stdout, state }: ScreenOptions): Screen {
 }
 
 function jsonScreen({ stdout, state }: ScreenOptions): Screen {
-  const sessions = new Map<string, string>();
-  const asked = new Map<string, string>();
-  const write = (value: unknown) => stdout.write(jsonLine(value));
-  const folders = new Map<string, string>();
-  const changed = (seen: Map<string, string>, key: string, value: LiveSession | PendingPermission | MirrorView) => {
-    const text = JSON.stringify(value);
-    const isNew = seen.get(key) !== text;
-    seen.set(key, text);
-    return isNew;
+  const written = new Map<string, string>();
+  /** Writes what is new about the thing of this key. */
+  const write = (type: string, key: string, value: LiveSession | PendingPermission | MirrorView) => {
+    const line = jsonLine({ type, ...value });
+    if (written.get(key) !== line) stdout.write(line);
+    written.set(key, line);
   };
   const update = () => {
-    const { sessions: now, permissions, mirrors } = state();
-    for (const session of now)
-      if (changed(sessions, session.sessionId, session)) write({ type: 'session', ...session });
-    for (const permission of permissions) {
-      if (changed(asked, permission.id, permission)) write({ type: 'permission', ...permission });
-    }
-    for (const mirror of mirrors) if (changed(folders, mirror.root, mirror)) write({ type: 'documents', ...mirror });
+    const { sessions, permissions, mirrors } = state();
+    for (const session of sessions) write('session', session.sessionId, session);
+    for (const permission of permissions) write('permission', permission.id, permission);
+    for (const mirror of mirrors) write('documents', mirror.root, mirror);
   };
-  return { update, say: (text, data = {}) => write({ type: 'note', text, ...data }), close: update };
+  const say = (text: string, data = {}) => stdout.write(jsonLine({ type: 'note', text, ...data }));
+  return { update, say, close: update };
 }
 
 const snapshot = ({ sessions, permissions, mirrors, connected }: LiveState): LiveState => ({
