@@ -1,11 +1,11 @@
 /** `aachat project …`: read and write in projects. */
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
-import { type CommandContext, whoAmI } from '#cli/context.ts';
+import type { CommandContext } from '#cli/context.ts';
 import { messageText, resolve, resolveMessageId, showMessages, teamSlug } from '#cli/messages.ts';
 import { plain, table } from '#cli/output.ts';
 import { type Page, pageText } from '#cli/paging.ts';
-import type { Connection } from '#cli/platform.ts';
+import type { HttpClient } from '#client/http.ts';
 import type { Member, ProjectRole, ProjectStatus, Team } from '#contract/entities.ts';
 import { ProjectSlug, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -22,15 +22,15 @@ export async function list(
 ): Promise<void> {
   const { status } = args;
   const team = args.team === undefined ? {} : { team: teamSlug(args.team) };
-  const connection = await context.connect();
-  const { projects, hasMore } = await connection.http.call(
+  const { http } = await context.connect();
+  const { projects, hasMore } = await http.call(
     ROUTES.listProjects,
     { query: { ...team, status, limit: args.limit, offset: args.offset } },
     context.signal,
   );
   // None, or no such team?
   const asksTeam = args.team !== undefined && !context.inSession;
-  if (projects.length === 0 && asksTeam) await findTeam(context, connection, args.team);
+  if (projects.length === 0 && asksTeam) await findTeam(context, http, args.team);
   const rows = projects.map(({ name, team: slug, kind, status: state, description }) => [
     name,
     slug,
@@ -55,14 +55,10 @@ export async function create(
       hint: 'aachat project create launch',
     });
   }
-  const connection = await context.connect();
-  const team = await findTeam(context, connection, args.team ?? context.config.get('team')?.value);
+  const { http } = await context.connect();
+  const team = await findTeam(context, http, args.team ?? context.config.get('team')?.value);
   const body = { clientId: newId(), name, description: args.description };
-  const { project } = await connection.http.call(
-    ROUTES.createProject,
-    { params: { teamId: team.id }, body },
-    context.signal,
-  );
+  const { project } = await http.call(ROUTES.createProject, { params: { teamId: team.id }, body }, context.signal);
   context.output.result(
     { project },
     `Project ${project.name} in team ${project.team}.\nNext: aachat project assign ${project.name} --agent <agent>`,
@@ -191,16 +187,15 @@ export async function archive(context: CommandContext, args: Named & { readonly 
 }
 
 /** The team of a name; without one the personal team. */
-export async function findTeam(
-  context: CommandContext,
-  connection: Connection,
-  slug: string | undefined,
-): Promise<Team> {
-  const { teams } = await connection.http.call(ROUTES.listTeams, {}, context.signal);
-  const wanted = slug ?? `~${(await whoAmI(connection, context.signal)).login}`;
-  const team = teams.find((candidate) => candidate.slug === wanted);
+export async function findTeam({ signal }: CommandContext, http: HttpClient, slug: string | undefined): Promise<Team> {
+  const { teams } = await http.call(ROUTES.listTeams, {}, signal);
+  const team = teams.find((one) => (slug === undefined ? one.kind === 'personal' : one.slug === slug));
   if (team !== undefined) return team;
-  throw new AachatError('NOT_FOUND', `You are in no team called ${wanted}.`, {
-    hint: `Your teams: ${teams.map((candidate) => candidate.slug).join(', ')}.`,
-  });
+  throw new AachatError(
+    'NOT_FOUND',
+    slug === undefined ? 'You have no personal team.' : `You are in no team called ${slug}.`,
+    {
+      hint: `Your teams: ${teams.map((candidate) => candidate.slug).join(', ')}.`,
+    },
+  );
 }

@@ -27,12 +27,11 @@ export async function list(
     readonly state?: SessionState;
   },
 ): Promise<void> {
-  const connection = await context.connect();
-  const { http } = connection;
+  const { http } = await context.connect();
   const state = args.state === undefined ? {} : { state: args.state };
   const project =
     args.project === undefined ? {} : { projectId: (await resolve(context, http, args.project, args.team)).id };
-  const team = args.team === undefined ? {} : { teamId: (await findTeam(context, connection, args.team)).id };
+  const team = args.team === undefined ? {} : { teamId: (await findTeam(context, http, args.team)).id };
   const agent = args.agent === undefined ? {} : { agentId: (await findAgent(context, http, args.agent)).id };
   const query = { limit: args.limit, offset: args.offset, ...state, ...project, ...agent, ...team };
   const { sessions, hasMore } = await http.call(ROUTES.listSessions, { query }, context.signal);
@@ -105,7 +104,7 @@ export async function run(
     throw new AachatError('USAGE', 'A session works in one team; these projects are of several.', {
       hint: 'Start one session for each team.',
     });
-  const teamId = projects[0]?.teamId ?? agent.teams[0]?.id ?? (await personalTeam(context, http));
+  const teamId = projects[0]?.teamId ?? agent.teams[0]?.id ?? (await findTeam(context, http, undefined)).id;
   const body = {
     clientId: newId(),
     agentId: agent.id,
@@ -132,13 +131,6 @@ export function whenItStarts(
     starts: false,
     when: `It waits: \`aachat up\` runs with ${only.join(' ')}. Run \`aachat down\`, then \`aachat up\` without that.`,
   };
-}
-
-async function personalTeam(context: CommandContext, http: HttpClient): Promise<Session['teamId']> {
-  const { teams } = await http.call(ROUTES.listTeams, {}, context.signal);
-  const own = teams.find(({ kind }) => kind === 'personal');
-  if (own === undefined) throw new AachatError('NOT_FOUND', 'You have no personal team.');
-  return own.id;
 }
 
 /** `aachat session send <session> <text...>` */
