@@ -12,7 +12,7 @@ import { sleep } from '#base/time.ts';
 import { serverAddress } from '#client/address.ts';
 import { type Auth, createAuth } from '#client/auth.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
-import { toBase } from '#contract/ids.ts';
+import { Login, toBase } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { ServerFile } from '#contract/server-file.ts';
 import type { Engine } from '#runtime/engine.ts';
@@ -46,8 +46,8 @@ export type LocalServer = ServerFile & ProcessIdentity;
 export const findLocalServer = (home: Home): Promise<LocalServer | undefined> =>
   readPidFile(home.serverFile, ServerFile);
 
-/** Without a socket or request for this long a platform that a command started ends by itself. */
-const IDLE_SECONDS = 60;
+/** Flags of a platform that a command starts: without a socket or request for a minute it ends by itself. */
+export const IDLE_FLAGS = ['--idle', '60'] as const;
 /** Longer than a PostgreSQL may take to let the platform in. */
 const START_MS = 40_000;
 /** Less room for young objects: a little slower under load, and megabytes less for a platform that mostly waits. */
@@ -121,9 +121,7 @@ export async function connectPlatform(context: PlatformFacts): Promise<Connectio
   }
   const running = await findLocalServer(home);
   const { server, started } =
-    running === undefined
-      ? await startLocalServer(context, ['--idle', String(IDLE_SECONDS)])
-      : { server: running, started: false };
+    running === undefined ? await startLocalServer(context, IDLE_FLAGS) : { server: running, started: false };
   const url = new URL(server.url);
   if (started) output.note(`Started the embedded platform at ${url.origin} (data in ${home.server}).`);
   const auth = personAuth(context, undefined, server.url);
@@ -137,6 +135,14 @@ export async function connectPlatform(context: PlatformFacts): Promise<Connectio
 function connection(url: URL, auth: Auth, release: () => Promise<void>): Connection {
   const token = (how?: 'renew') => auth.accessToken(how);
   return { url, http: createHttpClient({ baseUrl: url, token }), token, release };
+}
+
+/** @throws AachatError `USAGE` if it cannot be the name of a person */
+export function refuseNoLogin(text: string): void {
+  if (Login.safeParse(text).success) return;
+  throw new AachatError('USAGE', `"${text}" is no login: small letters, digits and \`-\`, at most 39 of them.`, {
+    hint: `Take one such as ${toBase(text) || 'mia'}.`,
+  });
 }
 
 /** The first command of a fresh home makes the person. Others that start at the same moment wait for it. */

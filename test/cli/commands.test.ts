@@ -1,6 +1,7 @@
 /** Commands as functions: what they ask the server for, and what they say. */
 import { describe, expect, test } from 'vitest';
 import { budget, show } from '#cli/commands/agent.ts';
+import { login } from '#cli/commands/auth.ts';
 import { unread } from '#cli/commands/chat.ts';
 import { inbox } from '#cli/commands/inbox.ts';
 import { assign, read, send, unassign } from '#cli/commands/project.ts';
@@ -199,6 +200,13 @@ describe('inbox', () => {
     const world = testContext({ 'GET /v1/inbox': unreadProjects, [CURSOR]: { seq: 7 } });
     await inbox(world.context, { limit: 2, mark: true });
     expect(world.requests.at(-1)).toEqual({ what: CURSOR, body: { seq: 7 } });
+  });
+});
+
+test('a login that cannot be one is answered with one that can', async () => {
+  await expect(login(testContext({}).context, { login: 'Mia Smith' })).rejects.toMatchObject({
+    code: 'USAGE',
+    hint: 'Take one such as mia-smith.',
   });
 });
 

@@ -3,10 +3,9 @@ import { AachatError } from '#base/errors.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import { readAnswer } from '#cli/ask.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { findLocalServer, personAuth } from '#cli/platform.ts';
+import { findLocalServer, personAuth, refuseNoLogin } from '#cli/platform.ts';
 import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
-import { Login } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { UpFile } from '#runtime/up-file.ts';
 
@@ -16,9 +15,7 @@ export async function login(
   args: { readonly server?: string; readonly code?: string; readonly login?: string },
 ): Promise<void> {
   const { config, output, signal } = context;
-  if (args.login !== undefined && !Login.safeParse(args.login).success) {
-    throw new AachatError('USAGE', `"${args.login}" is no login: small letters, digits and \`-\`, at most 39 of them.`);
-  }
+  if (args.login !== undefined) refuseNoLogin(args.login);
   const address = args.server ?? config.get('server')?.value;
   if (address === undefined) {
     await localLogin(context, args.code, args.login);

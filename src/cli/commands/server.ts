@@ -6,9 +6,8 @@ import { AachatError, isAachatError } from '#base/errors.ts';
 import { exists, readIfExists, writePrivate } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { endLocalServer, findLocalServer, type LocalServer, startLocalServer } from '#cli/platform.ts';
+import { endLocalServer, findLocalServer, type LocalServer, refuseNoLogin, startLocalServer } from '#cli/platform.ts';
 import { createHttpClient } from '#client/http.ts';
-import { Login } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 
 interface Listen {
@@ -119,9 +118,7 @@ export async function stop(context: CommandContext, args: { readonly yes: boolea
 
 /** `aachat server invite [login]` */
 export async function invite(context: CommandContext, args: { readonly login: string | undefined }): Promise<void> {
-  if (args.login !== undefined && !Login.safeParse(args.login).success) {
-    throw new AachatError('USAGE', `"${args.login}" is no login: small letters, digits and \`-\`, at most 39 of them.`);
-  }
+  if (args.login !== undefined) refuseNoLogin(args.login);
   const server = await findLocalServer(context.home);
   if (server === undefined) {
     throw new AachatError('SERVER_UNREACHABLE', 'No server runs on the data of this home.', {

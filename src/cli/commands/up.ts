@@ -12,7 +12,7 @@ import { offerClaude } from '#cli/claude-offer.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { sessionLine } from '#cli/live-view.ts';
 import { clockTime, plain } from '#cli/output.ts';
-import { type Connection, findLocalServer, startLocalServer } from '#cli/platform.ts';
+import { type Connection, findLocalServer, IDLE_FLAGS, startLocalServer } from '#cli/platform.ts';
 import { openScreen, type Screen } from '#cli/up-screen.ts';
 import { serverAddress } from '#client/address.ts';
 import { CONTROL_ROUTES, type LiveSession, type PendingPermission } from '#contract/control.ts';
@@ -152,7 +152,7 @@ export async function openUp(
       if (!died || (await findLocalServer(home)) !== undefined) return;
       // The platform outlives this `up`, and is no agent.
       const { [LEASE_MARKER]: _, ...outside } = env;
-      await startLocalServer({ ...context, env: outside }, ['--idle', '60']);
+      await startLocalServer({ ...context, env: outside }, IDLE_FLAGS);
     },
   });
 }
