@@ -169,6 +169,6 @@ const agentClone = (home: Home, agent: Kept, signal: AbortSignal): Promise<Clone
 /** Brings the visible folder of an agent up to date with its repo, if it has no changes of its own. */
 async function showAgent(home: Home, agent: Kept, signal: AbortSignal): Promise<string> {
   const dir = join(home.agents, agent.name);
-  await checkoutVisible(await agentClone(home, agent, signal), dir);
+  await checkoutVisible(await agentClone(home, agent, signal), dir, signal);
   return dir;
 }

@@ -101,10 +101,10 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   const agentDir = join(path, agentFolder(session.agent));
   const close = (stays?: string) => closeWorkspace({ team, agent, path, agentDir, stays });
   let skills: readonly Skill[] = [];
+  onStep('worktree');
+  const visible = checkoutVisible(agent, join(home.agents, session.agent), signal);
+  visible.catch(() => {});
   try {
-    onStep('worktree');
-    const visible = checkoutVisible(agent, join(home.agents, session.agent));
-    visible.catch(() => {});
     const teamCommit = await addWorktree(team, path, { signal });
     const shown = await visible;
     if (shown === 'dirty' || shown === 'diverged') {
@@ -174,6 +174,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       close,
     };
   } catch (thrown) {
+    await Promise.allSettled([visible]);
     await close();
     throw thrown;
   }

@@ -62,13 +62,14 @@ async function headOf({ gitDir }: Worktree): Promise<string> {
  * no commits of its own, otherwise left alone (`dirty`: has changes, or somebody is at work in it; `diverged`: has
  * commits, or is on another branch).
  *
- * @throws AachatError `CONFLICT` if something else is at `path`
+ * @throws AachatError `CONFLICT` if something else is at `path`, `CANCELLED` when `signal` aborts
  */
 export async function checkoutVisible(
   clone: Clone,
   path: string,
+  signal?: AbortSignal,
 ): Promise<'made' | 'forwarded' | 'current' | 'dirty' | 'diverged'> {
-  return await withClone(clone, async () => {
+  const checkout = async () => {
     const branch = clone.defaultBranch;
     const upstream = `refs/remotes/origin/${branch}`;
     let found = await inspect(clone, path);
@@ -76,7 +77,7 @@ export async function checkoutVisible(
       await makeRoom(clone, path, found);
       const known = await git(['for-each-ref', `refs/heads/${branch}`], { gitDir: clone.gitDir });
       const how = known === '' ? ['--no-track', '-b', branch, path, upstream] : [path, branch];
-      const options = { gitDir: clone.gitDir, env: await markerOf(path), timeoutMs: CHECKOUT_MS };
+      const options = { gitDir: clone.gitDir, env: await markerOf(path), signal, timeoutMs: CHECKOUT_MS };
       await git(['worktree', 'add', '--quiet', ...how], options);
       if (known === '') return 'made';
       found = await inspect(clone, path);
@@ -99,7 +100,8 @@ export async function checkoutVisible(
       throw thrown;
     }
     return 'forwarded';
-  });
+  };
+  return await withClone(clone, checkout, signal);
 }
 
 /**
