@@ -253,9 +253,10 @@ export class LiveAgentSession {
     const { launcher, agent, team, onChange } = this.#options;
     const files = launcher.home.session(this.session.id);
     await writePrivate(files.facts, `${JSON.stringify({ id: this.session.id, agent: agent.name, team: team.slug })}\n`);
-    const events = await openEventLog(files.log);
+    // The lines of a long life are many: they are read here, and not kept.
+    const { lines, ...events } = await openEventLog(files.log);
     this.#events = events;
-    const past = recover(events.lines);
+    const past = recover(lines);
     this.#earlierTokens = past.tokens;
     this.#notices = [...past.notices];
     const booted = await bootSession({
