@@ -25,9 +25,22 @@ for (const [name, command, ...args] of [
   console.log(`${name}: ${status === 0 ? 'clean' : 'see above'}`);
   total[status === 0 ? 'passed' : 'failed'] += 1;
 }
-for (const project of ['unit', 'int', 'e2e', 'executable']) {
+for (const [project, ...files] of [
+  ['unit'],
+  ['int'],
+  // All of it is run against the executable; against the bundle, what may differ there: starting, ending, being killed.
+  ['e2e', 'test/cli', 'test/e2e/demo', 'test/e2e/loop'],
+  ['executable'],
+]) {
   const report = join(reports, `${project}.json`);
-  const args = ['run', `--project=${project}`, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const args = [
+    'run',
+    ...files,
+    `--project=${project}`,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ];
   const { status } = spawnSync('vitest', args, { stdio: ['ignore', 'inherit', 'inherit'] });
   count(project, report, status);
 }

@@ -94,7 +94,8 @@ interface Turn {
   isCancelled: boolean;
 }
 
-const INITIALIZE_MS = 30_000;
+/** Some programs set themselves up at their first start; 74 s were seen. */
+const INITIALIZE_MS = 120_000;
 const OPEN_MS = 60_000;
 /** Other requests that should be quick. */
 const SHORT_MS = 10_000;

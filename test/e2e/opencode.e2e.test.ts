@@ -98,7 +98,7 @@ describe.runIf(HAS_OPENCODE)('with the real OpenCode', () => {
     await eventually('it is ready', async () => (await sessionOf(t)).activity === 'input_ready');
     await t.send(`@ada ${script({ text: 'Still here.' })}`);
     await t.heard('ada.mia', /^Still here\.$/);
-    await t.home.json('down');
+    await t.home.json('down', '--yes');
     await up.ended;
     await t.up();
     await t.send(`@ada ${script({ text: 'Again here.' })}`);
@@ -111,7 +111,7 @@ describe.runIf(HAS_OPENCODE)('with the real OpenCode', () => {
   test('settings for it in the repo of the team keep it from starting, until the agent is trusted', async () => {
     await using t = await opencodeTeam();
     const first = await t.up();
-    await t.home.json('down');
+    await t.home.json('down', '--yes');
     await first.ended;
     await using clone = await tempDir();
     await gitIn(clone.path, 'clone', '--quiet', join(t.home.path, 'repos', 'personal-mia.git'), '.');
@@ -123,7 +123,7 @@ describe.runIf(HAS_OPENCODE)('with the real OpenCode', () => {
     const up = t.home.start('up');
     await up.until(/would obey: opencode\.json/);
     await t.home.json('agent', 'trust', 'ada');
-    await t.home.json('down');
+    await t.home.json('down', '--yes');
     await up.ended;
     await t.up();
     await t.send(`@ada ${script({ text: 'Trusted.' })}`);
