@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { exists } from '#base/fs.ts';
+import { exists, readIfExists } from '#base/fs.ts';
 import { identityOf, isRunning } from '#base/process.ts';
 import { listLeases } from '#runtime/lease.ts';
 import { claudeScene } from '../support/claude.ts';
@@ -23,6 +23,9 @@ function childrenOf(pid: number): readonly number[] {
     })
     .map(Number);
 }
+
+/** The process whose pid a command wrote there; a shell makes the file before it writes. */
+const identityIn = async (file: string) => identityOf(Number((await readIfExists(file)) ?? ''));
 
 test('the answer is the last message, and counters are those of the turn', async () => {
   await using scene = await claudeScene();
@@ -148,9 +151,7 @@ test('a cancel ends the turn while text streams, a command runs, or a question i
   const command = `tail -f /dev/null & echo $! > ${mark}; wait`;
   await using full = await scene.open({ policy: 'full' });
   const running = full.agent.prompt(script({ tool: 'Bash', input: { command } }));
-  await eventually('the command runs', () => exists(mark));
-  const child = identityOf(Number(readFileSync(mark, 'utf8')));
-  if (child === undefined) throw new Error('The command does not run.');
+  const child = await eventually('the command runs', () => identityIn(mark));
   full.agent.cancel();
   expect(await running).toMatchObject(cancelled);
   await eventually('the command is gone', () => !isRunning(child));
@@ -165,9 +166,7 @@ test.for(['SIGKILL', 'SIGTERM'] as const)(
     const mark = join(scene.workspace, 'running');
     const command = `echo $$ > ${mark}; tail -f /dev/null`;
     const turn = claude.agent.prompt(script({ tool: 'Bash', input: { command } }));
-    await eventually('the command runs', () => exists(mark));
-    const tool = identityOf(Number(readFileSync(mark, 'utf8')));
-    if (tool === undefined) throw new Error('The command does not run.');
+    const tool = await eventually('the command runs', () => identityIn(mark));
     process.kill(claude.agent.pid, signal);
     expect(await turn).toMatchObject({ kind: 'failed', reason: 'agent_exited' });
     await eventually('closed', () => claude.agent.closed.aborted);
