@@ -22,8 +22,6 @@ export interface Paint {
   readonly bad: (text: string) => string;
 }
 
-export const NO_PAINT: Paint = { dim: String, good: String, busy: String, bad: String };
-
 /** The block of a terminal: a line per session, then what waits for an answer. Without the server nothing looks good. */
 export function liveBlock(state: LiveState, colours: Paint, columns: number): string {
   const paint = state.connected ? colours : { ...colours, good: colours.dim };

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { changedLines, compact, type LiveState, liveBlock, NO_PAINT } from '#cli/live-view.ts';
+import { changedLines, compact, type LiveState, liveBlock } from '#cli/live-view.ts';
 import type { LiveSession, PendingPermission } from '#contract/control.ts';
+import { NO_PAINT } from '../support/command.ts';
 
 const session = (more: Partial<LiveSession> = {}): LiveSession =>
   ({

@@ -1,8 +1,8 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { NO_PAINT } from '#cli/live-view.ts';
 import { openScreen } from '#cli/up-screen.ts';
 import type { PendingPermission } from '#contract/control.ts';
+import { NO_PAINT } from '../support/command.ts';
 
 const permission = {
   id: '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5c',

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import type { CommandContext, CommandFacts } from '#cli/context.ts';
 import { runCommand } from '#cli/exit.ts';
+import type { Paint } from '#cli/live-view.ts';
 import { createOutput } from '#cli/output.ts';
 import { createHttpClient } from '#client/http.ts';
 import { openHome } from '#runtime/home.ts';
@@ -28,6 +29,9 @@ export interface World {
   readonly cwd?: string;
   readonly signal?: AbortSignal;
 }
+
+/** Colours of a terminal that wants none. */
+export const NO_PAINT: Paint = { dim: String, good: String, busy: String, bad: String };
 
 /** What ships with the program. */
 const SKILLS = join(import.meta.dirname, '..', '..', 'skills');
