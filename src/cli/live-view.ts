@@ -103,7 +103,8 @@ export function changedLines(before: LiveState | undefined, after: LiveState): r
 const stateWord = ({ phase, step, activity }: LiveSession): string =>
   phase === 'running' ? (activity ?? 'running').replaceAll('_', ' ') : phase === 'booting' ? step : phase;
 
-function problemLines({ problem, phase }: LiveSession): readonly string[] {
+/** What is wrong with a session, and what to do about it. */
+export function problemLines({ problem, phase }: LiveSession): readonly string[] {
   if (problem === null || phase === 'stopped') return [];
   return [`! ${oneLine(problem.message)}`, ...(problem.hint === null ? [] : [`  ${oneLine(problem.hint)}`])];
 }

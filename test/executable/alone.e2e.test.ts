@@ -130,6 +130,7 @@ test('Claude Code that is missing is said with the command that mends it; an arc
     await up.until(/1 of 1 sessions did not come up/);
     up.child.kill('SIGINT');
     await up.ended;
+    expect((await home.run('up', '--detach')).stdout).toMatch(/! Claude Code was not found[\s\S]*aachat doctor --fix/);
     const { status, stdout } = await home.run('doctor', '--fix', '--yes', '--json');
     expect({ status, stdout }).toMatchObject({ status: 5, stdout: expect.stringContaining('its digest differs') });
     const programs = join(home.path, '.run', 'programs');

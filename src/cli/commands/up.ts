@@ -10,7 +10,7 @@ import { isTrusted, policyOf, trustedProgramOf } from '#cli/agent-settings.ts';
 import { startInBackground } from '#cli/background.ts';
 import { offerClaude } from '#cli/claude-offer.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
-import { sessionLine } from '#cli/live-view.ts';
+import { problemLines, sessionLine } from '#cli/live-view.ts';
 import { clockTime, plain } from '#cli/output.ts';
 import { type Connection, findLocalServer, IDLE_FLAGS, startLocalServer } from '#cli/platform.ts';
 import { openScreen, type Screen } from '#cli/up-screen.ts';
@@ -210,7 +210,10 @@ async function detach(context: CommandContext, args: UpArgs): Promise<void> {
     },
     signal,
   );
-  const lines = sessions.map((session) => sessionLine(session));
+  const lines = sessions.flatMap((session) => [
+    sessionLine(session),
+    ...problemLines(session).map((line) => `  ${line}`),
+  ]);
   const said = `Runs in the background (pid ${pid}). \`aachat status\` shows it, \`aachat down\` stops it.`;
   output.result({ pid, sessions }, [...lines, said].join('\n'));
 }
