@@ -18,6 +18,7 @@ import { isOutage, QUIET_MS, Reconciler } from './reconciler.ts';
 import { type Grammar, Remote } from './remote.ts';
 import type { Accepted, RemoteChange, Replica } from './replica.ts';
 import { isReport, reports } from './report.ts';
+import type { MirrorStatus } from './status.ts';
 import { watchFolder } from './watcher.ts';
 
 export interface MirrorOptions {
@@ -32,21 +33,6 @@ export interface MirrorOptions {
   readonly onAccepted?: (accepted: Accepted) => void;
   /** The status may be another one now. */
   readonly onChange?: () => void;
-}
-
-export interface MirrorStatus {
-  /** `in sync`: every file is as the server last said, but for `problems`. `stopped`: waits for `resume`. */
-  readonly state: 'in sync' | 'syncing' | 'offline' | 'stopped';
-  /** Why it is offline or stopped. */
-  readonly reason?: string;
-  readonly pending: readonly { readonly path: string; readonly why: string }[];
-  readonly problems: readonly { readonly path: string; readonly reason: string }[];
-  /** Files that show open conflicts. */
-  readonly conflicts: readonly string[];
-  /** Texts that had to give way since the start, and where they are now. */
-  readonly kept: readonly { readonly path: string; readonly file: string }[];
-  /** False: the file system has no hard links, so a save in the moment of a replacement may be lost. */
-  readonly hasLinks: boolean;
 }
 
 const WALK_MS = 60_000;

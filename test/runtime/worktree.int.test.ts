@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exists } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
-import { type Clone, cloneName, createRemote, excludePaths, openClone } from '#runtime/clone.ts';
-import { git } from '#runtime/git.ts';
+import { cloneName, createRemote, excludePaths, openClone } from '#runtime/clone.ts';
 import { saveRepo } from '#runtime/save.ts';
 import { addWorktree, checkoutVisible, recoverWorktrees, removeVisible, removeWorktree } from '#runtime/worktree.ts';
 import { gitIn, type TempDir, tempDir, tempRepo, writeFiles } from '../support/temp.ts';
@@ -348,59 +347,5 @@ describe('hostile repo', () => {
       code: 'GIT_FAILED',
     });
     expect(await exists(join(dir.path, 'canary'))).toBe(false);
-  });
-});
-
-describe('save', () => {
-  async function agentFolder() {
-    const s = await setup({ 'identity.md': 'I am\n' });
-    const bare = join(s.dir.path, 'ada.git');
-    await createRemote(bare, { 'identity.md': 'I am\n', 'memory/a.md': 'one\n' }, author);
-    const clone: Clone = await open(s.dir, bare);
-    await addWorktree(clone, s.path);
-    return { ...s, clone, bare };
-  }
-  const save = (dir: string, message: string) =>
-    saveRepo(dir, { cacheDir: join(dirname(dir), 'cache'), message, author });
-
-  test('commits as the agent and publishes on the default branch', async () => {
-    await using s = await agentFolder();
-    await writeFiles(s.path, { 'memory/b.md': 'two\n', '.env': 'SECRET=1', 'deep/x.key': 'SECRET' });
-    expect(await save(s.path, 'remember b')).toMatchObject({ committed: true, pushed: true, files: ['memory/b.md'] });
-    expect(await gitIn(s.bare, 'log', '-1', '--format=%an %s', 'main')).toBe('ada.mia remember b');
-    expect(await save(s.path, 'again')).toMatchObject({ committed: false, pushed: false, files: [] });
-  });
-
-  test('takes newer commits of others under its own', async () => {
-    await using s = await agentFolder();
-    const other = join(s.dir.path, 'other');
-    await addWorktree(s.clone, other);
-    await writeFiles(other, { 'memory/other.md': 'x\n' });
-    await save(other, 'other');
-    await writeFiles(s.path, { 'memory/mine.md': 'y\n' });
-    expect(await save(s.path, 'mine')).toMatchObject({ pushed: true });
-    expect((await gitIn(s.bare, 'log', '--format=%s', 'main')).split('\n').slice(0, 2)).toEqual(['mine', 'other']);
-  });
-
-  test('a conflict keeps the commit and says what to do', async () => {
-    await using s = await agentFolder();
-    const other = join(s.dir.path, 'other');
-    await addWorktree(s.clone, other);
-    await writeFiles(other, { 'memory/a.md': 'theirs\n' });
-    await save(other, 'theirs');
-    await writeFiles(s.path, { 'memory/a.md': 'mine\n' });
-    await expect(save(s.path, 'mine')).rejects.toMatchObject({
-      code: 'CONFLICT',
-      hint: expect.stringContaining('git rebase'),
-    });
-    expect(await gitIn(s.path, 'log', '-1', '--format=%s')).toBe('mine');
-    expect(await readFile(join(s.path, 'memory/a.md'), 'utf8')).toBe('mine\n');
-  });
-
-  test('a file name like an option is a file name', async () => {
-    await using s = await agentFolder();
-    await writeFiles(s.path, { '--force': 'x\n' });
-    expect(await save(s.path, '--amend')).toMatchObject({ files: ['--force'] });
-    expect(await git(['log', '-1', '--format=%s'], { cwd: s.path })).toBe('--amend');
   });
 });

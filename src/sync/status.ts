@@ -1,0 +1,15 @@
+/** What a mirror says about itself. */
+export interface MirrorStatus {
+  /** `in sync`: every file is as the server last said, but for `problems`. `stopped`: waits for `resume`. */
+  readonly state: 'in sync' | 'syncing' | 'offline' | 'stopped';
+  /** Why it is offline or stopped. */
+  readonly reason?: string;
+  readonly pending: readonly { readonly path: string; readonly why: string }[];
+  readonly problems: readonly { readonly path: string; readonly reason: string }[];
+  /** Files that show open conflicts. */
+  readonly conflicts: readonly string[];
+  /** Texts that had to give way since the start, and where they are now. */
+  readonly kept: readonly { readonly path: string; readonly file: string }[];
+  /** False: the file system has no hard links, so a save in the moment of a replacement may be lost. */
+  readonly hasLinks: boolean;
+}

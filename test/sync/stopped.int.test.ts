@@ -1,0 +1,118 @@
+/** What makes a mirror stop and ask, and what it cannot look into. */
+import { chmod, mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { MemoryServer } from '../support/memory-replica.ts';
+import { inStep, openMirror } from '../support/mirror.ts';
+
+const folder = 'acme/launch/notes';
+const note = `${folder}/plan.md`;
+
+async function many(count: number) {
+  const server = new MemoryServer();
+  const one = await openMirror(server);
+  for (let index = 0; index < count; index += 1) await one.write(`${folder}/n${index}.md`, `${index}\n`);
+  await inStep(server, one);
+  return { server, one, [Symbol.asyncDispose]: () => one[Symbol.asyncDispose]() };
+}
+
+test('S22: many files gone at once stop the mirror; they come back, or are deleted everywhere', async () => {
+  await using crowd = await many(40);
+  const { server, one } = crowd;
+  const removeMost = async () => {
+    for (let index = 0; index < 30; index += 1) await rm(join(one.root, `${folder}/n${index}.md`));
+  };
+  await removeMost();
+  await eventually('it stops', () => one.mirror.status().state === 'stopped');
+  expect(one.mirror.status().reason).toContain('30 of its 40');
+  expect(server.all().size).toBe(40);
+  await one.mirror.resume('restore');
+  await inStep(server, one);
+  expect(server.all().size).toBe(40);
+
+  await removeMost();
+  await eventually('it stops', () => one.mirror.status().state === 'stopped');
+  await one.restart();
+  await eventually('a restart does not help', () => one.mirror.status().state === 'stopped');
+  expect(server.all().size).toBe(40);
+  await one.mirror.resume('delete');
+  await inStep(server, one);
+  expect(server.all().size).toBe(10);
+});
+
+test('S22: what was deleted once with leave stops the mirror again when it goes again', async () => {
+  await using crowd = await many(40);
+  const { server, one } = crowd;
+  const names = Array.from({ length: 30 }, (_, index) => `${folder}/n${index}.md`);
+  const removeMost = () => Promise.all(names.map((name) => rm(join(one.root, name))));
+  await removeMost();
+  await eventually('it stops', () => one.mirror.status().state === 'stopped');
+  await one.mirror.resume('delete');
+  await eventually('they are deleted', () => server.all().size === 10);
+  for (const name of names) await one.write(name, 'again\n');
+  await inStep(server, one);
+  await removeMost();
+  await eventually('something happens', () => one.mirror.status().state === 'stopped' || server.all().size < 40);
+  expect([one.mirror.status().state, server.all().size]).toEqual(['stopped', 40]);
+});
+
+test('S22: some files gone at once are deletions', async () => {
+  await using crowd = await many(40);
+  const { server, one } = crowd;
+  for (let index = 0; index < 20; index += 1) await rm(join(one.root, `${folder}/n${index}.md`));
+  await eventually('they are deleted', () => server.all().size === 20);
+  await inStep(server, one);
+});
+
+const losses: Record<string, (root: string) => Promise<unknown>> = {
+  'the marker': (root) => rm(join(root, '.aachat/marker')),
+  'everything of ours': (root) => rm(join(root, '.aachat'), { recursive: true }),
+  'the whole folder': (root) => rm(root, { recursive: true }),
+  'everything but ours': (root) => rm(join(root, 'acme'), { recursive: true }),
+  'another folder in its place': async (root) => {
+    await rename(root, `${root}.away`);
+    await mkdir(root);
+  },
+};
+
+test.for(Object.entries(losses))('S22, S24: loses %s, stops, deletes nothing and is restored', async ([, lose]) => {
+  await using crowd = await many(3);
+  const { server, one } = crowd;
+  await lose(one.root);
+  // Any walk or hint finds out; this one need not wait for the timer.
+  await one.mirror.flush(60_000);
+  await eventually('it stops', () => one.mirror.status().state === 'stopped');
+  expect(server.all().size).toBe(3);
+  await one.mirror.resume('restore');
+  await inStep(server, one);
+  expect(server.all().size).toBe(3);
+  expect(server.versions).toBe(3);
+  await one.write(note, 'goes on\n');
+  await eventually('it goes on', () => server.text(note) === 'goes on\n');
+});
+
+test('S22: a folder that is moved away stops the mirror at once', async () => {
+  await using crowd = await many(3);
+  const { one } = crowd;
+  await rename(one.root, `${one.root}.away`);
+  // Before the next walk, which finds out anyway.
+  await eventually('it stops', () => one.mirror.status().state === 'stopped', 30_000);
+});
+
+// The super user may write everywhere, so permissions cannot be tested as root.
+test.skipIf(process.getuid?.() === 0)('S23, S27: a folder that cannot be written or read', async () => {
+  await using crowd = await many(2);
+  const { server, one } = crowd;
+  await using other = await openMirror(server);
+  await chmod(join(one.root, folder), 0o500);
+  await other.write(`${folder}/n0.md`, 'changed\n');
+  const isReported = () => one.mirror.status().problems.some(({ path }) => path === `${folder}/n0.md`);
+  await eventually('it is reported', isReported);
+  await chmod(join(one.root, folder), 0o000);
+  await one.mirror.flush(3_000);
+  expect(server.all().size).toBe(2);
+  await chmod(join(one.root, folder), 0o700);
+  await one.mirror.flush(60_000);
+  await inStep(server, one, other);
+});
