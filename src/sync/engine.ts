@@ -271,12 +271,9 @@ export class Mirror {
   #onHint(path: string): void {
     const names = path.split('/');
     if (this.#isClosed || names.some(isForeign)) return;
-    if (path === '') {
-      this.#checkMarker();
-      return;
-    }
+    if (path === '') this.#checkMarker();
     // Whatever lies deeper than a document is the folder's fault.
-    if (names.length > FOLDERS) this.#queue.hint(names.slice(0, FOLDERS + 1).join('/'), QUIET_MS);
+    else if (names.length > FOLDERS) this.#queue.hint(names.slice(0, FOLDERS + 1).join('/'), QUIET_MS);
     else void this.#scan(path);
   }
 
