@@ -129,7 +129,7 @@ function base({ version, stdout, stderr }: CommandFacts, name: string): Command 
     .version(version)
     .exitOverride()
     .showSuggestionAfterError(true)
-    .helpCommand(false)
+    .helpCommand('help [command]', 'show the help of a command')
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),

@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:fs';
 import { access, link, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { isSystemError, toAachatError } from '#base/errors.ts';
 import { ensureDir, exists } from '#base/fs.ts';
@@ -84,8 +84,15 @@ export async function mend({ home }: Pick<DoctorOptions, 'home'>): Promise<reado
 
 const ok = (message: string) => ({ state: 'ok', message }) as const;
 
+/** The innermost folder on the way there that exists. */
+const firstFolder = async (path: string): Promise<string> =>
+  (await exists(path)) ? path : await firstFolder(dirname(path));
+
 async function checkHome(home: Home) {
-  if (!(await exists(home.root))) return ok(`${home.root} (not made yet)`);
+  if (!(await exists(home.root))) {
+    await access(await firstFolder(home.root), constants.W_OK);
+    return ok(`${home.root} (not made yet)`);
+  }
   await access(home.root, constants.W_OK);
   const { uid, mode } = await stat(home.root);
   const own = process.getuid?.() ?? uid;

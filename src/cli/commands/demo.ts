@@ -100,7 +100,7 @@ async function play(context: CommandContext, args: DemoArgs, code: string): Prom
     try {
       await up.ready;
       for (const session of up.sessions()) output.note(`   ${sessionLine(session)}`);
-      refuseFailed(up);
+      refuseFailed(up, args);
       const tick = () => answerAll(up);
       const { socket, seen } = listen(context, connection, project);
       await using _socket = socket;
@@ -212,11 +212,13 @@ function answerAll(up: Up): void {
   for (const { id } of up.permissions()) up.answer(id, true);
 }
 
-function refuseFailed(up: Up): void {
+function refuseFailed(up: Up, { claude }: DemoArgs): void {
   const failed = up.sessions().find(({ phase }) => phase === 'failed');
   if (failed?.problem == null) return;
   throw new AachatError('AGENT_FAILED', `${failed.agent} did not come up: ${failed.problem.message}`, {
-    hint: failed.problem.hint ?? undefined,
+    hint: claude
+      ? 'Run `aachat doctor --fix`, or `aachat demo` without Claude Code.'
+      : (failed.problem.hint ?? undefined),
   });
 }
 

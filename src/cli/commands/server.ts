@@ -6,7 +6,14 @@ import { AachatError, isAachatError } from '#base/errors.ts';
 import { exists, readIfExists, writePrivate } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { endLocalServer, findLocalServer, type LocalServer, refuseNoLogin, startLocalServer } from '#cli/platform.ts';
+import {
+  endLocalServer,
+  findLocalServer,
+  IDLE_FLAGS,
+  type LocalServer,
+  refuseNoLogin,
+  startLocalServer,
+} from '#cli/platform.ts';
 import { createHttpClient } from '#client/http.ts';
 import { ROUTES } from '#contract/routes.ts';
 
@@ -27,7 +34,11 @@ export async function start(context: CommandContext, args: Listen & { readonly f
     ...(args.port === undefined ? [] : ['--port', String(args.port)]),
     ...(args.host === undefined ? [] : ['--host', args.host]),
   ];
-  const { server, started } = await startLocalServer(context, flags);
+  const { server, started } = await startLocalServer(context, flags).catch(async (thrown: unknown) => {
+    // Whoever used the one that it was to replace does not lose it over a wrong flag.
+    if (former?.endsWhenIdle === true) await startLocalServer(context, IDLE_FLAGS);
+    throw thrown;
+  });
   const { url, pid } = server;
   if (!started) {
     throw new AachatError('CONFLICT', `A server already runs on this data: pid ${pid}, ${url}.`, {
