@@ -217,7 +217,7 @@ function refuseFailed(up: Up, { claude }: DemoArgs): void {
   if (failed?.problem == null) return;
   throw new AachatError('AGENT_FAILED', `${failed.agent} did not come up: ${failed.problem.message}`, {
     hint: claude
-      ? 'Run `aachat doctor --fix`, or `aachat demo` without Claude Code.'
+      ? `${failed.problem.hint ?? ''} Or run \`aachat demo\` without --claude.`.trim()
       : (failed.problem.hint ?? undefined),
   });
 }
