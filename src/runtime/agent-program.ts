@@ -27,6 +27,8 @@ export interface AgentProgram {
   readonly login?: string;
   /** Mode of the program in which it asks before it acts. */
   readonly mode?: string;
+  /** How long it may take to answer for the first time; absent: no longer than usual. */
+  readonly initializeMs?: number | undefined;
 }
 
 export interface FindOptions {
@@ -94,10 +96,11 @@ async function fromSetting(setting: string, origin: Origin, options: FindOptions
 }
 
 async function fromPreset(name: PresetName, path: string): Promise<AgentProgram> {
-  const { command, install, login, mode } = PRESETS[name];
+  const { command, install, login, mode, initializeMs } = PRESETS[name];
   const [file, ...args] = command;
   const found = await onPath(file, path);
-  if (found !== undefined) return { kind: name, command: [found, ...args], origin: `${name} (${found})`, login, mode };
+  if (found !== undefined)
+    return { kind: name, command: [found, ...args], origin: `${name} (${found})`, login, mode, initializeMs };
   throw new AachatError('AGENT_FAILED', `The agent program ${name} is not installed: there is no ${file} on PATH.`, {
     hint: `Run \`${install}\`.`,
   });

@@ -94,8 +94,7 @@ interface Turn {
   isCancelled: boolean;
 }
 
-/** Some programs set themselves up at their first start; 74 s were seen. */
-const INITIALIZE_MS = 120_000;
+const INITIALIZE_MS = 30_000;
 const OPEN_MS = 60_000;
 /** Other requests that should be quick. */
 const SHORT_MS = 10_000;
@@ -206,7 +205,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       clientInfo: { name: 'aachat', version: '1' },
       clientCapabilities: { fs: { readTextFile: false, writeTextFile: false }, terminal: false },
     },
-    limited(INITIALIZE_MS),
+    limited(options.program.initializeMs ?? INITIALIZE_MS),
   );
   if (info.protocolVersion !== acp.PROTOCOL_VERSION) {
     throw new AachatError(

@@ -15,6 +15,8 @@ export interface Preset {
   readonly login: string;
   /** Mode to set after every open. */
   readonly mode: string;
+  /** For one that sets itself up at its first start. */
+  readonly initializeMs?: number;
 }
 
 export type PresetName = 'opencode' | 'gemini' | 'codex';
@@ -26,6 +28,8 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     install: 'npm install --global opencode-ai',
     login: 'Run `opencode auth login`',
     mode: OPENCODE_AGENT,
+    // 74 s were seen.
+    initializeMs: 120_000,
   },
   gemini: {
     command: ['gemini', '--acp'],
