@@ -198,10 +198,12 @@ export class Directory {
     return { isDone: true, stamp: this.stampOf(path) ?? '' };
   }
 
-  /** Removes the file if it has `expected`; it is linked aside as `name`. @returns whether it was removed */
+  /** Removes the file if it has `expected`; it lies aside as `name` then. @returns whether it was removed */
   remove(path: string, name: string, expected: string): boolean {
     if (!this.#hasParents(path) || !this.#capture(this.#at(path), name, expected)) return false;
-    this.#giveWay(name, () => unlinkSync(this.#at(path)));
+    // Moved, not unlinked: a file that somebody has put there since is an edit that lies aside. Two names would both stay.
+    this.dropAside(name);
+    renameSync(this.#at(path), this.#aside(name));
     return true;
   }
 

@@ -116,6 +116,49 @@ test('S19: what another process writes while the file is replaced is in the file
   expect(words.filter((word) => !known.has(word))).toEqual([]);
 });
 
+test('S19: what another process puts there by rename while the file is removed is in its place or lies aside', async () => {
+  await using scope = await open();
+  const { directory, put, file } = scope;
+  put('start', null);
+  // It waits until its last word was taken, so that it overwrites nothing of its own.
+  const writer = `
+    const { readFileSync, renameSync, writeFileSync } = require('node:fs');
+    const [file] = process.argv.slice(1);
+    let count = 0;
+    process.on('SIGTERM', () => { console.log(count); process.exit(); });
+    const read = () => { try { return readFileSync(file, 'utf8'); } catch { return ''; } };
+    setInterval(() => {
+      for (const end = Date.now() + 20; Date.now() < end; ) {
+        if (read() === 'word' + (count - 1)) continue;
+        for (let spin = Math.random() * 30_000; spin > 0; spin -= 1);
+        writeFileSync(file + '.tmp.1.ab', 'word' + count);
+        renameSync(file + '.tmp.1.ab', file);
+        count += 1;
+      }
+    });
+    console.log('ready');`;
+  const child = spawn(process.execPath, ['-e', writer, file]);
+  await once(child.stdout, 'data');
+  const known = new Set<string>();
+  for (let count = 0; count < 3_000; count += 1) {
+    put(`fresh ${count}`, null);
+    const seen = directory.look(path);
+    if (seen.kind !== 'file') continue;
+    known.add(seen.bytes.toString());
+    directory.remove(path, 'gone', seen.digest);
+    known.add(directory.asideBytes('gone')?.toString() ?? '');
+    directory.dropAside('gone');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  child.kill('SIGTERM');
+  const [said] = await once(child.stdout, 'data');
+  const seen = directory.look(path);
+  if (seen.kind === 'file') known.add(seen.bytes.toString());
+  const words = Array.from({ length: Number(String(said)) }, (_, count) => `word${count}`);
+  expect(words.length).toBeGreaterThan(0);
+  expect(words.filter((word) => !known.has(word))).toEqual([]);
+});
+
 test('S18: keeps the mode, and time moves forward even from the future', async () => {
   await using scope = await open();
   const { put, file } = scope;
