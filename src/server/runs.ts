@@ -7,12 +7,12 @@ import type { ROUTES } from '#contract/routes.ts';
 import { staleRun } from './actor.ts';
 import { machineRow } from './agents.ts';
 import { updateCoverage } from './coverage.ts';
-import type { RunRow, SignalRow } from './database/schema.ts';
+import type { RunRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 import { agentFacts, type SessionWithNames, sessionFacts } from './facts.ts';
 import { type Call, hidden, type Writing } from './request.ts';
 import { asSeenAt, emitSession, newestRuns, runOf, silentSince, wholeSession } from './session-view.ts';
-import { moveSignals, signalOf } from './signals.ts';
+import { expireQueued, moveSignals, signalOf } from './signals.ts';
 import type { Tokens } from './tokens.ts';
 
 export const openRun: Writing<typeof ROUTES.openRun> = async (tx, { actor, params, body, ask }) => {
@@ -99,14 +99,7 @@ export async function finishRun(tx: Tx, run: RunRow, reason: EndReason): Promise
     .where('run_id', '=', run.id)
     .where('state', '=', 'open')
     .execute();
-  const commands: SignalRow[] = await q
-    .selectFrom('signals')
-    .selectAll()
-    .where('session_id', '=', run.session_id)
-    .where('state', '=', 'queued')
-    .where('kind', 'in', ['cancel', 'stop'])
-    .execute();
-  await moveSignals(tx, commands, { state: 'expired' });
+  await expireQueued(tx, run.session_id, ['cancel', 'stop']);
 }
 
 /**

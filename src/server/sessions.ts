@@ -4,13 +4,13 @@ import { newId } from '#base/id.ts';
 import { type AgentId, type ProjectId, type SessionId, shortId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import { coveredBy, updateCoverage } from './coverage.ts';
-import type { SessionRow, SignalRow } from './database/schema.ts';
+import type { SessionRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 import { agentFacts, readableProjects, sessionFacts, sessionsWithNames, teamFacts } from './facts.ts';
 import { hidden, person, type Reading, type Writing } from './request.ts';
 import { finishRun, handBack } from './runs.ts';
 import { newestRuns, sessionsOf, wholeSession } from './session-view.ts';
-import { createSignal, moveSignals, partyOf, signalOf } from './signals.ts';
+import { createSignal, expireQueued, partyOf, signalOf } from './signals.ts';
 import { turnsOf } from './turns.ts';
 
 export const createSession: Writing<typeof ROUTES.createSession> = async (tx, { actor, body, ask }) => {
@@ -169,14 +169,7 @@ export const removeSession: Writing<typeof ROUTES.removeSession> = async (tx, { 
   const last = (await newestRuns(tx, [session.id])).get(session.id);
   if (last !== undefined) await finishRun(tx, last, 'asked');
   await handBack(tx, session, null);
-  const waiting: SignalRow[] = await tx.q
-    .selectFrom('signals')
-    .selectAll()
-    .where('session_id', '=', session.id)
-    .where('state', '=', 'queued')
-    .where('kind', 'in', ['session_start', 'prompt'])
-    .execute();
-  await moveSignals(tx, waiting, { state: 'expired' });
+  await expireQueued(tx, session.id, ['session_start', 'prompt']);
   const removal = { state: 'stopped', activity: null, removed_at: tx.now } as const;
   await tx.q.updateTable('sessions').set(removal).where('id', '=', session.id).execute();
   return {};

@@ -92,6 +92,18 @@ export async function createSignal(tx: Tx, signal: NewSignal): Promise<Signal> {
   return signalOf(row);
 }
 
+/** What waits for a session, of these kinds, will not be taken any more. */
+export async function expireQueued(tx: Tx, sessionId: SessionId, kinds: readonly SignalKind[]): Promise<void> {
+  const waiting = await tx.q
+    .selectFrom('signals')
+    .selectAll()
+    .where('session_id', '=', sessionId)
+    .where('state', '=', 'queued')
+    .where('kind', 'in', kinds)
+    .execute();
+  await moveSignals(tx, waiting, { state: 'expired' });
+}
+
 /** Changes state and tells recipient and sender. */
 export async function moveSignals(
   tx: Tx,
