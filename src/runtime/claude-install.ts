@@ -1,5 +1,4 @@
 /** The managed install of Claude Code's ACP adapter: the version that this program was built and tested with. */
-import { z } from 'zod';
 import { ADAPTER, managedClaude } from './claude-program.ts';
 import {
   type InstallProgress,
@@ -22,7 +21,9 @@ export interface ClaudeInstall {
 export async function planClaudeInstall(): Promise<ClaudeInstall> {
   const { default: lock } = await import('#lock', { with: { type: 'json' } });
   const packages = pinnedPackages(PackageLock.parse(lock), ADAPTER, thisPlatform());
-  return { adapter: z.custom<Pinned>().parse(packages[0]), packages };
+  const [adapter] = packages;
+  if (adapter === undefined) throw new Error(`The lock file does not pin ${ADAPTER}.`);
+  return { adapter, packages };
 }
 
 /**
