@@ -13,7 +13,7 @@ import { type Clone, copyRemote, createRemote, openClone } from './clone.ts';
 import type { Author } from './git.ts';
 import type { Home } from './home.ts';
 import { saveRepo } from './save.ts';
-import { localAgentRepo } from './workspace.ts';
+import { agentRemote } from './workspace.ts';
 import { checkoutVisible, type Removal, removeVisible } from './worktree.ts';
 
 /** Where the repo of a new agent comes from. */
@@ -68,7 +68,7 @@ export async function createAgent(
     });
   }
   const kept: Kept = { name, repo: origin.kind === 'repo' ? origin.address : null };
-  const remote = repoOf(home, kept);
+  const remote = agentRemote(home, kept);
   const made = await makeRepo(remote, name, origin, context);
   try {
     // Whatever is wrong with the repo is found before anybody hears of the agent.
@@ -154,8 +154,6 @@ async function introduce(
 
 type Kept = Pick<Agent, 'name' | 'repo'>;
 
-const repoOf = (home: Home, { name, repo }: Kept): string => repo ?? localAgentRepo(home, name);
-
 /** Takes the visible folder away again, unless it holds work. */
 export async function hideAgent(home: Home, agent: Kept, signal: AbortSignal): Promise<Removal> {
   const dir = join(home.agents, agent.name);
@@ -164,7 +162,7 @@ export async function hideAgent(home: Home, agent: Kept, signal: AbortSignal): P
 }
 
 const agentClone = (home: Home, agent: Kept, signal: AbortSignal): Promise<Clone> =>
-  openClone(home.cache, repoOf(home, agent), { signal, exclude: [] });
+  openClone(home.cache, agentRemote(home, agent), { signal, exclude: [] });
 
 /** Brings the visible folder of an agent up to date with its repo, if it has no changes of its own. */
 async function showAgent(home: Home, agent: Kept, signal: AbortSignal): Promise<string> {

@@ -9,7 +9,7 @@ import { ROUTES } from '#contract/routes.ts';
 import { hideAgent } from './agent-create.ts';
 import { listValues } from './declared-environment.ts';
 import type { Home } from './home.ts';
-import { localAgentRepo } from './workspace.ts';
+import { agentRemote } from './workspace.ts';
 
 export interface Removed {
   readonly repo: string;
@@ -23,7 +23,7 @@ export async function removeAgent(
   agent: Agent,
 ): Promise<Removed> {
   await http.call(ROUTES.removeAgent, { params: { agentId: agent.id } }, signal);
-  const repo = agent.repo ?? localAgentRepo(home, agent.name);
+  const repo = agentRemote(home, agent);
   const isElsewhere = agent.repo === null && !(await exists(repo));
   const names = (await exists(home.workspaces)) ? await readdir(home.workspaces) : [];
   const left = names.filter((name) => name.startsWith(`${agent.name}--`));

@@ -5,7 +5,7 @@
 import { dirname, join } from 'node:path';
 import { AachatError, toAachatError } from '#base/errors.ts';
 import { exists, hasLink } from '#base/fs.ts';
-import type { Session } from '#contract/entities.ts';
+import type { Agent, Session } from '#contract/entities.ts';
 import { type AgentRepo, readAgentRepo } from './agent-repo.ts';
 import { type Clone, cloneName, createRemote, excludePaths } from './clone.ts';
 import type { ClonePool } from './clone-pool.ts';
@@ -59,7 +59,9 @@ const AUTHOR = { name: 'aachat', email: 'noreply@aachat' };
 const localTeamRepo = (home: Home, team: string): string =>
   join(home.repos, `${team.startsWith('~') ? 'personal' : 'team'}-${team.replace(/^~/, '')}.git`);
 
-export const localAgentRepo = (home: Home, agent: string): string => join(home.repos, `${agent}.git`);
+/** Where the repo of an agent is: the one that its owner named, else one of this machine's. */
+export const agentRemote = (home: Home, { name, repo }: Pick<Agent, 'name' | 'repo'>): string =>
+  repo ?? join(home.repos, `${name}.git`);
 
 /** @throws AachatError when a repo cannot be had at all, or is no agent; nothing half-made stays behind */
 export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
@@ -74,8 +76,8 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   }
   const teamRemote = options.teamRepo === null || isGone ? localTeamRepo(home, session.team) : options.teamRepo;
   if (teamRemote !== options.teamRepo && !(await exists(teamRemote))) await createRemote(teamRemote, {}, AUTHOR);
-  const agentRemote = options.agentRepo ?? localAgentRepo(home, session.agent);
-  if (options.agentRepo === null && !(await exists(agentRemote))) {
+  const agentRepo = agentRemote(home, { name: session.agent, repo: options.agentRepo });
+  if (options.agentRepo === null && !(await exists(agentRepo))) {
     throw new AachatError(
       'NOT_FOUND',
       `The repo of ${session.agent} lies on the machine where it was made, not here.`,
@@ -90,7 +92,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     return clone;
   };
   const path = home.workspace(session.agent, session.id);
-  const [holder, agent] = await Promise.all([holderOf(home.cache, path), fetched(agentRemote)]);
+  const [holder, agent] = await Promise.all([holderOf(home.cache, path), fetched(agentRepo)]);
   const isStale = holder !== undefined && holder.gitDir !== join(home.cache, cloneName(teamRemote), '.git');
   const team = isStale ? holder : await fetched(teamRemote);
   if (isStale) {
@@ -126,7 +128,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       );
     }
     const agentCommit = await addWorktree(agent, agentDir, { signal });
-    const repo = await readAgentRepo(agentDir, agentRemote);
+    const repo = await readAgentRepo(agentDir, agentRepo);
     onStep('skills');
     const tracked = await tracking;
     const linked = await Promise.all(SKILL_TARGETS.map((target) => hasLink(path, target)));

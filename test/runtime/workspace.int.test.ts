@@ -6,7 +6,7 @@ import type { Session } from '#contract/entities.ts';
 import type { SessionId } from '#contract/ids.ts';
 import { type Clone, withClone } from '#runtime/clone.ts';
 import { createClonePool } from '#runtime/clone-pool.ts';
-import { localAgentRepo, openWorkspace } from '#runtime/workspace.ts';
+import { agentRemote, openWorkspace } from '#runtime/workspace.ts';
 import { eventually } from '../support/eventually.ts';
 import { upScene } from '../support/up.ts';
 
@@ -24,7 +24,7 @@ test('a session that is stopped while somebody else is at the clone of its agent
     clones: {
       async open(remote, signal) {
         const clone = await pool.open(remote, signal);
-        if (remote !== localAgentRepo(home, 'ada.mia')) {
+        if (remote !== agentRemote(home, { name: 'ada.mia', repo: null })) {
           team = clone;
           return clone;
         }

@@ -20,7 +20,7 @@ import { removeAgent } from '#runtime/agent-remove.ts';
 import { baseOf, findSource } from '#runtime/agent-source.ts';
 import type { Policy } from '#runtime/policy.ts';
 import { saveRepo } from '#runtime/save.ts';
-import { agentFolder, localAgentRepo } from '#runtime/workspace.ts';
+import { agentFolder, agentRemote } from '#runtime/workspace.ts';
 
 /** `aachat agent create <name>` */
 export async function create(
@@ -94,7 +94,7 @@ export async function show(context: CommandContext, args: { readonly agent: stri
   const budget = await http.call(ROUTES.getBudget, { params: { agentId: agent.id } }, signal);
   const waits = exhaustion(budget);
   const policy = policyOf(config, agent.name);
-  const repo = agent.repo ?? localAgentRepo(home, agent.name);
+  const repo = agentRemote(home, agent);
   const facts = [
     ['name', agent.name],
     ['repo', repo],
