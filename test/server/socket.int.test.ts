@@ -2,7 +2,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { AachatError } from '#base/errors.ts';
@@ -11,25 +10,17 @@ import { silentLog } from '#base/log.ts';
 import { CLOSE, EVENT_SOCKET_PATH } from '#contract/frames.ts';
 import type { UserId } from '#contract/ids.ts';
 import { PROTOCOL_VERSION } from '#contract/version.ts';
-import { migrate } from '#server/database/migrations.ts';
-import { openSqlite } from '#server/database/sqlite.ts';
-import { createStore, type Store } from '#server/database/store.ts';
-import { createHub } from '#server/hub.ts';
+import type { Store } from '#server/database/store.ts';
 import { createEventSocket } from '#server/socket.ts';
 import { newSigningKey, openTokens, type Tokens } from '#server/tokens.ts';
 import { eventually } from '../support/eventually.ts';
 import { testSocket } from '../support/server.ts';
-import { tempDir } from '../support/temp.ts';
+import { testStore } from '../support/store.ts';
 
 /** A socket with one person, whose token is checked by `verify`. */
 async function stage(how: { readonly verify?: Tokens['verify'] | undefined; readonly read?: Store['read'] }) {
-  const dir = await tempDir();
-  const database = openSqlite(join(dir.path, 'test.db'));
-  await migrate(database.db, database.engine);
-  const hub = createHub();
-  const store = createStore(database, Date.now, (all) => {
-    for (const one of all) hub.publish(one);
-  });
+  const own = await testStore();
+  const { hub, store } = own;
   const tokens = await openTokens(await newSigningKey(), 'operator', Date.now);
   const user = { id: newId<UserId>(), login: 'mia' };
   const at = { created_at: new Date().toISOString() };
@@ -69,8 +60,7 @@ async function stage(how: { readonly verify?: Tokens['verify'] | undefined; read
     async [Symbol.asyncDispose]() {
       await socket.close();
       http.close();
-      await database[Symbol.asyncDispose]();
-      await dir[Symbol.asyncDispose]();
+      await own[Symbol.asyncDispose]();
     },
   };
 }

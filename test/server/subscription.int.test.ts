@@ -1,25 +1,15 @@
 /** One reader of one stream: order, lost rights, and being behind. */
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
 import { DownFrame } from '#contract/frames.ts';
 import type { ProjectId, TeamId, UserId } from '#contract/ids.ts';
-import { migrate } from '#server/database/migrations.ts';
-import { openSqlite } from '#server/database/sqlite.ts';
-import { createStore } from '#server/database/store.ts';
-import { createHub } from '#server/hub.ts';
 import { openSubscription } from '#server/subscription.ts';
 import { eventually } from '../support/eventually.ts';
-import { tempDir } from '../support/temp.ts';
+import { testStore } from '../support/store.ts';
 
 async function stage() {
-  const dir = await tempDir();
-  const database = openSqlite(join(dir.path, 'test.db'));
-  await migrate(database.db, database.engine);
-  const hub = createHub();
-  const store = createStore(database, Date.now, (all) => {
-    for (const one of all) hub.publish(one);
-  });
+  const own = await testStore();
+  const { hub, store } = own;
   const stream = newId<ProjectId>();
   const party = { kind: 'user' as const, id: newId<UserId>(), name: 'bob' };
   const frames: DownFrame[] = [];
@@ -63,8 +53,7 @@ async function stage() {
       ),
     async [Symbol.asyncDispose]() {
       subscription.end();
-      await database[Symbol.asyncDispose]();
-      await dir[Symbol.asyncDispose]();
+      await own[Symbol.asyncDispose]();
     },
   };
 }
