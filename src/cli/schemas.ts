@@ -64,7 +64,6 @@ const signalled = { data: object({ signal: Signal }) };
 const setting = { data: object({ key: string(), value: string().nullable() }) };
 const madeAgent = { data: object({ agent: Agent, dir: string(), repo: string(), warnings: texts }) };
 const environment = { data: object({ name: string(), agent: AgentName.nullable() }) };
-const oneDocument = { data: object({ document: Document }) };
 
 /** By the words of the command. */
 export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
@@ -89,7 +88,19 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
   'doc show': { data: object({ document: Document, version: int(), text: string() }) },
   'doc history': { data: ROUTES.listVersions.reply },
   'doc diff': { data: object({ document: Document, from: int(), to: int(), diff: string() }) },
-  'doc restore': oneDocument,
+  'doc restore': {
+    data: z.union([
+      object({ document: Document }),
+      object({
+        project: Project,
+        at: string(),
+        restored: int(),
+        deleted: int(),
+        unchanged: int(),
+        left: array(object({ path: string(), reason: string() })),
+      }),
+    ]),
+  },
   'doc conflicts': {
     data: z.union([
       object({ document: Document.optional(), conflicts: array(OpenConflict) }),

@@ -112,6 +112,7 @@ const NEEDS: Record<Action, Need> = {
   pushDocument: 'project.post',
   readDocument: 'project.read',
   listVersions: 'project.read',
+  listPast: 'project.read',
   restoreDocument: 'project.post',
   settleConflict: 'project.post',
   purgeVersions: 'project.purge',

@@ -1,5 +1,6 @@
 /** Documents: finding and reading them, their history, and what is kept aside. */
 import { AachatError } from '#base/errors.ts';
+import { isoTime } from '#base/time.ts';
 import type { Document, DocumentConflict, DocumentVersion } from '#contract/documents.ts';
 import type { DocumentId, ProjectId } from '#contract/ids.ts';
 import { foldName, formatDocumentPath } from '#contract/paths.ts';
@@ -230,6 +231,38 @@ export const listVersions: Reading<typeof ROUTES.listVersions> = async (view, { 
   return {
     document: documentOf(document, project),
     versions: rows.slice(0, limit).map(versionOf),
+    hasMore: rows.length > limit,
+  };
+};
+
+export const listPast: Reading<typeof ROUTES.listPast> = async (view, { actor, params, query, ask }) => {
+  const { project, resource } = await projectFacts(view, actor, params.projectId);
+  ask(resource);
+  const { after, limit } = query;
+  const at = isoTime(Date.parse(query.at));
+  const rows = await view.q
+    .selectFrom('documents')
+    .leftJoin('versions', (join) =>
+      join.onRef('versions.document_id', '=', 'documents.id').on('versions.number', '=', (eb) =>
+        eb
+          .selectFrom('versions as past')
+          .select((of) => of.fn.max('past.number').as('number'))
+          .whereRef('past.document_id', '=', 'documents.id')
+          .where('past.created_at', '<=', at),
+      ),
+    )
+    .selectAll('documents')
+    .select(['versions.number as past_number', 'versions.digest as past_digest'])
+    .where('project_id', '=', project.id)
+    .$if(after !== undefined, (qb) => qb.where('documents.id', '>', after as DocumentId))
+    .orderBy('documents.id')
+    .limit(limit + 1)
+    .execute();
+  return {
+    documents: rows.slice(0, limit).map(({ past_number, past_digest, ...row }) => ({
+      document: documentOf(row, project),
+      version: past_number === null ? null : { number: past_number, digest: past_digest },
+    })),
     hasMore: rows.length > limit,
   };
 };

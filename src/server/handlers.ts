@@ -77,6 +77,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
     listConflicts: read(documents.listConflicts),
     readDocument: read(documents.readDocument),
     listVersions: read(documents.listVersions),
+    listPast: read(documents.listPast),
     pushDocument: write(documentsWriting.pushDocument),
     settleConflict: write(documentsWriting.settleConflict),
     restoreDocument: write(documentsWriting.restoreDocument),

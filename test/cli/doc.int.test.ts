@@ -1,6 +1,8 @@
 /** Documents at the command line, against the real server. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { purge } from '#cli/commands/doc.ts';
+import { pastTime } from '#cli/commands/doc-restore.ts';
 import { testContext } from '../support/command.ts';
 import { createProject, createTeam, joinProject, joinTeam, push } from '../support/company.ts';
 import { person } from '../support/person.ts';
@@ -70,6 +72,76 @@ describe('doc', () => {
     );
   });
 
+  test('restores a whole project as it was at a time, in new versions', async () => {
+    await using it = await launch();
+    const plan = await it.write('plan', null, 'one\n');
+    const back = await it.write('back', null, 'gone since\n');
+    const twin = await it.write('Twin', null, 'twin\n');
+    await it.write('same', null, 'same\n');
+    const never = await it.write('never', null, 'gone before\n');
+    await it.write('never', never.document, null);
+    await sleep(20);
+    const at = new Date().toISOString();
+    await sleep(20);
+    await it.write('plan', plan.document, 'two\n');
+    await it.write('back', back.document, null);
+    await it.write('Twin', twin.document, null);
+    await it.write('twin', null, 'made later\n');
+    await it.write('late', null, 'made later\n');
+
+    const words = ['restore', '--project', 'launch', '--at', at] as const;
+    const asked = await it.mia.command(['doc', ...words]);
+    expect(asked).toMatchObject({ status: 5, stderr: expect.stringContaining('1 to be changed back, 2 deleted') });
+    expect(asked.stderr).toContain('2 to be deleted that were not there; 2 stay');
+    expect(await it.mia.data('doc', ...words, '--yes')).toMatchObject({
+      restored: 3,
+      deleted: 2,
+      unchanged: 2,
+      left: [],
+    });
+    expect(await it.noa.data('doc', 'list')).toMatchObject({
+      documents: [
+        { name: 'Twin', version: 3 },
+        { name: 'back', version: 3 },
+        { name: 'plan', version: 3 },
+        { name: 'same', version: 1 },
+      ],
+    });
+    expect(await shown(it.noa, 'show', 'plan')).toBe('one\n');
+    expect(await shown(it.noa, 'show', 'notes/late', '--at', '1')).toBe('made later\n');
+    expect(await shown(it.mia, ...words)).toContain('0 restored, 0 deleted, 7 as they were');
+  });
+
+  test('leaves a document as it is whose text of that time was purged, and says so', async () => {
+    await using it = await launch();
+    const { document } = await it.write('plan', null, 'secret\n');
+    await sleep(20);
+    const at = new Date().toISOString();
+    await sleep(20);
+    await it.write('plan', document, 'clean\n');
+    await it.mia.data('doc', 'purge', 'plan', '1', '--yes');
+    const outcome = await it.mia.data('doc', 'restore', '-p', 'launch', '--at', at, '--yes');
+    expect(outcome).toMatchObject({ restored: 0, left: [{ path: PLAN, reason: expect.stringContaining('purged') }] });
+    expect(await shown(it.mia, 'show', 'plan')).toBe('clean\n');
+  });
+
+  test.for([
+    ['30m', '2026-11-21T11:30:00.000Z'],
+    ['2h ago', '2026-11-21T10:00:00.000Z'],
+    ['3d', '2026-11-18T12:00:00.000Z'],
+    ['2026-11-20T14:00Z', '2026-11-20T14:00:00.000Z'],
+    ['2026-11-20 14:00', new Date(2026, 10, 20, 14).toISOString()],
+    ['2026-11-20', new Date(2026, 10, 20).toISOString()],
+    ['2026-11-22', undefined],
+    ['2026-13-01', undefined],
+    ['yesterday', undefined],
+    ['7', undefined],
+  ] as const)('the time %s is %s', ([text, at]) => {
+    const read = () => pastTime(text, Date.parse('2026-11-21T12:00:00Z'));
+    if (at === undefined) expect(read).toThrow('no time that has passed');
+    else expect(read()).toBe(at);
+  });
+
   test('shows both sides of a conflict, and settles it either way', async () => {
     await using it = await launch();
     const { document } = await it.write('plan', null, 'a\nb\nc\n');
@@ -107,6 +179,9 @@ describe('doc', () => {
     [['show', 'plan', '--at', '9'], 4, 'aachat doc history'],
     [['show', 'plan', '--at', 'x'], 2, 'no number'],
     [['restore', 'plan', '9'], 2, 'aachat doc history'],
+    [['restore', 'plan'], 2, '--at'],
+    [['restore', 'plan', '1', '--at', '2h'], 2, '--at'],
+    [['restore', '-p', 'launch', '--at', 'soon'], 2, '30m'],
     [['conflicts', '--settle', '1'], 2, 'say which'],
     [['conflicts', 'plan', '--settle', '1'], 4, 'aachat doc conflicts'],
     [['conflicts', 'plan', '--take', '1'], 4, 'aachat doc conflicts'],

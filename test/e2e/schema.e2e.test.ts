@@ -111,6 +111,7 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
     'doc conflicts plan',
     'doc restore plan 1',
     'doc purge plan 2 --yes',
+    'doc restore --project launch --at 0m --yes',
     `session show ${id}`,
     `session log ${id}`,
     `session cancel ${id}`,

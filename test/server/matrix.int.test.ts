@@ -85,6 +85,7 @@ const EXPECTED: Record<Action, Record<ActorKind, number>> = {
   pushDocument: /*    */ row('401  401  403  200  200  200  403  403  404  404  200  404  409'),
   readDocument: /*    */ row('401  401  403  200  200  200  200  403  404  404  200  404  409'),
   listVersions: /*    */ row('401  401  403  200  200  200  200  403  404  404  200  404  409'),
+  listPast: /*        */ row('401  401  403  200  200  200  200  403  404  404  200  404  409'),
   restoreDocument: /* */ row('401  401  403  200  200  200  403  403  404  404  200  404  409'),
   settleConflict: /*  */ row('401  401  403  200  200  200  403  403  404  404  200  404  409'),
   purgeVersions: /*   */ row('401  401  403  200  200  403  403  403  404  404  403  403  409'),
@@ -241,6 +242,7 @@ const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> 
   }),
   readDocument: ({ document }) => ({ params: { documentId: document.id, digest: String(document.digest) } }),
   listVersions: ({ document }) => ({ params: { documentId: document.id } }),
+  listPast: ({ project }) => ({ params: { projectId: project.id }, query: { at: new Date().toISOString() } }),
   restoreDocument: ({ document }) => ({
     params: { documentId: document.id },
     body: { clientId: clientId(), version: document.version },

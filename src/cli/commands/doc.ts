@@ -138,24 +138,6 @@ function painted({ output }: CommandContext, changes: string): string {
   return plain(changes).trimEnd().split('\n').map(paint).join('\n');
 }
 
-/** `aachat doc restore <document> <version>` */
-export async function restore(context: CommandContext, args: Named & { readonly version: string }): Promise<void> {
-  const number = numberOf(args.version);
-  const { http } = await context.connect();
-  const found = await findDocument(context, http, args);
-  const { document } = await http.call(
-    ROUTES.restoreDocument,
-    { params: { documentId: found.id }, body: { clientId: newId(), version: number } },
-    context.signal,
-  );
-  context.output.result(
-    { document },
-    document.version === found.version
-      ? `${formatDocumentPath(document)} says that already.`
-      : `${formatDocumentPath(document)} says again what v${number} said; this is v${document.version}.`,
-  );
-}
-
 /** `aachat doc purge <document> <version…>` */
 export async function purge(
   context: CommandContext,
@@ -180,7 +162,7 @@ export async function purge(
 }
 
 /** `3`, or `v3` as it is shown. */
-function numberOf(text: string): number {
+export function numberOf(text: string): number {
   const [, digits] = /^v?([1-9]\d{0,8})$/.exec(text) ?? [];
   if (digits !== undefined) return Number(digits);
   throw new AachatError('USAGE', `"${text}" is no number of a version.`, {

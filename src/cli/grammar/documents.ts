@@ -91,17 +91,26 @@ export function declareDocuments(program: Command, act: Act): void {
 
   doc
     .command('restore')
-    .description('make an old version the newest one; also brings back what was deleted')
-    .argument('<document>', DOCUMENT)
-    .argument('<version>', 'its number, as `doc history` shows it')
+    .description('make an old version the newest one, also of what was deleted; or bring back a whole project')
+    .argument('[document]', DOCUMENT)
+    .argument('[version]', 'its number, as `doc history` shows it')
+    .option('--at <time>', 'every document of the project, as it was then: 2026-11-20T14:00, or 2h for two hours ago')
+    .option('-y, --yes', 'do not ask')
     .option(...PROJECT)
     .option(...TEAM)
-    .addHelpText('after', example('aachat doc restore plan 3'))
+    .addHelpText('after', example('aachat doc restore plan 3', 'aachat doc restore --project launch --at 2h'))
     .action(
-      act(async (context, name: string, version: string, options: Place) => {
-        const { restore } = await import('#cli/commands/doc.ts');
-        await restore(context, { name, version, ...options });
-      }),
+      act(
+        async (
+          context,
+          name: string | undefined,
+          version: string | undefined,
+          options: Place & { at?: string; yes?: boolean },
+        ) => {
+          const { restore } = await import('#cli/commands/doc-restore.ts');
+          await restore(context, { name, version, ...options });
+        },
+      ),
     );
 
   doc

@@ -107,6 +107,23 @@ export const restoreDocument = route({
 });
 
 /**
+ * Every document that the project has or had, with its newest version of a past moment; `version: null`: it was not made
+ * yet. In the order of their ids: go on with `after` while `hasMore`.
+ */
+export const listPast = route({
+  method: 'GET',
+  path: '/v1/projects/:projectId/documents/past',
+  params: z.object({ projectId: ProjectId }),
+  query: z.object({ at: z.iso.datetime(), after: DocumentId.optional(), limit: limit(2000, 500) }),
+  reply: z.object({
+    documents: z.array(
+      z.object({ document: Document, version: z.object({ number: z.int(), digest: Digest.nullable() }).nullable() }),
+    ),
+    hasMore: z.boolean(),
+  }),
+});
+
+/**
  * Settles a conflict for everybody. `text: null` leaves the document as it is; a text is what somebody made of the
  * submission, and goes into the document: where both sides differ it wins.
  */
