@@ -1,5 +1,6 @@
 /** Documents: nothing that anybody handed in is lost, and nobody reads what is not for them. */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DOCUMENT_BYTES, type Document } from '#contract/documents.ts';
@@ -158,6 +159,31 @@ export function documentSuite(engine: string, open: Open): void {
       expect((await restore(1)).document.version).toBe(3);
       await expect(restore(2)).rejects.toMatchObject({ code: 'VALIDATION_ERROR' });
       await expect(restore(9)).rejects.toMatchObject({ code: 'VALIDATION_ERROR' });
+    });
+
+    test('every document of a project is told as it was at a time, page by page', async () => {
+      await using it = await company(open);
+      const plan = await push(it.alice, it.project, 'plan', null, 'one');
+      const gone = await push(it.alice, it.project, 'gone', null, 'x');
+      const deleted = await push(it.alice, it.project, 'gone', gone.document, null);
+      // Times are told in milliseconds, and those of two writings may be the same.
+      await sleep(5);
+      const edited = await push(it.alice, it.project, 'plan', plan.document, 'two');
+      const past = async (at: string, page: { limit?: number; after?: Document['id'] } = {}) => {
+        const call = { params: { projectId: it.project.id }, query: { at, ...page } };
+        const { documents, hasMore } = await it.alice.call(ROUTES.listPast, call);
+        return { hasMore, was: documents.map(({ document, version }) => [document.name, version]) };
+      };
+      const then = deleted.document.updatedAt;
+      const first = { hasMore: true, was: [['plan', { number: 1, digest: digestOf('one') }]] };
+      const last = { hasMore: false, was: [['gone', { number: 2, digest: null }]] };
+      expect(await past(then, { limit: 1 })).toEqual(first);
+      expect(await past(then, { limit: 1, after: plan.document.id })).toEqual(last);
+      expect((await past(edited.document.updatedAt)).was[0]).toEqual(['plan', { number: 2, digest: digestOf('two') }]);
+      expect((await past('2020-01-01T00:00:00Z')).was).toEqual([
+        ['plan', null],
+        ['gone', null],
+      ]);
     });
 
     test('a purged text is gone from this document, and from no other', async () => {
