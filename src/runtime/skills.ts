@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { isSystemError } from '#base/errors.ts';
 import { ensureDir, removeAll } from '#base/fs.ts';
+import { splitFrontMatter } from './front-matter.ts';
 
 export interface SkillSource {
   /** For the report: `aachat`, `team`, `agent`. */
@@ -94,13 +95,11 @@ export async function projectSkills(
   return left;
 }
 
-const FRONT_MATTER = /^\ufeff?---[ \t]*\r?\n(?<yaml>[\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/;
-
 /** The text of SKILL.md with a front matter of name and description only. */
 export function plainSkill(name: string, markdown: string): string {
-  const found = FRONT_MATTER.exec(markdown);
-  const body = found === null ? markdown : markdown.slice(found[0].length);
-  const description = found === null ? undefined : describe(found.groups?.['yaml'] ?? '');
+  const found = splitFrontMatter(markdown);
+  const body = found?.body ?? markdown;
+  const description = found === undefined ? undefined : describe(found.yaml);
   const front = stringify({ name, description: description ?? firstLine(body) ?? name }, { lineWidth: 0 });
   return `---\n${front}---\n\n${body.trimStart()}`;
 }
