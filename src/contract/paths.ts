@@ -2,7 +2,7 @@
  * Where a document lies in a mirror: `<team>/<project>/<kind>/<name>.md`, with `/` on every system. The only place that
  * knows this grammar, which names are ours, and which could not lie in a folder of every system.
  *
- * Ours are names that begin with `_`, and `<name>.conflict-<n>-<who>.md` beside a document: text of `<who>` that was
+ * Ours are names that begin with `_`, but for `_template`, and `<name>.conflict-<n>-<who>.md` beside a document: text of `<who>` that was
  * kept aside.
  */
 import { z } from 'zod';
@@ -13,6 +13,9 @@ const MOST_CHARACTERS = 64;
 /** A file name has 255 bytes on most systems; what is added for a conflict takes the rest. */
 const MOST_BYTES = 180;
 const SUFFIX = '.md';
+
+/** A document that says what those beside it have to be: its folder is a kind. */
+export const TEMPLATE = '_template';
 
 /** Devices on Windows, with any extension. */
 const DEVICE = /^(con|prn|aux|nul|com\d|lpt\d) *(\.|$)/;
@@ -30,6 +33,7 @@ export function foldName(name: string): string {
 /** Why a text cannot be the name of a document, as a sentence; undefined if it can. */
 function nameProblem(name: string): string | undefined {
   if (name === '') return 'A document needs a name.';
+  if (name === TEMPLATE) return undefined;
   if (name.startsWith('_')) return 'Names that begin with `_` belong to aachat.';
   if (OURS.test(foldName(name))) return 'Names with `.conflict-<n>-` belong to aachat.';
   const stranger = /[^\p{L}\p{M}\p{N}._ -]|\p{Default_Ignorable_Code_Point}/u.exec(name)?.[0];

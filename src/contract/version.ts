@@ -5,10 +5,11 @@
  *   1  first version
  *   2  documents; a reader of 1 does not know their events
  *   3  budgets; a reader of 2 does not know their events
+ *   4  `_template` is the name of a document; a reader of 3 refuses the listing that has it
  */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** The oldest peer that this one can talk to. */
-export const OLDEST_PROTOCOL = 3;
+export const OLDEST_PROTOCOL = 4;
 
 export const PROTOCOL_HEADER = 'aachat-protocol';

@@ -18,7 +18,11 @@ const project = fc.oneof(
 );
 const kind = fc.stringMatching(/^[a-z][a-z0-9_-]{0,31}$/).filter((text) => DocumentKind.safeParse(text).success);
 const name = fc
-  .oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.stringMatching(/^[a-zA-Z0-9ßé東._ -]{1,64}$/))
+  .oneof(
+    fc.constant('_template'),
+    fc.string({ unit: 'binary', maxLength: 12 }),
+    fc.stringMatching(/^[a-zA-Z0-9ßé東._ -]{1,64}$/),
+  )
   .filter((text) => DocumentName.safeParse(text).success);
 const path = fc.record({
   team: fc.tuple(fc.constantFrom('', '~'), slug).map((parts) => parts.join('')),

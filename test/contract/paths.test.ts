@@ -15,6 +15,7 @@ describe('a document path', () => {
     ['~mia/dm.ada.mia/notes/a.b.md', { team: '~mia', project: 'dm:ada.mia', kind: 'notes', name: 'a.b' }],
     ['acme/launch/notes/Übersicht 東京 हिन्दी.md', { name: 'Übersicht 東京 हिन्दी' }],
     ['acme/launch/notes/read.md.md', { name: 'read.md' }],
+    ['acme/launch/notes/_template.md', { name: '_template' }],
   ] as const)('%s is read, and written the same', ([text, parts]) => {
     expect(parseDocumentPath(text)).toMatchObject(parts);
     expect(formatDocumentPath(parseDocumentPath(text))).toBe(text);
@@ -34,6 +35,8 @@ describe('a document path', () => {
     ['acme/launch/notes/.md', /needs a name/],
     ['acme/launch/notes/..md', /begins and ends/],
     ['acme/launch/notes/_errors.md', /belong to aachat/],
+    ['acme/launch/notes/_Template.md', /belong to aachat/],
+    ['acme/launch/_template.md', /<team>\/<project>\/<kind>/],
     ['acme/launch/notes/plan.CONFLICT-1-mia.md', /belong to aachat/],
     ['acme/launch/notes/a\\b.md', /not "\\\\"/],
     ['acme/launch/notes/a\u0000b.md', /letters, digits/],
