@@ -17,7 +17,7 @@ import { Queue } from './queue.ts';
 import { isOutage, QUIET_MS, Reconciler } from './reconciler.ts';
 import { type Grammar, Remote } from './remote.ts';
 import type { Accepted, RemoteChange, Replica } from './replica.ts';
-import { isReport, reports } from './report.ts';
+import { reports, writeReports } from './report.ts';
 import type { MirrorStatus } from './status.ts';
 import { watchFolder } from './watcher.ts';
 
@@ -367,17 +367,8 @@ export class Mirror {
     if (this.#isClosed || this.#halted !== undefined) return;
     const wanted = reports(this.#reconciler.problems);
     try {
-      for (const path of new Set([...this.#reported, ...wanted.keys()])) {
-        const text = wanted.get(path) ?? null;
-        const seen = this.#directory.look(path);
-        if (seen.kind === 'file' && !isReport(seen.bytes.toString())) {
-          if (text === null) continue;
-          this.#keep(path, seen.bytes);
-        }
-        this.#directory.writeOwn(path, text);
-        if (text !== null) this.#reported.add(path);
-        else if (this.#reported.delete(path)) this.#directory.prune(path);
-      }
+      const keep = (path: string, bytes: Uint8Array) => this.#keep(path, bytes);
+      writeReports(wanted, { directory: this.#directory, written: this.#reported, keep });
     } catch (error) {
       this.#options.log.warn('mirror.report_failed', { error });
     }

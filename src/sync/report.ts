@@ -1,4 +1,5 @@
 /** The file in each project's folder that says what of it is not shared. */
+import type { Directory } from './directory.ts';
 
 /** Ours by its name, so it is never shared itself. */
 const REPORT = '_errors.md';
@@ -28,3 +29,31 @@ const HEAD = `# Not shared
 aachat left these files as they are. This list is its own and goes away when nothing is left to say.
 
 `;
+
+/**
+ * Writes the reports that are needed, and removes the others.
+ *
+ * @param written paths of reports that are there; kept up to date
+ * @param keep takes what a person wrote, before a report takes its place
+ */
+export function writeReports(
+  wanted: ReadonlyMap<string, string>,
+  to: {
+    readonly directory: Pick<Directory, 'look' | 'writeOwn' | 'prune'>;
+    readonly written: Set<string>;
+    readonly keep: (path: string, bytes: Uint8Array) => void;
+  },
+): void {
+  const { directory, written, keep } = to;
+  for (const path of new Set([...written, ...wanted.keys()])) {
+    const text = wanted.get(path) ?? null;
+    const seen = directory.look(path);
+    if (seen.kind === 'file' && !isReport(seen.bytes.toString())) {
+      if (text === null) continue;
+      keep(path, seen.bytes);
+    }
+    directory.writeOwn(path, text);
+    if (text !== null) written.add(path);
+    else if (written.delete(path)) directory.prune(path);
+  }
+}
