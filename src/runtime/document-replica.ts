@@ -18,6 +18,7 @@ import { ROUTES } from '#contract/routes.ts';
 import type { Grammar } from '#sync/remote.ts';
 import type { Accepted, RemoteConflict, RemoteDocument, Replica } from '#sync/replica.ts';
 import type { DocumentNotice } from './event-log.ts';
+import { TEMPLATES } from './kinds.ts';
 import type { TextStore } from './text-store.ts';
 
 export interface DocumentReplicaOptions {
@@ -48,6 +49,7 @@ export const GRAMMAR: Grammar = {
     }
   },
   conflictPath: ({ path, number, who }) => formatConflictPath({ document: parseDocumentPath(path), number, who }),
+  templates: TEMPLATES,
 };
 
 /** What an agent has to be told about the answer to an edit of its own. */

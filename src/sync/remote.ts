@@ -3,11 +3,27 @@ import type { Digest } from './core/plan.ts';
 import type { Classified } from './names.ts';
 import type { Listing, RemoteChange, RemoteConflict, RemoteDocument } from './replica.ts';
 
-/** Where documents and conflicts lie: the grammar of paths, which sync does not know. */
+/** What a template asks of the documents beside it. */
+export interface Template {
+  /** What is wrong with the template itself. */
+  readonly faults: readonly string[];
+  /** @returns what is wrong with the text of a document */
+  judge(text: string): readonly string[];
+}
+
+/** What templates are, which sync does not know. Nothing in it throws. */
+export interface Templates {
+  /** Name of the file that is one. */
+  readonly file: string;
+  read(text: string): Template;
+}
+
+/** Where documents, conflicts and templates lie: the grammar of paths, which sync does not know. */
 export interface Grammar {
   classify(path: string): Classified;
   /** Path of the file that shows a conflict, beside its document. */
   conflictPath(conflict: RemoteConflict): string;
+  readonly templates: Templates;
 }
 
 interface Known<T> {
