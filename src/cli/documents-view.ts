@@ -10,12 +10,14 @@ export function documentsLine(mirrors: readonly MirrorView[]): string {
   const waiting = new Set(mirrors.flatMap(({ pending }) => pending.map(({ path }) => path))).size;
   const conflicts = new Set(mirrors.flatMap((mirror) => mirror.conflicts)).size;
   const problems = mirrors.flatMap((mirror) => mirror.problems).length;
+  const faults = faultsOf(mirrors).size;
   return [
     'documents',
     problems > 0 ? `${worst} but for ${problems === 1 ? '1 file' : `${problems} files`}` : worst,
     mirrors.length === 1 ? '1 folder' : `${mirrors.length} folders`,
     ...(waiting > 0 ? [`waiting=${waiting}`] : []),
     ...(conflicts > 0 ? [`conflicts=${conflicts}`] : []),
+    ...(faults > 0 ? [`not as asked=${faults}`] : []),
   ].join('  ');
 }
 
@@ -30,8 +32,18 @@ export function documentTroubles(mirrors: readonly MirrorView[]): readonly strin
     ...kept.map(({ path, file }) => `! ${root}/${path} had to give way; its text is in ${file}`),
   ]);
   const conflicts = [...new Set(mirrors.flatMap((mirror) => mirror.conflicts))];
-  return [...lines, ...conflicts.map((path) => `! ${path} was kept aside: aachat doc conflicts`)];
+  const faults = [...faultsOf(mirrors)];
+  return [
+    ...lines,
+    ...conflicts.map((path) => `! ${path} was kept aside: aachat doc conflicts`),
+    ...faults.slice(0, MOST).map(([path, why]) => `! ${path} is shared, but not as its template asks: ${why}`),
+    ...(faults.length > MOST ? [`! and ${faults.length - MOST} more: see _errors.md of their projects`] : []),
+  ];
 }
+
+/** Path → what is wrong; most folders show the same documents. */
+const faultsOf = (mirrors: readonly MirrorView[]): ReadonlyMap<string, string> =>
+  new Map(mirrors.flatMap((mirror) => mirror.faults.map(({ path, reason }) => [path, reason])));
 
 /** Everything about each folder, for `aachat status`. */
 export function documentDetails(mirrors: readonly MirrorView[]): readonly string[] {

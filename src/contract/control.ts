@@ -46,6 +46,8 @@ export const MirrorView = z.object({
   reason: z.string().optional(),
   pending: z.array(z.object({ path: z.string(), why: z.string() })).readonly(),
   problems: z.array(z.object({ path: z.string(), reason: z.string() })).readonly(),
+  /** Documents that are shared, but not as the template of their folder asks. */
+  faults: z.array(z.object({ path: z.string(), reason: z.string() })).readonly(),
   /** Files that show texts kept aside. */
   conflicts: z.array(z.string()).readonly(),
   /** Texts that had to give way, and where they are now. */

@@ -303,6 +303,7 @@ export const notKept = (kind: MirrorView['kind'], root: string, reason: string):
   reason,
   pending: [],
   problems: [],
+  faults: [],
   conflicts: [],
   kept: [],
   hasLinks: true,

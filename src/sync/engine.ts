@@ -2,7 +2,7 @@
  * A mirror: a folder that holds shared documents, kept in step with the server by a `Replica`. What it promises is in
  * `SPEC.md`; what is decided for each path in `core/plan.ts`, and done in `reconciler.ts`.
  */
-import { within } from '#base/async.ts';
+import { createCoalesced, within } from '#base/async.ts';
 import { AachatError, toAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { type Backoff, backoffMs } from '#base/time.ts';
@@ -10,6 +10,7 @@ import { Asides } from './asides.ts';
 import { massChange } from './core/plan.ts';
 import { Directory } from './directory.ts';
 import { isFresh } from './file.ts';
+import { Inspection } from './inspection.ts';
 import { Journal } from './journal.ts';
 import { keepText } from './kept.ts';
 import { FOLDERS, isForeign } from './names.ts';
@@ -53,8 +54,14 @@ export class Mirror {
   readonly #queue: Queue;
   readonly #reconciler: Reconciler;
   readonly #asides: Asides;
+  readonly #inspection: Inspection;
   readonly #kept: { readonly path: string; readonly file: string }[] = [];
   readonly #reported = new Set<string>();
+  readonly #inspect = createCoalesced(async () => {
+    if (!(await this.#inspection.run(() => this.#journal.entries.keys()))) return;
+    this.#report();
+    this.#options.onChange?.();
+  });
   #watcher: AsyncDisposable | undefined;
   #walkMs = WALK_MS;
   #walkTimer: NodeJS.Timeout | undefined;
@@ -75,6 +82,7 @@ export class Mirror {
     this.#directory = new Directory(root);
     this.#journal = new Journal(this.#directory.journalFile);
     this.#remote = new Remote(grammar);
+    this.#inspection = new Inspection(this.#directory, grammar);
     this.#queue = new Queue({
       concurrency: CONCURRENCY,
       work: (path) => this.#work(path),
@@ -82,6 +90,7 @@ export class Mirror {
         this.#forgetOutages();
         this.#report();
         this.#options.onChange?.();
+        this.#inspect();
       },
     });
     const shared = { directory: this.#directory, journal: this.#journal };
@@ -106,6 +115,7 @@ export class Mirror {
   async start(): Promise<void> {
     this.#asides.recover();
     for (const path of this.#reconciler.recover()) this.#queue.hint(path, 0);
+    for (const path of this.#journal.entries.keys()) this.#inspection.touch(path);
     await this.#watch();
     await this.#walk();
     await this.refresh();
@@ -146,6 +156,7 @@ export class Mirror {
     this.#options.onChange?.();
     if (this.#halted === undefined && !this.#isClosed) this.#queue.resume();
     this.#forgetOutages();
+    this.#inspect();
   }
 
   /** A server that lists may still take nothing: an outage is over when everything that waited was done. */
@@ -189,6 +200,7 @@ export class Mirror {
         why: asked.has(path) ? 'The server has not answered yet.' : 'It may have changed.',
       })),
       problems: [...this.#reconciler.problems].map(([path, text]) => ({ path, reason: text })),
+      faults: [...this.#inspection.faults].map(([path, found]) => ({ path, reason: found.join(' ') })),
       conflicts: this.#remote.conflicts(),
       kept: [...this.#kept],
       hasLinks: this.#directory.hasLinks,
@@ -225,6 +237,7 @@ export class Mirror {
   /** Ends without another write. What was handed in and not answered is handed in again at the next start. */
   async stop(): Promise<void> {
     this.#isClosed = true;
+    this.#inspection.close();
     for (const timer of [this.#walkTimer, this.#asideTimer, this.#retryTimer]) clearTimeout(timer);
     await this.#watcher?.[Symbol.asyncDispose]();
     await this.#queue.close();
@@ -236,6 +249,7 @@ export class Mirror {
     try {
       if (this.#halted !== undefined) return;
       await this.#reconciler.reconcile(path);
+      this.#inspection.touch(path);
       if (!this.#reconciler.isBehind(path)) this.#mayGo.delete(path);
       this.#checkAsidesLater(ASIDE_MS);
     } catch (thrown) {
@@ -365,7 +379,7 @@ export class Mirror {
   /** Writes what is wrong into each project's folder. */
   #report(): void {
     if (this.#isClosed || this.#halted !== undefined) return;
-    const wanted = reports(this.#reconciler.problems);
+    const wanted = reports(this.#reconciler.problems, this.#inspection.faults);
     try {
       const keep = (path: string, bytes: Uint8Array) => this.#keep(path, bytes);
       writeReports(wanted, { directory: this.#directory, written: this.#reported, keep });

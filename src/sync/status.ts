@@ -6,6 +6,8 @@ export interface MirrorStatus {
   readonly reason?: string;
   readonly pending: readonly { readonly path: string; readonly why: string }[];
   readonly problems: readonly { readonly path: string; readonly reason: string }[];
+  /** Documents that are not as the template of their folder asks; they are shared all the same. */
+  readonly faults: readonly { readonly path: string; readonly reason: string }[];
   /** Files that show open conflicts. */
   readonly conflicts: readonly string[];
   /** Texts that had to give way since the start, and where they are now. */

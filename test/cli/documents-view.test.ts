@@ -8,6 +8,7 @@ const view = (more: Partial<MirrorView> = {}): MirrorView => ({
   state: 'in sync',
   pending: [],
   problems: [],
+  faults: [],
   conflicts: [],
   kept: [],
   hasLinks: true,
@@ -15,12 +16,14 @@ const view = (more: Partial<MirrorView> = {}): MirrorView => ({
 });
 const repo = (more: Partial<MirrorView> = {}) => view({ kind: 'repo', root: '/code/aachat/docs', ...more });
 const path = 'acme/launch/notes/plan.md';
+const FAULT = { path, reason: 'due is missing.' };
 
 test.each([
   ['all are well', [view(), repo()], 'documents  in sync  2 folders'],
   ['one waits', [view(), repo({ state: 'syncing', pending: [{ path, why: '' }] })], 'syncing  2 folders  waiting=1'],
   ['the worst counts', [view({ state: 'offline' }), repo({ state: 'stopped' })], 'stopped  2 folders'],
   ['a file is not shared', [view({ problems: [{ path: 'x', reason: '' }] })], 'in sync but for 1 file  1 folder'],
+  ['two show one fault', [view({ faults: [FAULT] }), repo({ faults: [FAULT] })], '2 folders  not as asked=1'],
   ['two show one conflict', [view({ conflicts: ['c'] }), repo({ conflicts: ['c'] })], '2 folders  conflicts=1'],
 ] as const)('one line says the state of all folders: %s', (_, mirrors, line) => {
   expect(documentsLine(mirrors)).toContain(line);
@@ -50,4 +53,15 @@ test('details name what waits and why, but not without end', () => {
   expect(lines).toContain('    and 2 more');
   expect(lines.join('\n')).toContain('no hard links');
   expect(documentDetails([])).toEqual([]);
+});
+
+test('documents that are not as their template asks have a line each, once, and the first ones only', () => {
+  const faults = Array.from({ length: 12 }, (_, n) => ({
+    path: `acme/launch/tasks/n${n}.md`,
+    reason: 'due is missing.',
+  }));
+  const lines = documentTroubles([view({ faults }), repo({ faults })]);
+  expect(lines).toHaveLength(11);
+  expect(lines[0]).toBe('! acme/launch/tasks/n0.md is shared, but not as its template asks: due is missing.');
+  expect(lines[10]).toBe('! and 2 more: see _errors.md of their projects');
 });
