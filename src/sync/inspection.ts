@@ -60,13 +60,15 @@ export class Inspection {
     let until = performance.now() + SLICE_MS;
     for (const path of touched) {
       const template = this.#templates.get(dirname(path))?.template;
-      if (basename(path) === this.#grammar.templates.file || !this.#isDocument(path)) continue;
-      if (template === undefined) found(path, []);
-      else {
-        const seen = this.#directory.look(path);
-        // It is being saved, and will be touched.
-        if (seen.kind !== 'unstable') found(path, seen.kind === 'file' ? template.judge(seen.bytes.toString()) : []);
+      if (template === undefined) {
+        // Most folders have none, so this must cost nothing.
+        if (this.faults.has(path)) found(path, []);
+        continue;
       }
+      if (basename(path) === this.#grammar.templates.file || !this.#isDocument(path)) continue;
+      const seen = this.#directory.look(path);
+      // It is being saved, and will be touched.
+      if (seen.kind !== 'unstable') found(path, seen.kind === 'file' ? template.judge(seen.bytes.toString()) : []);
       if (performance.now() < until) continue;
       await turn();
       if (this.#isClosed) break;
