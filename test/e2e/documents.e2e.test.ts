@@ -160,6 +160,34 @@ describe('documents', () => {
     }
     await eventually('it is gone', async () => (await readDocument(s.inRepo, '~mia/launch/_errors.md')) === undefined);
   });
+
+  test('a template is edited like any document, and every place says what is not as it asks', async () => {
+    await using s = await documentScene(['ada']);
+    await s.up();
+    const [template, report] = [`${NOTES}/_template.md`, '~mia/launch/_errors.md'];
+    const asking = '---\n_aachat: { allowed_states: [open, done] }\nstatus: open\n---\n';
+    await writeDocument(s.inRepo, template, asking);
+    await writeDocument(s.mine, plan, '---\nstatus: opne\n---\n');
+    await s.everywhere(template, asking);
+    await s.everywhere(plan, '---\nstatus: opne\n---\n');
+    for (const root of [s.mine, s.inRepo, await s.workspaceOf('ada')]) {
+      await eventually('it is listed', async () => (await readDocument(root, report))?.includes('it is "opne".'));
+    }
+    const fault = { path: plan, reason: 'status must be one of "open", "done"; it is "opne".' };
+    expect((await s.mirrors()).map(({ state, faults }) => [state, faults])).toEqual(
+      Array(3).fill(['in sync', [fault]]),
+    );
+
+    const [{ createdAt } = { createdAt: '' }] = await s.history(plan);
+    await writeDocument(s.mine, plan, '---\nstatus: open\n---\n');
+    await eventually('it is mended', async () => (await readDocument(s.inRepo, report)) === undefined);
+    await writeDocument(s.inRepo, `${NOTES}/later.md`, 'x\n');
+    await s.everywhere(`${NOTES}/later.md`, 'x\n');
+    await s.home.json('doc', 'restore', '--project', 'launch', '--at', createdAt, '--yes');
+    await s.everywhere(plan, '---\nstatus: opne\n---\n');
+    await s.everywhere(`${NOTES}/later.md`, undefined);
+    await eventually('it is listed again', async () => await readDocument(s.inRepo, report));
+  });
 });
 
 test('two machines work on one server; an agent that runs on one is refused on the other', async () => {
