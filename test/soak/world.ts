@@ -1,0 +1,138 @@
+/** The program as it is used: a server, two people on machines of their own, a connected repo, an agent's session. */
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { CONTROL_ROUTES, type MirrorView } from '#contract/control.ts';
+import type { Project } from '#contract/entities.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { ServerFile } from '#contract/server-file.ts';
+import { openControlClient } from '#runtime/control.ts';
+import { openHome } from '#runtime/home.ts';
+import { execute, type RunningCommand, type ScratchHome, scratchHome, upIdentity } from '../support/aachat.ts';
+import { createProject, createTeam, joinProject, joinTeam } from '../support/company.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Caller, caller } from '../support/server.ts';
+import { tempRepo } from '../support/temp.ts';
+import { type Line, openLine } from './line.ts';
+import type { Person } from './plan.ts';
+
+export const FOLDER = 'acme/launch/notes';
+
+/** One person's machine. */
+export interface Machine {
+  readonly home: ScratchHome;
+  readonly line: Line;
+  startUp(): Promise<void>;
+  killUp(): Promise<void>;
+  /** To the running `up`. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
+  mirrors(): Promise<readonly MirrorView[]>;
+}
+
+export interface World extends AsyncDisposable {
+  readonly machines: Readonly<Record<Person, Machine>>;
+  /** Where each of the mirrors lies. */
+  readonly roots: Readonly<Record<'mia' | 'repo' | 'ada' | 'bo', string>>;
+  /** Acts as mia, without her connection. */
+  readonly mia: Caller;
+  readonly project: Project;
+  startServer(): Promise<void>;
+  killServer(): Promise<void>;
+}
+
+const freePort = () =>
+  new Promise<number>((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+
+async function openMachine(port: number, login: Person, code: string): Promise<Machine & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const line = stack.use(await openLine(port));
+  const home = stack.use(await scratchHome({ AACHAT_AGENT: 'scripted', AACHAT_LOGIN: login }));
+  await home.json('auth', 'login', '--server', line.url, '--code', code, '--login', login);
+  const paths = openHome(home.path);
+  let up: RunningCommand | undefined;
+  const signal = (name: NodeJS.Signals) => process.kill(upIdentity(home.path).pid, name);
+  const own = stack.move();
+  return {
+    home,
+    line,
+    async startUp() {
+      up = home.start('up');
+      await up.until(/Ready \(Ctrl/);
+    },
+    async killUp() {
+      signal('SIGKILL');
+      await up?.ended;
+    },
+    signal,
+    async mirrors() {
+      await using control = await openControlClient(paths.controlSocket);
+      return (await control.call(CONTROL_ROUTES.getStatus, {})).mirrors;
+    },
+    [Symbol.asyncDispose]: () => own.disposeAsync(),
+  };
+}
+
+export async function openWorld(): Promise<World> {
+  await using stack = new AsyncDisposableStack();
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const host = stack.use(await scratchHome());
+  const paths = openHome(host.path);
+  let server: RunningCommand | undefined;
+  const startServer = async () => {
+    server = host.start('server', 'start', '--foreground', '--port', String(port));
+    const answers = () =>
+      fetch(`${url}/v1/info`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    await eventually('the server answers', answers);
+  };
+  await startServer();
+
+  const bootstrap = (await readFile(join(paths.server, 'bootstrap'), 'utf8')).trim();
+  const mias = stack.use(await openMachine(port, 'mia', bootstrap));
+  const { operatorToken } = ServerFile.parse(JSON.parse(await readFile(paths.serverFile, 'utf8')));
+  const { code } = await caller(url, operatorToken).call(ROUTES.createInvite, { body: { login: 'bo' } });
+  const bos = stack.use(await openMachine(port, 'bo', code));
+
+  const mia = caller(url, (await mias.home.json<{ token: string }>('auth', 'token')).token);
+  const team = await createTeam(mia, 'acme');
+  await joinTeam(mia, team, 'bo');
+  const project = await createProject(mia, team, 'launch');
+  await joinProject(mia, project, 'bo', 'collaborator');
+  await mias.home.json('agent', 'create', 'ada');
+  await joinProject(mia, project, 'ada.mia');
+  const repo = stack.use(await tempRepo());
+  await execute(['init', '--team', 'acme'], { cwd: repo.path, env: mias.home.env });
+  await Promise.all([mias.startUp(), bos.startUp()]);
+  const session = await eventually('the session has its mirror', async () =>
+    (await mias.mirrors()).find(({ kind }) => kind === 'session'),
+  );
+
+  const own = stack.move();
+  return {
+    machines: { mia: mias, bo: bos },
+    roots: {
+      mia: join(mias.home.path, 'docs'),
+      repo: join(repo.path, 'aachat', 'docs'),
+      ada: session.root,
+      bo: join(bos.home.path, 'docs'),
+    },
+    mia,
+    project,
+    startServer,
+    async killServer() {
+      server?.child.kill('SIGKILL');
+      await server?.ended;
+    },
+    [Symbol.asyncDispose]: () => own.disposeAsync(),
+  };
+}
