@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { complaints, type Found, remember, type SavedWord } from './check.ts';
+import { complaints, type Found, remember, type SavedWord, type Version } from './check.ts';
 import { planOf } from './plan.ts';
 
 const word = (more: Partial<SavedWord> = {}): SavedWord => ({
@@ -10,11 +10,14 @@ const word = (more: Partial<SavedWord> = {}): SavedWord => ({
   ...more,
 });
 
+const version = (submitted: string | null, digest: string | null) => ({ submitted, digest });
+const history = (...versions: readonly Version[]) => found({ histories: new Map([['a', versions]]) });
+
 const found = (more: Partial<Found> = {}): Found => ({
   server: new Map([['a.md', 'one\n']]),
   mirrors: new Map([['mia', new Map([['a.md', 'one\n']])]]),
   texts: ['one\n', 'one s1r0bo0\n'],
-  submitted: ['a 12345678', 'b 12345678'],
+  histories: new Map([['a', [version('1', '1'), version('2', '3')]]]),
   ...more,
 });
 
@@ -41,7 +44,19 @@ test.for([
     seen: found({ mirrors: new Map([['mia', new Map([['b.md', 'one\n']])]]), texts: [] }),
     wrong: [/a\.md in the mirror mia/, /b\.md in the mirror mia/],
   },
-  { what: 'a save taken twice', words: [word()], seen: found({ submitted: ['a 1', 'a 1'] }), wrong: [/2 versions/] },
+  {
+    what: 'a save taken twice',
+    words: [word()],
+    seen: history(version('1', '1'), version('2', '3'), version('2', '4')),
+    wrong: [/^version 3 of a/],
+  },
+  {
+    what: 'a text of the document that nobody saved again',
+    words: [word()],
+    seen: history(version('1', '1'), version('2', '3'), version('3', '4')),
+    wrong: [/^version 3 of a/],
+  },
+  { what: 'two deletions', words: [word()], seen: history(version(null, null), version(null, null)), wrong: [] },
 ])('$what', ({ words, seen, wrong }) => {
   const said = complaints(words, seen);
   expect(said).toHaveLength(wrong.length);

@@ -20,6 +20,12 @@ export interface SavedWord {
   isTakenBack: boolean;
 }
 
+export interface Version {
+  /** Digests. */
+  readonly submitted: string | null;
+  readonly digest: string | null;
+}
+
 export interface Found {
   /** What the server shows: documents, and the texts that were kept aside. Path → text. */
   readonly server: ReadonlyMap<string, string>;
@@ -27,12 +33,12 @@ export interface Found {
   readonly mirrors: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** Every text that is anywhere: now, in the history, kept aside, in `kept/`. */
   readonly texts: readonly string[];
-  /** What each version was handed in as, by digest; a deletion has none. */
-  readonly submitted: readonly string[];
+  /** Of each document, oldest first: what was handed in, and what the document said then. null: nothing. */
+  readonly histories: ReadonlyMap<string, readonly Version[]>;
 }
 
 /** @param words all that writers ever tried to save; what was found is marked. @returns what is wrong, as sentences */
-export function complaints(words: readonly SavedWord[], { server, mirrors, texts, submitted }: Found): string[] {
+export function complaints(words: readonly SavedWord[], { server, mirrors, texts, histories }: Found): string[] {
   const wrong: string[] = [];
   for (const [name, files] of mirrors) {
     for (const path of new Set([...server.keys(), ...files.keys()])) {
@@ -51,10 +57,13 @@ export function complaints(words: readonly SavedWord[], { server, mirrors, texts
   const known = new Set(words.map(({ word }) => word));
   // Other words have no digit.
   for (const word of present) if (/\d/.test(word) && !known.has(word)) wrong.push(`${word} was written by nobody`);
-  for (const digest of new Set(submitted)) {
-    const count = submitted.filter((one) => one === digest).length;
-    // Every save has a word of its own, so the same text twice is one save that was taken twice.
-    if (count > 1) wrong.push(`${count} versions come from one and the same save, ${digest.slice(0, 8)}`);
+  for (const [name, versions] of histories) {
+    const before = new Set<string | null>();
+    for (const [index, { submitted, digest }] of versions.entries()) {
+      // Every save has a word of its own: an old text is one that was handed in twice, or that nobody saved.
+      if (submitted !== null && before.has(submitted)) wrong.push(`version ${index + 1} of ${name} is an old text`);
+      before.add(submitted).add(digest);
+    }
   }
   return wrong;
 }

@@ -8,7 +8,9 @@ import { commandFor, soak } from './soak.ts';
 import { openWorld, type World } from './world.ts';
 
 /** A world is dear to start; in one that is long in use everything is slow to look at. */
-const SEEDS_PER_WORLD = 20;
+const RUNS_PER_WORLD = 20;
+/** To rest: nothing is wrong, but somebody may want to know. */
+const LONG_MS = 10_000;
 
 const { values } = parseArgs({
   options: {
@@ -18,21 +20,25 @@ const { values } = parseArgs({
   },
 });
 const [count, first, times] = [values.seeds, values.first, values.times].map(Number) as [number, number, number];
-const seeds = Array.from({ length: count * times }, (_, index) => first + (index % count));
+const runs = Array.from(
+  { length: count * times },
+  (_, index) => [first + (index % count), 1 + Math.floor(index / count)] as const,
+);
 
 const failed: number[] = [];
-for (let from = 0; from < seeds.length; from += SEEDS_PER_WORLD) {
+for (let from = 0; from < runs.length; from += RUNS_PER_WORLD) {
   await using world = await openWorld();
-  for (const seed of seeds.slice(from, from + SEEDS_PER_WORLD)) await runSeed(world, seed);
+  for (const [seed, nth] of runs.slice(from, from + RUNS_PER_WORLD)) await runSeed(world, seed, nth);
 }
-console.log(`${seeds.length - failed.length} of ${seeds.length} runs passed`);
+console.log(`${runs.length - failed.length} of ${runs.length} runs passed`);
 process.exitCode = failed.length > 0 ? 1 : 0;
 
-async function runSeed(world: World, seed: number): Promise<void> {
+async function runSeed(world: World, seed: number, nth: number): Promise<void> {
   const start = performance.now();
-  const { wrong, saves, asides, restMs } = await soak(world, seed);
+  const { wrong, saves, asides, restMs, waitedFor } = await soak(world, seed, nth);
   const took = [performance.now() - start, restMs].map((ms) => `${(ms / 1000).toFixed(1)} s`);
   console.log(`seed ${seed}: ${saves} saves, ${asides} kept aside, ${took[0]}, to rest ${took[1]}`);
+  if (restMs > LONG_MS) console.log(`It waited for this:\n${waitedFor.join('\n')}`);
   if (wrong.length === 0) return;
   failed.push(seed);
   console.log(`${wrong.join('\n')}\nAgain: ${commandFor(seed)}`);

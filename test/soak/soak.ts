@@ -8,7 +8,7 @@ import { ROUTES } from '#contract/routes.ts';
 import { openHome } from '#runtime/home.ts';
 import { push } from '../support/company.ts';
 import { filesIn } from '../support/mirror.ts';
-import { complaints, type Found, remember } from './check.ts';
+import { complaints, type Found, remember, type Version } from './check.ts';
 import { DOCUMENTS, PEOPLE, planOf, type Round, type Trouble, WRITERS } from './plan.ts';
 import type { World } from './world.ts';
 import { carryOut, Ledger } from './writers.ts';
@@ -21,18 +21,22 @@ export interface Report {
   readonly saves: number;
   /** Texts that were kept aside in the end. */
   readonly asides: number;
-  /** The longest that it took to come to rest. */
+  /** The longest that it took to come to rest, and what was not right just before. */
   readonly restMs: number;
+  readonly waitedFor: readonly string[];
 }
 
 /** What repeats a run that failed. */
 export const commandFor = (seed: number): string => `npm run soak -- --first ${seed} --seeds 1 --times 20`;
 
-/** @throws if the program did not do what any run needs, such as start */
-export async function soak(world: World, seed: number): Promise<Report> {
+/**
+ * @param nth run of this seed in this world
+ * @throws if the program did not do what any run needs, such as start
+ */
+export async function soak(world: World, seed: number, nth = 1): Promise<Report> {
   const ledger = new Ledger();
-  const nameOf = (document: string) => `s${seed}-${document}`;
-  const report = { saves: 0, asides: 0, restMs: 0 };
+  const nameOf = (document: string) => `s${seed}-${nth}-${document}`;
+  const report = { saves: 0, asides: 0, restMs: 0, waitedFor: [] as readonly string[] };
   const texts = new Map<string, string>();
 
   const rest = async (): Promise<readonly string[]> => {
@@ -41,7 +45,10 @@ export async function soak(world: World, seed: number): Promise<Report> {
       const found = await look(world, nameOf(''), texts);
       const wrong = [...found.unrest, ...complaints(ledger.words, found)];
       const waitedMs = performance.now() - start;
-      report.restMs = Math.max(report.restMs, waitedMs);
+      if (waitedMs > report.restMs) {
+        report.restMs = waitedMs;
+        if (wrong.length > 0) report.waitedFor = wrong;
+      }
       report.saves = ledger.words.length;
       report.asides = found.asides;
       if (wrong.length === 0) remember(ledger.words, found);
@@ -142,17 +149,20 @@ async function look(world: World, prefix: string, texts: Map<string, string>) {
   const query = { project: project.id, state: 'all' as const, limit: 2000 };
   const { documents } = await mia.call(ROUTES.listDocuments, { query });
   const server = new Map<string, string>();
-  const submitted: string[] = [];
+  const histories = new Map<string, readonly Version[]>();
   for (const document of documents.filter(({ name }) => name.startsWith(prefix))) {
     const { digest, id } = document;
     if (digest !== null) server.set(formatDocumentPath(document), await read(document, digest));
     const { versions } = await mia.call(ROUTES.listVersions, { params: { documentId: id }, query: { limit: 1000 } });
     for (const version of versions) {
-      const { kind } = version;
       for (const one of [version.digest, version.submittedDigest]) if (one !== null) await read(document, one);
-      if (kind === 'settled' || version.submittedDigest === null) continue;
-      submitted.push(`${id} ${version.submittedDigest}`);
     }
+    // What settles a conflict is handed in as a text of the conflict.
+    const handedIn = versions.toReversed().map(({ kind, submittedDigest, digest: then }) => ({
+      submitted: kind === 'settled' ? null : submittedDigest,
+      digest: then,
+    }));
+    histories.set(document.name, handedIn);
   }
   const { conflicts } = await mia.call(ROUTES.listConflicts, { query: { project: project.id, limit: 1000 } });
   let asides = 0;
@@ -164,7 +174,7 @@ async function look(world: World, prefix: string, texts: Map<string, string>) {
   }
   const folders = PEOPLE.map((person) => join(openHome(machines[person].home.path).state, 'kept'));
   const kept = await Promise.all(folders.map((folder) => keptIn(folder, prefix)));
-  const found: Found = { server, mirrors, texts: [...texts.values(), ...kept.flat()], submitted };
+  const found: Found = { server, mirrors, texts: [...texts.values(), ...kept.flat()], histories };
   return { ...found, unrest, asides };
 }
 

@@ -94,12 +94,12 @@ async function saveFile(
   } else {
     const after = edited(before ?? '', save, word);
     replaces(before ?? '', after);
-    await replaceFile(file, after, save.way);
+    await replaceFile(file, after, save.way, word);
   }
   begun.isSaved = true;
 }
 
-async function replaceFile(file: string, text: string, way: Save['way']): Promise<void> {
+async function replaceFile(file: string, text: string, way: Save['way'], word: string): Promise<void> {
   switch (way) {
     case 'rename': {
       const temp = `${file}.tmp.${process.pid}.ab`;
@@ -124,10 +124,11 @@ async function replaceFile(file: string, text: string, way: Save['way']): Promis
     case 'slowly': {
       await using handle = await open(file, 'w');
       const lines = text.split(/(?<=\n)/);
-      const half = Math.ceil(lines.length / 2);
-      await handle.write(lines.slice(0, half).join(''));
+      // A piece has the word already: if it is taken for a save it is nobody else's.
+      const end = Math.max(lines.length / 2, 1 + lines.findIndex((line) => line.includes(word)));
+      await handle.write(lines.slice(0, end).join(''));
       await sleep(PIECE_MS);
-      await handle.write(lines.slice(half).join(''));
+      await handle.write(lines.slice(end).join(''));
       return;
     }
     default: {
