@@ -74,7 +74,8 @@ export class Asides {
 
   #look(name: string, { path, digest }: Aside): 'edited' | 'unsettled' | 'settled' {
     const { directory, journal, keep } = this.#options;
-    const stamp = directory.asideStamp(name);
+    const { staging } = directory;
+    const stamp = staging.asideStamp(name);
     if (stamp === undefined) {
       journal.append({ drop: name });
       return 'settled';
@@ -88,7 +89,7 @@ export class Asides {
       if (age > KEEP_MS) this.#drop(name);
       return 'settled';
     }
-    const seen = directory.lookAside(name);
+    const seen = staging.lookAside(name);
     if (seen.kind === 'file' && seen.digest === digest) {
       known.isCompared = age > STEADY_MS;
       return 'settled';
@@ -101,14 +102,14 @@ export class Asides {
       this.#failed.delete(name);
       return 'edited';
     }
-    const bytes = directory.asideBytes(name);
+    const bytes = staging.asideBytes(name);
     if (bytes !== undefined) keep(path, bytes);
     this.#drop(name);
     return 'settled';
   }
 
   #drop(name: string): void {
-    this.#options.directory.dropAside(name);
+    this.#options.directory.staging.dropAside(name);
     this.#options.journal.append({ drop: name });
     this.#known.delete(name);
     this.#failed.delete(name);

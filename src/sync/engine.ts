@@ -9,6 +9,7 @@ import { type Backoff, backoffMs } from '#base/time.ts';
 import { Asides } from './asides.ts';
 import { massChange } from './core/plan.ts';
 import { Directory } from './directory.ts';
+import { type Disk, realDisk } from './disk.ts';
 import { isFresh } from './file.ts';
 import { Inspection } from './inspection.ts';
 import { Journal } from './journal.ts';
@@ -34,6 +35,9 @@ export interface MirrorOptions {
   readonly onAccepted?: (accepted: Accepted) => void;
   /** The status may be another one now. */
   readonly onChange?: () => void;
+  /** The real one unless said otherwise; so is how it is watched. */
+  readonly disk?: Disk;
+  readonly watch?: typeof watchFolder;
 }
 
 const WALK_MS = 60_000;
@@ -48,6 +52,7 @@ const CENSUS_MS = 500;
 
 export class Mirror {
   readonly #options: MirrorOptions;
+  readonly #disk: Disk;
   readonly #directory: Directory;
   readonly #journal: Journal;
   readonly #remote: Remote;
@@ -78,9 +83,10 @@ export class Mirror {
   /** Opens the folder. Nothing happens before `start`; the caller must `stop` it. */
   constructor(options: MirrorOptions) {
     this.#options = options;
-    const { root, replica, grammar, onAccepted = () => {} } = options;
-    this.#directory = new Directory(root);
-    this.#journal = new Journal(this.#directory.journalFile);
+    const { root, replica, grammar, onAccepted = () => {}, disk = realDisk } = options;
+    this.#disk = disk;
+    this.#directory = new Directory(disk, root);
+    this.#journal = new Journal(disk, this.#directory.journalFile);
     this.#remote = new Remote(grammar);
     this.#inspection = new Inspection(this.#directory, grammar);
     this.#queue = new Queue({
@@ -123,7 +129,7 @@ export class Mirror {
 
   async #watch(): Promise<void> {
     await this.#watcher?.[Symbol.asyncDispose]();
-    this.#watcher = await watchFolder(this.#directory.root, {
+    this.#watcher = await (this.#options.watch ?? watchFolder)(this.#directory.root, {
       onHint: (path) => this.#onHint(path),
       onTrouble: (error) => {
         this.#options.log.warn('mirror.watch_failed', { error });
@@ -203,7 +209,7 @@ export class Mirror {
       faults: [...this.#inspection.faults].map(([path, found]) => ({ path, reason: found.join(' ') })),
       conflicts: this.#remote.conflicts(),
       kept: [...this.#kept],
-      hasLinks: this.#directory.hasLinks,
+      hasLinks: this.#directory.staging.hasLinks,
     };
   }
 
@@ -371,7 +377,7 @@ export class Mirror {
   }
 
   #keep(path: string, bytes: Uint8Array): void {
-    const file = keepText(this.#options.kept, path, bytes);
+    const file = keepText(this.#disk, this.#options.kept, path, bytes);
     this.#kept.push({ path, file });
     this.#options.log.warn('mirror.text_kept', { path, file });
   }

@@ -5,22 +5,12 @@
  * An append-only file, one change a line. A change is written as a whole or not at all: what a crash left of the last
  * line is cut off. Every entry describes what is on disk already, never what shall be.
  */
-import {
-  closeSync,
-  constants,
-  fdatasync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { promisify } from 'node:util';
+import { constants } from 'node:fs';
 import { PRIVATE_FILE } from '#base/fs.ts';
 import { parseJson } from '#base/json.ts';
 import type { Digest } from './core/plan.ts';
+import type { Disk } from './disk.ts';
+import { remove } from './file.ts';
 
 export interface Entry {
   /** What the text on disk began from. */
@@ -66,7 +56,7 @@ export interface Change {
 
 /** Past this size, and twice what it had after the last time, the file is written anew. */
 const COMPACT_BYTES = 4 * 1024 * 1024;
-const syncData = promisify(fdatasync);
+const OPEN = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND;
 /** Appending, so that nothing is left out after a failed write was taken back. */
 const FRESH = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND;
 
@@ -74,6 +64,7 @@ export class Journal {
   readonly entries = new Map<string, Entry>();
   readonly operations = new Map<string, Operation>();
   readonly asides = new Map<string, Aside>();
+  readonly #disk: Disk;
   readonly #file: string;
   #fd: number;
   #bytes = 0;
@@ -83,15 +74,16 @@ export class Journal {
   #hasPast: boolean = false;
 
   /** Opens the file, or begins one; the folder must exist. The caller must `close` it. */
-  constructor(file: string) {
+  constructor(disk: Disk, file: string) {
+    this.#disk = disk;
     this.#file = file;
-    this.#fd = openSync(file, 'a+', PRIVATE_FILE);
+    this.#fd = disk.openSync(file, OPEN, PRIVATE_FILE);
     this.#load();
     this.#compact();
   }
 
   #load(): void {
-    for (const line of readFileSync(this.#file, 'utf8').split('\n').slice(0, -1)) {
+    for (const line of this.#disk.readFileSync(this.#fd).toString().split('\n').slice(0, -1)) {
       const change = parseJson(line);
       // After a power cut the tail may be anything; what came before it was written in order.
       if (!isChange(change)) break;
@@ -126,9 +118,9 @@ export class Journal {
   #write(fd: number, text: string, end: number): number {
     const bytes = Buffer.from(text);
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      for (let at = 0; at < bytes.length; ) at += this.#disk.writeSync(fd, bytes, at);
     } catch (thrown) {
-      ftruncateSync(fd, end);
+      this.#disk.ftruncateSync(fd, end);
       throw thrown;
     }
     return bytes.length;
@@ -138,7 +130,7 @@ export class Journal {
   sync(): Promise<void> {
     this.#next ??= this.#syncing.then(() => {
       this.#next = undefined;
-      const done = syncData(this.#fd);
+      const done = this.#disk.sync(this.#fd);
       this.#syncing = done.catch(() => undefined);
       return done;
     });
@@ -158,12 +150,12 @@ export class Journal {
   /** Writes what is remembered into a new file, which takes the place of the old one as a whole. */
   #compact(): void {
     const fresh = `${this.#file}.new`;
-    const fd = openSync(fresh, FRESH, PRIVATE_FILE);
+    const fd = this.#disk.openSync(fresh, FRESH, PRIVATE_FILE);
     try {
       this.#bytes = this.#replace(fd, fresh);
     } catch (thrown) {
-      closeSync(fd);
-      rmSync(fresh, { force: true });
+      this.#disk.closeSync(fd);
+      remove(this.#disk, fresh);
       throw thrown;
     }
     this.#compactedBytes = this.#bytes;
@@ -171,7 +163,7 @@ export class Journal {
     const old = this.#fd;
     this.#fd = fd;
     // It may be on its way to the disk: closed, it would not arrive, or another file would in its place.
-    void this.#syncing.then(() => closeSync(old));
+    void this.#syncing.then(() => this.#disk.closeSync(old));
   }
 
   #replace(fd: number, fresh: string): number {
@@ -181,14 +173,14 @@ export class Journal {
       ...Array.from(this.asides, ([name, aside]) => ({ aside: { name, ...aside } })),
     ];
     const bytes = this.#write(fd, changes.map((change) => `${JSON.stringify(change)}\n`).join(''), 0);
-    fsyncSync(fd);
-    renameSync(fresh, this.#file);
+    this.#disk.fsyncSync(fd);
+    this.#disk.renameSync(fresh, this.#file);
     return bytes;
   }
 
   async close(): Promise<void> {
     await this.#syncing;
-    closeSync(this.#fd);
+    this.#disk.closeSync(this.#fd);
   }
 }
 

@@ -64,7 +64,7 @@ export class Reconciler {
       const isDone = !directory.isStaged(writing.name, path);
       journal.append({ path, entry: isDone ? { base: writing.digest, size: before.size, stamp: '' } : before });
     }
-    directory.discardAll();
+    directory.staging.discardAll();
     return [...new Set(Array.from(journal.operations.values(), ({ path }) => path))];
   }
 
@@ -282,7 +282,7 @@ export class Reconciler {
   #unwind(path: string, name: string, entry: Entry | undefined): void {
     const { directory, journal } = this.#options;
     journal.append({ path, entry: entry ?? null, drop: name });
-    directory.discard(name);
+    directory.staging.discard(name);
   }
 
   #remove(path: string, expected: string): void {

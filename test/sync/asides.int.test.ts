@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Asides } from '#sync/asides.ts';
 import { Directory } from '#sync/directory.ts';
+import { realDisk } from '#sync/disk.ts';
 import { digestOf } from '#sync/file.ts';
 import { Journal } from '#sync/journal.ts';
 import { tempDir } from '../support/temp.ts';
@@ -13,8 +14,8 @@ const bytes = (text: string) => Buffer.from(text);
 /** A file that was replaced while a program holds the old one open. */
 async function replaced() {
   const dir = await tempDir();
-  const directory = new Directory(join(dir.path, 'docs'));
-  const journal = new Journal(directory.journalFile);
+  const directory = new Directory(realDisk, join(dir.path, 'docs'));
+  const journal = new Journal(realDisk, directory.journalFile);
   directory.swap(path, directory.stage(path, bytes('old\n')), null);
   const fd = openSync(join(directory.root, path), 'r+');
   const name = directory.stage(path, bytes('new\n'));

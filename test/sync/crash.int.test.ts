@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
+import { realDisk } from '#sync/disk.ts';
 import type { RemoteChange } from '#sync/replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
@@ -110,8 +111,8 @@ test('S25: stopped between any two steps of a replacement, the next start ends i
       await other.mirror.flush(60_000);
       const { Directory } = await import('#sync/directory.ts');
       const { Journal } = await import('#sync/journal.ts');
-      const directory = new Directory(one.root);
-      const journal = new Journal(directory.journalFile);
+      const directory = new Directory(realDisk, one.root);
+      const journal = new Journal(realDisk, directory.journalFile);
       const entry = journal.entries.get(path);
       const [document] = (await server.replica('one').list()).documents;
       if (entry?.base == null || document?.digest == null) throw new Error('not there yet');

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Directory } from '#sync/directory.ts';
+import { realDisk } from '#sync/disk.ts';
 import { digestOf } from '#sync/file.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -22,7 +23,7 @@ const digest = (text: string) => digestOf(bytes(text));
 
 async function open() {
   const dir = await tempDir();
-  const directory = new Directory(join(dir.path, 'docs'));
+  const directory = new Directory(realDisk, join(dir.path, 'docs'));
   const put = (text: string, expected: string | null) =>
     directory.swap(path, directory.stage(path, bytes(text)), expected);
   return {
@@ -47,7 +48,7 @@ test('S19: takes the place of what was expected only', async () => {
   expect(directory.remove(path, 'gone', digest('one'))).toBe(false);
   expect(directory.remove(path, 'gone', digest('two'))).toBe(true);
   expect(directory.look(path)).toEqual({ kind: 'absent' });
-  expect(directory.lookAside('gone')).toMatchObject({ kind: 'file', digest: digest('two') });
+  expect(directory.staging.lookAside('gone')).toMatchObject({ kind: 'file', digest: digest('two') });
 });
 
 test('S17: a reader of a file that is replaced again and again sees whole texts only', async () => {
@@ -146,8 +147,8 @@ test('S19: what another process puts there by rename while the file is removed i
     if (seen.kind !== 'file') continue;
     known.add(seen.bytes.toString());
     directory.remove(path, 'gone', seen.digest);
-    known.add(directory.asideBytes('gone')?.toString() ?? '');
-    directory.dropAside('gone');
+    known.add(directory.staging.asideBytes('gone')?.toString() ?? '');
+    directory.staging.dropAside('gone');
     await new Promise((resolve) => setImmediate(resolve));
   }
   child.kill('SIGTERM');
@@ -205,7 +206,7 @@ test('S19: without hard links it copies, compares and says so', async () => {
   await using scope = await open();
   const { directory, put, file } = scope;
   // What this file system would do is played by the switch that such a system turns.
-  directory.hasLinks = false;
+  directory.staging.hasLinks = false;
   expect(put('one', null).isDone).toBe(true);
   expect(put('two', digest('other')).isDone).toBe(false);
   expect(put('two', digest('one')).isDone).toBe(true);
@@ -220,6 +221,6 @@ test.each(['tmp', 'aside', 'journal', 'marker'])('S20: a link in the place of ou
   mkdirSync(ours, { recursive: true });
   writeFileSync(target, 'mine');
   symlinkSync(target, join(ours, name));
-  expect(() => new Directory(join(dir.path, 'docs'))).toThrow(/is a link/);
+  expect(() => new Directory(realDisk, join(dir.path, 'docs'))).toThrow(/is a link/);
   expect(readFileSync(target, 'utf8')).toBe('mine');
 });

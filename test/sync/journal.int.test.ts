@@ -3,6 +3,7 @@ import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { realDisk } from '#sync/disk.ts';
 import { Journal } from '#sync/journal.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -13,16 +14,16 @@ const operation = { opId: 'op1', path: 'p', base: null, text: 'né\n"', isAside:
 test('S7: remembers what was begun until it ended, over any restart', async () => {
   await using dir = await tempDir();
   const file = join(dir.path, 'journal');
-  const first = new Journal(file);
+  const first = new Journal(realDisk, file);
   first.append({ path: 'p', entry });
   first.append({ begin: operation, aside: { name, path: 'p', digest: 'd' } });
   await first.sync();
-  const second = new Journal(file);
+  const second = new Journal(realDisk, file);
   expect([...second.entries]).toEqual([['p', entry]]);
   expect([...second.operations.values()]).toEqual([operation]);
   expect([...second.asides]).toEqual([[name, { path: 'p', digest: 'd' }]]);
   second.append({ end: 'op1', path: 'p', entry: null, drop: name });
-  const third = new Journal(file);
+  const third = new Journal(realDisk, file);
   expect(third.entries.size + third.operations.size + third.asides.size).toBe(0);
   for (const journal of [first, second, third]) await journal.close();
 });
@@ -30,7 +31,7 @@ test('S7: remembers what was begun until it ended, over any restart', async () =
 test('S26: ends before the first line that is not whole, wherever it was torn', async () => {
   await using dir = await tempDir();
   const file = join(dir.path, 'journal');
-  const journal = new Journal(file);
+  const journal = new Journal(realDisk, file);
   journal.append({ path: 'p', entry });
   const whole = readFileSync(file).length;
   journal.append({ path: 'q', entry });
@@ -38,24 +39,24 @@ test('S26: ends before the first line that is not whole, wherever it was torn', 
   const bytes = readFileSync(file);
   for (let end = whole; end < bytes.length; end += 1) {
     writeFileSync(file, bytes.subarray(0, end));
-    const torn = new Journal(file);
+    const torn = new Journal(realDisk, file);
     expect([...torn.entries.keys()]).toEqual(['p']);
     torn.append({ path: 'r', entry });
     await torn.close();
-    const after = new Journal(file);
+    const after = new Journal(realDisk, file);
     expect([...after.entries.keys()]).toEqual(['p', 'r']);
     await after.close();
   }
   truncateSync(file, whole);
   appendFileSync(file, `${'\0'.repeat(40)}\n{"path":"s","entry":null}\n`);
-  const dirty = new Journal(file);
+  const dirty = new Journal(realDisk, file);
   expect([...dirty.entries.keys()]).toEqual(['p']);
   await dirty.close();
 });
 
 test('S7: what is on its way to the disk arrives, also when the journal is written anew meanwhile', async () => {
   await using dir = await tempDir();
-  const journal = new Journal(join(dir.path, 'journal'));
+  const journal = new Journal(realDisk, join(dir.path, 'journal'));
   journal.append({ begin: operation });
   // Work for every thread: the disk is asked only after the file would have been closed.
   const busy = Array.from({ length: 8 }, () => promisify(pbkdf2)('x', 'x', 200_000, 32, 'sha256'));
@@ -70,7 +71,7 @@ test('S7: what is on its way to the disk arrives, also when the journal is writt
 test('S7: stays small however often it changes', async () => {
   await using dir = await tempDir();
   const file = join(dir.path, 'journal');
-  const journal = new Journal(file);
+  const journal = new Journal(realDisk, file);
   const text = 'x'.repeat(100_000);
   for (let count = 0; count < 200; count += 1) {
     journal.append({ begin: { ...operation, opId: `op${count}`, text } });
@@ -79,7 +80,7 @@ test('S7: stays small however often it changes', async () => {
   }
   expect(readFileSync(file).length).toBeLessThan(5_000_000);
   await journal.close();
-  const after = new Journal(file);
+  const after = new Journal(realDisk, file);
   expect(after.entries.get('p')?.size).toBe(199);
   expect(after.operations.size).toBe(0);
   await after.close();
@@ -98,7 +99,7 @@ test.each([
   await using dir = await tempDir();
   const file = join(dir.path, 'journal');
   writeFileSync(file, `${JSON.stringify({ path: 'first', entry })}\n${JSON.stringify(line)}\n`);
-  const journal = new Journal(file);
+  const journal = new Journal(realDisk, file);
   expect([journal.entries.size, journal.asides.size, journal.operations.size]).toEqual([1, 0, 0]);
   await journal.close();
 });
