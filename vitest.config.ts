@@ -18,6 +18,8 @@ const project = (name: string, include: string[], exclude: string[] = [], env: R
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    // Node's way to call the C library is new.
+    execArgv: ['--disable-warning=ExperimentalWarning'],
     projects: [
       project('unit', ['test/**/*.test.ts'], ['test/**/*.{int,pg,e2e}.test.ts']),
       project('int', ['test/**/*.int.test.ts', 'test/**/*.pg.test.ts']),

@@ -20,10 +20,10 @@ if (older) {
 } else if (process.argv.length === 3 && /^(--version|-V)$/.test(process.argv[2])) {
   console.log(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version);
 } else {
-  // Node 22 warns about its SQLite, which is good enough for us.
+  // Node 22 warns about its SQLite, Node 26 about the way to one call of the system: both are good enough for us.
   const warn = process.emitWarning;
   process.emitWarning = (warning, ...rest) => {
-    if (!String(warning).includes('SQLite')) warn.call(process, warning, ...rest);
+    if (!/SQLite|FFI/.test(String(warning))) warn.call(process, warning, ...rest);
   };
   const run = join(process.env.AACHAT_HOME ? resolve(process.env.AACHAT_HOME) : join(homedir(), 'aachat'), '.run');
   if (existsSync(run)) module.enableCompileCache(join(run, 'code'));

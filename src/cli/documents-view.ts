@@ -47,14 +47,23 @@ const faultsOf = (mirrors: readonly MirrorView[]): ReadonlyMap<string, string> =
 
 /** Everything about each folder, for `aachat status`. */
 export function documentDetails(mirrors: readonly MirrorView[]): readonly string[] {
-  const folders = mirrors.flatMap(({ root, state, reason, pending, hasLinks }) => [
+  const folders = mirrors.flatMap(({ root, state, reason, pending, replacesBy }) => [
     `  ${root}: ${state}${reason === undefined || HAS_A_LINE.includes(state) ? '' : ` (${reason})`}`,
     ...pending.slice(0, MOST).map(({ path, why }) => `    ${path}: ${why}`),
     ...(pending.length > MOST ? [`    and ${pending.length - MOST} more`] : []),
-    ...(hasLinks ? [] : ['    This disk has no hard links: a save in the moment of a replacement may be lost.']),
+    ...RISKS[replacesBy],
   ]);
   return mirrors.length === 0 ? [] : [documentsLine(mirrors), ...folders, ...documentTroubles(mirrors)];
 }
+
+const RISKS: Readonly<Record<MirrorView['replacesBy'], readonly string[]>> = {
+  exchange: [],
+  link: [
+    '    Names cannot be exchanged here: a save by rename in the moment of a replacement may be lost. The single',
+    '    executable and Node 26 or newer can do it on the disks of Linux and macOS.',
+  ],
+  copy: ['    This disk has no hard links: a save in the moment of a replacement may be lost.'],
+};
 
 /** `documentTroubles` says why. */
 const HAS_A_LINE: readonly MirrorView['state'][] = ['failed', 'stopped'];

@@ -52,8 +52,8 @@ export const MirrorView = z.object({
   conflicts: z.array(z.string()).readonly(),
   /** Texts that had to give way, and where they are now. */
   kept: z.array(z.object({ path: z.string(), file: z.string() })).readonly(),
-  /** False: the file system has no hard links, so a save in the moment of a replacement may be lost. */
-  hasLinks: z.boolean(),
+  /** How a file is replaced. Only by exchange no save is ever lost in that moment; by link, none that is in place. */
+  replacesBy: z.enum(['exchange', 'link', 'copy']),
 });
 export type MirrorView = z.infer<typeof MirrorView>;
 

@@ -306,7 +306,7 @@ export const notKept = (kind: MirrorView['kind'], root: string, reason: string):
   faults: [],
   conflicts: [],
   kept: [],
-  hasLinks: true,
+  replacesBy: 'exchange',
 });
 
 function changeIn(event: StreamEvent) {

@@ -1,5 +1,5 @@
 /**
- * Old files that were linked aside when they were replaced. A program that held one open writes there, where nobody
+ * Old files that went aside when they were replaced. A program that held one open writes there, where nobody
  * would look: that is an edit of what the old file had.
  */
 import { newId } from '#base/id.ts';

@@ -11,7 +11,7 @@ import type { Disk, Name, Stats } from './disk.ts';
 import { create, identity, oddity, read, type Seen, stampOf, stat } from './file.ts';
 import { FOLDERS, isForeign, OURS } from './names.ts';
 import { CannotShare, reasonOf } from './refusal.ts';
-import { Staging } from './staging.ts';
+import { type Staged, Staging } from './staging.ts';
 
 export type Swapped = { readonly isDone: false } | { readonly isDone: true; readonly stamp: string };
 
@@ -145,8 +145,8 @@ export class Directory {
     return stats?.isFile() === true ? stampOf(stats) : undefined;
   }
 
-  /** Writes `bytes` where they can take the place of `path` at once. @returns the name of the staged file */
-  stage(path: string, bytes: Uint8Array): string {
+  /** Writes `bytes` where they can take the place of `path` at once. */
+  stage(path: string, bytes: Uint8Array): Staged {
     this.#hasParents(path, true);
     return this.staging.stage(this.#at(path), bytes);
   }
@@ -162,9 +162,9 @@ export class Directory {
     return this.#hasParents(path) && this.staging.remove(this.#at(path), name, expected);
   }
 
-  /** Whether a staged file has not taken its place. */
-  isStaged(name: string, path: string): boolean {
-    return this.staging.isStaged(name, this.#at(path));
+  /** Ends what the end of a process left half done. @returns whether the staged file took its place */
+  settle(staged: Staged, path: string): boolean {
+    return this.staging.settle(staged, this.#at(path));
   }
 
   /** Whether the old file never lost its place: it was linked aside, and then nothing happened. */
@@ -192,7 +192,7 @@ export class Directory {
       return;
     }
     if (seen.kind === 'problem' || (seen.kind === 'file' && seen.bytes.toString() === text)) return;
-    this.staging.place(this.stage(path, Buffer.from(text)), this.#at(path));
+    this.staging.place(this.stage(path, Buffer.from(text)).name, this.#at(path));
   }
 
   /** Looks at everything below `folder` that may hold documents, and gives way between folders. */

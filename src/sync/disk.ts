@@ -4,6 +4,7 @@
  */
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
+import { exchange } from './exchange.ts';
 
 export type Stats = Pick<
   fs.BigIntStats,
@@ -30,6 +31,8 @@ export interface Disk {
   rmdirSync(path: string): void;
   linkSync(from: string, to: string): void;
   renameSync(from: string, to: string): void;
+  /** Two names change places in one step. @returns false if nothing happened: one is not there, or it cannot be done here */
+  exchange(from: string, to: string): boolean;
   unlinkSync(path: string): void;
   copyFileSync(from: string, to: string): void;
   openSync(path: string, flags: number, mode?: number): number;
@@ -48,4 +51,4 @@ export interface Disk {
   closeSync(fd: number): void;
 }
 
-export const realDisk: Disk = { ...fs, sync: promisify(fs.fdatasync) };
+export const realDisk: Disk = { ...fs, exchange, sync: promisify(fs.fdatasync) };

@@ -209,7 +209,7 @@ export class Mirror {
       faults: [...this.#inspection.faults].map(([path, found]) => ({ path, reason: found.join(' ') })),
       conflicts: this.#remote.conflicts(),
       kept: [...this.#kept],
-      hasLinks: this.#directory.staging.hasLinks,
+      replacesBy: this.#directory.staging.replacesBy,
     };
   }
 

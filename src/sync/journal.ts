@@ -11,6 +11,7 @@ import { parseJson } from '#base/json.ts';
 import type { Digest } from './core/plan.ts';
 import type { Disk } from './disk.ts';
 import { remove } from './file.ts';
+import type { Staged } from './staging.ts';
 
 export interface Entry {
   /** What the text on disk began from. */
@@ -20,7 +21,7 @@ export interface Entry {
   /** What `Directory` said of the file when it had the base; as long as it says so the file was not touched. */
   readonly stamp: string;
   /** A staged file that is about to take its place. Once it is staged no longer, its digest is the base. */
-  readonly writing?: { readonly name: string; readonly digest: string };
+  readonly writing?: Staged & { readonly digest: string };
 }
 
 /** Something for the server, until it has answered. It keeps its id over a crash, so it happens exactly once. */
@@ -203,7 +204,10 @@ const isEntry = (value: unknown): boolean =>
   isTextOrNull(value['base']) &&
   typeof value['size'] === 'number' &&
   isText(value['stamp']) &&
-  isOptional(value['writing'], (one) => isRecord(one) && isName(one['name']) && isText(one['digest']));
+  isOptional(
+    value['writing'],
+    (one) => isRecord(one) && isName(one['name']) && isText(one['ino']) && isText(one['digest']),
+  );
 
 const isOperation = (value: unknown): boolean =>
   isRecord(value) &&

@@ -4,7 +4,7 @@ import { dirname } from 'node:path/posix';
 import { isAachatError, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type Digest, plan } from './core/plan.ts';
-import type { Directory } from './directory.ts';
+import type { Directory, Swapped } from './directory.ts';
 import { digestOf, type Seen } from './file.ts';
 import type { Entry, Journal, Operation } from './journal.ts';
 import { FOLDERS } from './names.ts';
@@ -61,7 +61,7 @@ export class Reconciler {
     for (const [path, entry] of journal.entries) {
       const { writing, ...before } = entry;
       if (writing === undefined) continue;
-      const isDone = !directory.isStaged(writing.name, path);
+      const isDone = directory.settle(writing, path);
       journal.append({ path, entry: isDone ? { base: writing.digest, size: before.size, stamp: '' } : before });
     }
     directory.staging.discardAll();
@@ -254,28 +254,35 @@ export class Reconciler {
     const kind = grammar.classify(path);
     const bytes = await replica.read(kind.kind === 'conflict' ? kind.of : path, digest);
     if (digestOf(bytes) !== digest) throw new Error(`The server sent another text than asked for, for ${path}.`);
-    const name = directory.stage(path, bytes);
     const before = journal.entries.get(path);
-    const writing = { ...(before ?? { base: null, size: 0, stamp: '' }), writing: { name, digest } };
-    journal.append({
-      path,
-      entry: writing,
-      ...(expected === null ? {} : { aside: { name, path, digest: expected } }),
-    });
+    const staged = directory.stage(path, bytes);
+    const { name } = staged;
     try {
-      const swapped = directory.swap(path, name, expected);
-      if (swapped.isDone) {
-        journal.append({ path, entry: { base: digest, size: bytes.length, stamp: swapped.stamp } });
-        const slot = this.#slotOf(path);
-        slot.digest = digest;
-        slot.stamp = swapped.stamp;
-        return;
-      }
+      if (expected !== null) await directory.staging.secure(name);
+      journal.append({
+        path,
+        entry: { ...(before ?? { base: null, size: 0, stamp: '' }), writing: { ...staged, digest } },
+        ...(expected === null ? {} : { aside: { name, path, digest: expected } }),
+      });
+    } catch (thrown) {
+      directory.staging.discard(name);
+      throw thrown;
+    }
+    let swapped: Swapped;
+    try {
+      swapped = directory.swap(path, name, expected);
     } catch (thrown) {
       this.#unwind(path, name, before);
       throw thrown;
     }
-    this.#unwind(path, name, before);
+    if (!swapped.isDone) {
+      this.#unwind(path, name, before);
+      return;
+    }
+    journal.append({ path, entry: { base: digest, size: bytes.length, stamp: swapped.stamp } });
+    const slot = this.#slotOf(path);
+    slot.digest = digest;
+    slot.stamp = swapped.stamp;
   }
 
   /** First the journal: a staged file that is gone counts as one that took its place. */

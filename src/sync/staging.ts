@@ -6,18 +6,28 @@
  * Whoever calls has made sure that every parent of a target is a real folder below the real root.
  */
 import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError } from '#base/errors.ts';
 import type { Digest } from './core/plan.ts';
 import type { Disk } from './disk.ts';
 import { bytesOf, create, oddity, read, remove, type Seen, stampOf, stat } from './file.ts';
 import { CannotShare, reasonOf } from './refusal.ts';
+import type { MirrorStatus } from './status.ts';
 
 /** What file systems without hard links say. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL'];
 
+/** A file that is going to take a place: its name, and its inode, which no other file can have as long as it exists. */
+export interface Staged {
+  readonly name: string;
+  readonly ino: string;
+}
+
 export class Staging {
-  /** False once the file system turned out to have no hard links; a save in the moment of a replacement may then be lost. */
+  /** False once names turned out not to be exchangeable here; a save *by rename* in the moment of a replacement may be lost. */
+  canExchange: boolean = true;
+  /** False once the file system turned out to have no hard links; if names cannot be exchanged either, any save then. */
   hasLinks: boolean = true;
   readonly #disk: Disk;
   readonly #folder: string;
@@ -28,35 +38,68 @@ export class Staging {
     this.#folder = folder;
   }
 
-  /** Writes `bytes` where they can take the place of `target` at once. @returns the name of the staged file */
-  stage(target: string, bytes: Uint8Array): string {
+  get replacesBy(): MirrorStatus['replacesBy'] {
+    return this.canExchange ? 'exchange' : this.hasLinks ? 'link' : 'copy';
+  }
+
+  /** Writes `bytes` where they can take the place of `target` at once. */
+  stage(target: string, bytes: Uint8Array): Staged {
     this.#checkFolders();
     const name = randomUUID();
     const old = stat(this.#disk, target);
+    let ino = 0n;
     create(this.#disk, this.#staged(name), bytes, undefined, (fd) => {
+      const fresh = this.#disk.fstatSync(fd, { bigint: true });
+      ino = fresh.ino;
       if (old?.isFile() !== true) return;
       this.#disk.fchmodSync(fd, Number(old.mode & 0o7777n));
       // Programs take a file for unchanged, or for older than what they read, if its time does not move forward.
-      if (this.#disk.fstatSync(fd, { bigint: true }).mtimeNs <= old.mtimeNs) {
+      if (fresh.mtimeNs <= old.mtimeNs) {
         const later = Number(old.mtimeMs) / 1_000 + 0.002;
         this.#disk.futimesSync(fd, later, later);
       }
     });
-    return name;
+    return { name, ino: String(ino) };
+  }
+
+  /** Resolves when a staged file is safe from a power cut: the name of a good file must not get an empty one then. */
+  async secure(name: string): Promise<void> {
+    const fd = this.#disk.openSync(this.#staged(name), constants.O_RDONLY);
+    try {
+      await this.#disk.sync(fd);
+    } finally {
+      this.#disk.closeSync(fd);
+    }
   }
 
   /**
-   * Puts a staged file into its place if that has `expected` (null: nothing). The old file is linked aside under the
-   * same name, because somebody may be writing there.
+   * Puts a staged file into its place if that has `expected` (null: nothing). The old file lies aside under the same
+   * name then, because somebody may be writing there.
    *
    * @returns whether it was done
    */
   swap(target: string, name: string, expected: Digest): boolean {
-    const staged = this.#staged(name);
-    if (expected === null) return this.#putNew(staged, target);
-    if (!this.#capture(target, name, expected)) return false;
-    this.#giveWay(name, () => this.#disk.renameSync(staged, target));
-    return true;
+    this.#checkFolders();
+    if (expected === null) return this.#putNew(this.#staged(name), target);
+    const isDone = this.canExchange ? this.#exchange(target, name, expected) : undefined;
+    return isDone ?? this.#replace(target, name, expected);
+  }
+
+  /** Removes the file if it has `expected`; it lies aside as `name` then. @returns whether it was removed */
+  remove(target: string, name: string, expected: string): boolean {
+    this.#checkFolders();
+    if (!this.#has(target, expected)) return false;
+    try {
+      // Not unlinked: whatever was put there since is an edit that lies aside.
+      this.#disk.renameSync(target, this.#aside(name));
+    } catch (thrown) {
+      if (isSystemError(thrown, 'ENOENT')) return false;
+      throw thrown;
+    }
+    const odd = this.#oddity(this.#aside(name));
+    if (odd === undefined) return true;
+    this.#disk.renameSync(this.#aside(name), target);
+    throw new CannotShare(odd);
   }
 
   /** Puts a staged file into its place, whatever is there. */
@@ -64,24 +107,59 @@ export class Staging {
     this.#disk.renameSync(this.#staged(name), target);
   }
 
-  /** Removes the file if it has `expected`; it lies aside as `name` then. @returns whether it was removed */
-  remove(target: string, name: string, expected: string): boolean {
-    if (!this.#capture(target, name, expected)) return false;
-    // Moved, not unlinked: a file that somebody has put there since is an edit that lies aside. Two names would both stay.
-    this.dropAside(name);
-    this.#disk.renameSync(target, this.#aside(name));
+  /**
+   * Ends what the end of a process left half done: what a staged file was exchanged for goes aside.
+   *
+   * @returns whether the staged file took its place
+   */
+  settle({ name, ino }: Staged, target: string): boolean {
+    const found = stat(this.#disk, this.#staged(name));
+    if (found === undefined) return true;
+    if (String(found.ino) === ino) return stat(this.#disk, target)?.ino === found.ino;
+    this.#disk.renameSync(this.#staged(name), this.#aside(name));
     return true;
   }
 
-  /** Takes the place of a file that lies aside; if that fails it keeps its place, and must not keep a second name. */
-  #giveWay(name: string, step: () => void): void {
+  /** Whatever comes to lie aside, if only since the last look, is there as a whole. @returns undefined: not this way */
+  #exchange(target: string, name: string, expected: string): boolean | undefined {
+    if (!this.#has(target, expected)) return false;
+    const staged = this.#staged(name);
+    if (!this.#disk.exchange(staged, target)) return stat(this.#disk, target) === undefined ? false : undefined;
     try {
-      step();
+      const odd = this.#oddity(staged);
+      if (odd !== undefined) throw new CannotShare(odd);
+      this.#disk.renameSync(staged, this.#aside(name));
     } catch (thrown) {
+      this.#disk.exchange(staged, target);
+      throw thrown;
+    }
+    return true;
+  }
+
+  /** The next best: over a link to the old file. */
+  #replace(target: string, name: string, expected: string): boolean {
+    if (!this.#capture(target, name, expected)) return false;
+    try {
+      this.place(name, target);
+    } catch (thrown) {
+      // It keeps its place, and must not keep a second name.
       this.dropAside(name);
       throw thrown;
     }
+    this.canExchange = false;
     if (!this.hasLinks) this.dropAside(name);
+    return true;
+  }
+
+  #has(target: string, expected: string): boolean {
+    const seen = read(this.#disk, target);
+    if (seen.kind === 'problem') throw new CannotShare(seen.reason);
+    return seen.kind === 'file' && seen.digest === expected;
+  }
+
+  #oddity(file: string): string | undefined {
+    const stats = stat(this.#disk, file);
+    return stats && oddity(stats);
   }
 
   /** Never over a file that came meanwhile. */
@@ -125,7 +203,6 @@ export class Staging {
     const odd = oddity(found);
     if (odd !== undefined) throw new CannotShare(odd);
     const aside = this.#aside(name);
-    this.#checkFolders();
     try {
       if (!this.#link(target, aside)) this.#disk.copyFileSync(target, aside);
     } catch (thrown) {
@@ -138,11 +215,6 @@ export class Staging {
     if (isExpected && now !== undefined && now.ino === found.ino && now.mtimeNs === found.mtimeNs) return true;
     this.dropAside(name);
     return false;
-  }
-
-  isStaged(name: string, target: string): boolean {
-    const staged = stat(this.#disk, this.#staged(name));
-    return staged !== undefined && staged.ino !== stat(this.#disk, target)?.ino;
   }
 
   discard(name: string): void {

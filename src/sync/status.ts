@@ -12,6 +12,6 @@ export interface MirrorStatus {
   readonly conflicts: readonly string[];
   /** Texts that had to give way since the start, and where they are now. */
   readonly kept: readonly { readonly path: string; readonly file: string }[];
-  /** False: the file system has no hard links, so a save in the moment of a replacement may be lost. */
-  readonly hasLinks: boolean;
+  /** How a file is replaced. Only by exchange no save is ever lost in that moment; by link, none that is in place. */
+  readonly replacesBy: 'exchange' | 'link' | 'copy';
 }

@@ -11,7 +11,7 @@ const view = (more: Partial<MirrorView> = {}): MirrorView => ({
   faults: [],
   conflicts: [],
   kept: [],
-  hasLinks: true,
+  replacesBy: 'exchange',
   ...more,
 });
 const repo = (more: Partial<MirrorView> = {}) => view({ kind: 'repo', root: '/code/aachat/docs', ...more });
@@ -47,7 +47,7 @@ test('what a person has to see to has a line with the next step', () => {
 
 test('details name what waits and why, but not without end', () => {
   const pending = Array.from({ length: 12 }, (_, index) => ({ path: `p${index}`, why: 'It may have changed.' }));
-  const lines = documentDetails([view({ state: 'offline', reason: 'No server.', pending, hasLinks: false })]);
+  const lines = documentDetails([view({ state: 'offline', reason: 'No server.', pending, replacesBy: 'copy' })]);
   expect(lines).toContain('  /home/mia/aachat/docs: offline (No server.)');
   expect(lines).toContain('    p9: It may have changed.');
   expect(lines).toContain('    and 2 more');

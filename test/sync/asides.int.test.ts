@@ -16,9 +16,9 @@ async function replaced() {
   const dir = await tempDir();
   const directory = new Directory(realDisk, join(dir.path, 'docs'));
   const journal = new Journal(realDisk, directory.journalFile);
-  directory.swap(path, directory.stage(path, bytes('old\n')), null);
+  directory.swap(path, directory.stage(path, bytes('old\n')).name, null);
   const fd = openSync(join(directory.root, path), 'r+');
-  const name = directory.stage(path, bytes('new\n'));
+  const { name } = directory.stage(path, bytes('new\n'));
   const digest = digestOf(bytes('old\n'));
   journal.append({ aside: { name, path, digest } });
   directory.swap(path, name, digest);

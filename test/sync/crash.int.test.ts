@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { realDisk } from '#sync/disk.ts';
+import { exchange } from '#sync/exchange.ts';
 import type { RemoteChange } from '#sync/replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
@@ -100,7 +101,7 @@ test('S25, S7: killed at random moments nothing is lost, and nothing happens twi
 test('S25: stopped between any two steps of a replacement, the next start ends it', async () => {
   const path = 'acme/launch/notes/plan.md';
   // Each of them stands for a process that ended right after that step.
-  for (const steps of [1, 2, 3]) {
+  for (const steps of [1, 2, 3, 4]) {
     const server = new MemoryServer();
     await using other = await openMirror(server, { who: 'other' });
     await using one = await openMirror(server);
@@ -116,12 +117,14 @@ test('S25: stopped between any two steps of a replacement, the next start ends i
       const entry = journal.entries.get(path);
       const [document] = (await server.replica('one').list()).documents;
       if (entry?.base == null || document?.digest == null) throw new Error('not there yet');
-      const name = directory.stage(path, Buffer.from('second\n'));
+      const staged = directory.stage(path, Buffer.from('second\n'));
+      const { name } = staged;
       if (steps > 1) {
         const aside = { name, path, digest: entry.base };
-        journal.append({ path, entry: { ...entry, writing: { name, digest: document.digest } }, aside });
+        journal.append({ path, entry: { ...entry, writing: { ...staged, digest: document.digest } }, aside });
       }
-      if (steps > 2) expect(directory.swap(path, name, entry.base).isDone).toBe(true);
+      if (steps === 3) expect(exchange(join(one.root, '.aachat/tmp', name), join(one.root, path))).toBe(true);
+      if (steps === 4) expect(directory.swap(path, name, entry.base).isDone).toBe(true);
       await journal.close();
       // Meanwhile the document went on, and says again what it said before.
       await other.write(path, 'third\n');

@@ -6,8 +6,10 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -21,11 +23,11 @@ const path = 'team/project/notes/plan.md';
 const bytes = (text: string) => Buffer.from(text);
 const digest = (text: string) => digestOf(bytes(text));
 
-async function open() {
+async function open(disk = realDisk) {
   const dir = await tempDir();
-  const directory = new Directory(realDisk, join(dir.path, 'docs'));
+  const directory = new Directory(disk, join(dir.path, 'docs'));
   const put = (text: string, expected: string | null) =>
-    directory.swap(path, directory.stage(path, bytes(text)), expected);
+    directory.swap(path, directory.stage(path, bytes(text)).name, expected);
   return {
     dir: dir.path,
     directory,
@@ -81,11 +83,14 @@ test('S17: a reader of a file that is replaced again and again sees whole texts 
   expect(torn).toBe(0);
 });
 
-test('S19: what another process writes while the file is replaced is in the file or in what lies aside', async () => {
-  await using scope = await open();
-  const { directory, put, file } = scope;
-  put('start\n', null);
-  const writer = `
+test.each([true, false])(
+  'S19: what another process writes while the file is replaced is there or lies aside; by exchange: %s',
+  async (canExchange) => {
+    await using scope = await open();
+    const { directory, put, file } = scope;
+    directory.staging.canExchange = canExchange;
+    put('start\n', null);
+    const writer = `
     const { closeSync, openSync, writeSync } = require('node:fs');
     let count = 0;
     process.on('SIGTERM', () => { console.log(count); process.exit(); });
@@ -98,29 +103,28 @@ test('S19: what another process writes while the file is replaced is in the file
       }
     });
     console.log('ready');`;
-  const child = spawn(process.execPath, ['-e', writer, file]);
-  await once(child.stdout, 'data');
-  const found: string[] = [];
-  let replaced = 0;
-  for (let count = 0; count < 2_000; count += 1) {
-    const seen = directory.look(path);
-    if (seen.kind === 'file' && put(`fresh ${count}\n`, seen.digest).isDone) replaced += 1;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  child.kill('SIGTERM');
-  const [said] = await once(child.stdout, 'data');
-  const asides = join(directory.root, '.aachat/aside');
-  for (const name of readdirSync(asides)) found.push(...readFileSync(join(asides, name), 'utf8').split('\n'));
-  const known = new Set([...found, ...readFileSync(file, 'utf8').split('\n')]);
-  const words = Array.from({ length: Number(String(said)) }, (_, count) => `word${count}`);
-  expect(replaced).toBeGreaterThan(0);
-  expect(words.filter((word) => !known.has(word))).toEqual([]);
-});
+    const child = spawn(process.execPath, ['-e', writer, file]);
+    await once(child.stdout, 'data');
+    const found: string[] = [];
+    let replaced = 0;
+    for (let count = 0; count < 2_000; count += 1) {
+      const seen = directory.look(path);
+      if (seen.kind === 'file' && put(`fresh ${count}\n`, seen.digest).isDone) replaced += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    child.kill('SIGTERM');
+    const [said] = await once(child.stdout, 'data');
+    const asides = join(directory.root, '.aachat/aside');
+    for (const name of readdirSync(asides)) found.push(...readFileSync(join(asides, name), 'utf8').split('\n'));
+    const known = new Set([...found, ...readFileSync(file, 'utf8').split('\n')]);
+    const words = Array.from({ length: Number(String(said)) }, (_, count) => `word${count}`);
+    expect(replaced).toBeGreaterThan(0);
+    expect(words.filter((word) => !known.has(word))).toEqual([]);
+  },
+);
 
-test('S19: what another process puts there by rename while the file is removed is in its place or lies aside', async () => {
-  await using scope = await open();
-  const { directory, put, file } = scope;
-  put('start', null);
+/** Puts one word after the other in the place of the file, by rename, until it is told to end. */
+async function renameWords(file: string): Promise<() => Promise<readonly string[]>> {
   // It waits until its last word was taken, so that it overwrites nothing of its own.
   const writer = `
     const { readFileSync, renameSync, writeFileSync } = require('node:fs');
@@ -140,6 +144,50 @@ test('S19: what another process puts there by rename while the file is removed i
     console.log('ready');`;
   const child = spawn(process.execPath, ['-e', writer, file]);
   await once(child.stdout, 'data');
+  return async () => {
+    child.kill('SIGTERM');
+    const [said] = await once(child.stdout, 'data');
+    return Array.from({ length: Number(String(said)) }, (_, count) => `word${count}`);
+  };
+}
+
+const told = (directory: Directory, name: string): string => {
+  const text = directory.staging.asideBytes(name)?.toString() ?? '';
+  directory.staging.dropAside(name);
+  return text;
+};
+
+test('S19: what another process puts there by rename while the file is replaced is in its place or lies aside', async () => {
+  await using scope = await open();
+  const { directory, put, file } = scope;
+  put('start', null);
+  const end = await renameWords(file);
+  const known = new Set<string>();
+  let replaced = 0;
+  for (let count = 0; count < 3_000; count += 1) {
+    const seen = directory.look(path);
+    if (seen.kind !== 'file') continue;
+    known.add(seen.bytes.toString());
+    const { name } = directory.stage(path, bytes(`fresh ${count}`));
+    if (directory.swap(path, name, seen.digest).isDone) replaced += 1;
+    else directory.staging.discard(name);
+    known.add(told(directory, name));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const words = await end();
+  const seen = directory.look(path);
+  if (seen.kind === 'file') known.add(seen.bytes.toString());
+  expect(replaced).toBeGreaterThan(0);
+  expect(directory.staging.canExchange).toBe(true);
+  expect(words.length).toBeGreaterThan(0);
+  expect(words.filter((word) => !known.has(word))).toEqual([]);
+});
+
+test('S19: what another process puts there by rename while the file is removed is in its place or lies aside', async () => {
+  await using scope = await open();
+  const { directory, put, file } = scope;
+  put('start', null);
+  const end = await renameWords(file);
   const known = new Set<string>();
   for (let count = 0; count < 3_000; count += 1) {
     put(`fresh ${count}`, null);
@@ -147,15 +195,12 @@ test('S19: what another process puts there by rename while the file is removed i
     if (seen.kind !== 'file') continue;
     known.add(seen.bytes.toString());
     directory.remove(path, 'gone', seen.digest);
-    known.add(directory.staging.asideBytes('gone')?.toString() ?? '');
-    directory.staging.dropAside('gone');
+    known.add(told(directory, 'gone'));
     await new Promise((resolve) => setImmediate(resolve));
   }
-  child.kill('SIGTERM');
-  const [said] = await once(child.stdout, 'data');
+  const words = await end();
   const seen = directory.look(path);
   if (seen.kind === 'file') known.add(seen.bytes.toString());
-  const words = Array.from({ length: Number(String(said)) }, (_, count) => `word${count}`);
   expect(words.length).toBeGreaterThan(0);
   expect(words.filter((word) => !known.has(word))).toEqual([]);
 });
@@ -182,7 +227,7 @@ test('S20: a folder that turns into a link between two steps is not followed', a
   put('one', null);
   mkdirSync(join(dir, 'outside'));
   writeFileSync(join(dir, 'outside/plan.md'), 'one');
-  const name = directory.stage(path, bytes('two'));
+  const { name } = directory.stage(path, bytes('two'));
   renameSync(join(file, '..'), join(dir, 'away'));
   symlinkSync(join(dir, 'outside'), join(file, '..'));
   expect(() => directory.swap(path, name, digest('one'))).toThrow('is a link');
@@ -192,9 +237,40 @@ test('S20: a folder that turns into a link between two steps is not followed', a
   expect(readFileSync(join(dir, 'outside/plan.md'), 'utf8')).toBe('one');
 });
 
+test('S19: a folder that takes the place of a file in that moment keeps it', async () => {
+  let file = '';
+  const becomeFolder = () => {
+    if (statSync(file).isDirectory()) return;
+    unlinkSync(file);
+    mkdirSync(file);
+    writeFileSync(join(file, 'inside'), 'mine');
+  };
+  await using scope = await open({
+    ...realDisk,
+    exchange(from, to) {
+      becomeFolder();
+      return realDisk.exchange(from, to);
+    },
+    renameSync(from, to) {
+      if (from === file) becomeFolder();
+      realDisk.renameSync(from, to);
+    },
+  });
+  const { directory, put } = scope;
+  file = scope.file;
+  put('one', null);
+  expect(() => put('two', digest('one'))).toThrow('a folder');
+  expect(readFileSync(join(file, 'inside'), 'utf8')).toBe('mine');
+  rmSync(file, { recursive: true });
+  put('one', null);
+  expect(() => directory.remove(path, 'gone', digest('one'))).toThrow('a folder');
+  expect(readFileSync(join(file, 'inside'), 'utf8')).toBe('mine');
+});
+
 test('S19: a replacement that fails leaves the file with one name', async () => {
   await using scope = await open();
   const { directory, put, file } = scope;
+  directory.staging.canExchange = false;
   put('one', null);
   // Nothing was staged, so the last step is refused.
   expect(() => directory.swap(path, 'nothing', digest('one'))).toThrow('ENOENT');
@@ -206,6 +282,7 @@ test('S19: without hard links it copies, compares and says so', async () => {
   await using scope = await open();
   const { directory, put, file } = scope;
   // What this file system would do is played by the switch that such a system turns.
+  directory.staging.canExchange = false;
   directory.staging.hasLinks = false;
   expect(put('one', null).isDone).toBe(true);
   expect(put('two', digest('other')).isDone).toBe(false);
