@@ -13,8 +13,8 @@ export interface Ask {
 export type Answer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly code: ErrorCode; readonly message: string };
-/** What the parent says: an answer, or news. */
-export type Said = Answer | { readonly change: RemoteChange };
+/** What the parent says: an answer, news, or that it wants the status, now or after a flush. */
+export type Said = Answer | { readonly change: RemoteChange } | 'status' | 'flush';
 
 const waiting = new Map<number, PromiseWithResolvers<unknown>>();
 let asked = 0;
@@ -35,6 +35,11 @@ const replica: Replica = {
 };
 const mirror = new Mirror({ root, kept, replica, grammar, log: silentLog });
 process.on('message', (said: Said) => {
+  if (said === 'status' || said === 'flush') {
+    const status = said === 'flush' ? mirror.flush(10_000) : Promise.resolve(mirror.status());
+    void status.then((now) => process.send?.({ status: now }));
+    return;
+  }
   if ('change' in said) {
     mirror.changed(said.change);
     return;

@@ -1,19 +1,16 @@
 /** A mirror that is killed at any moment, and saves that race our replacements. */
-import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { realDisk } from '#sync/disk.ts';
 import { exchange } from '#sync/exchange.ts';
-import type { RemoteChange } from '#sync/replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
 import { inStep, openMirror } from '../support/mirror.ts';
-import type { Ask, Said } from '../support/mirror-child.ts';
+import { startMirrorProcess } from '../support/mirror-process.ts';
 import { tempDir } from '../support/temp.ts';
 
 /** Numbers that look random and are the same in every run. */
@@ -23,26 +20,6 @@ function randomFrom(seed: number): (below: number) => number {
     state = (state * 48_271) % 2_147_483_647;
     return state % below;
   };
-}
-
-function startChild(server: MemoryServer, root: string, kept: string): { child: ChildProcess; stop: () => void } {
-  const child = fork(join(import.meta.dirname, '../support/mirror-child.ts'), [root, kept], {
-    serialization: 'advanced',
-  });
-  const replica = server.replica('child');
-  const say = (said: Said) => child.connected && child.send(said, () => {});
-  const answer = async ({ id, method, args }: Ask) => {
-    try {
-      const call = replica[method] as (...given: readonly unknown[]) => Promise<unknown>;
-      say({ id, value: await call(...args) });
-    } catch (thrown) {
-      const { code, message } = toAachatError(thrown);
-      say({ id, code, message });
-    }
-  };
-  child.on('message', (asked: Ask) => void answer(asked));
-  const unsubscribe = server.subscribe((change: RemoteChange) => say({ change }));
-  return { child, stop: unsubscribe };
 }
 
 test('S25, S7: killed at random moments nothing is lost, and nothing happens twice', async () => {
@@ -71,10 +48,9 @@ test('S25, S7: killed at random moments nothing is lost, and nothing happens twi
   for (const path of paths) await save(other.root, path);
 
   for (let round = 0; round < 25; round += 1) {
-    const { child, stop } = startChild(server, root, kept);
-    const exited = once(child, 'exit');
+    const running = startMirrorProcess(server, root, kept);
     // A start takes a while, and the moments after it are the interesting ones.
-    const isUp = once(child, 'message');
+    const isUp = once(running.child, 'message');
     await isUp;
     const saves = random(6);
     for (let count = 0; count < saves; count += 1) {
@@ -82,9 +58,7 @@ test('S25, S7: killed at random moments nothing is lost, and nothing happens twi
       await sleep(random(40));
     }
     await sleep(random(60));
-    child.kill('SIGKILL');
-    await exited;
-    stop();
+    await running[Symbol.asyncDispose]();
     if (random(2) === 0) await save(root, paths[random(paths.length)] ?? '');
   }
 
