@@ -302,7 +302,8 @@ export class Mirror {
     const { files, odd } = await this.#directory.walk(folder);
     const known = Array.from(this.#journal.entries.keys()).filter((path) => path.startsWith(`${folder}/`));
     for (const path of new Set([folder, ...known, ...files.keys(), ...odd.keys()])) {
-      if (!this.#isClosed && !this.#directory.isFolder(path)) this.#queue.hint(path, QUIET_MS);
+      const isOdd = odd.has(path) || this.#reconciler.problems.has(path);
+      if (!this.#isClosed && (isOdd || !this.#directory.isFolder(path))) this.#queue.hint(path, QUIET_MS);
     }
   }
 

@@ -63,7 +63,7 @@ const MUCH = 0.3;
 
 /** @returns why the mirror must stop and ask; undefined if what is missing may count as deleted by hand */
 export function massChange({ known, missing, hasMarker, isEmpty }: Census): string | undefined {
-  if (!hasMarker) return 'Its folder, or the marker in it, is gone.';
+  if (!hasMarker) return 'Its folder, or the marker in it, is gone or cannot be looked at.';
   if (isEmpty && known > 0) return 'Its folder was emptied.';
   if (missing > Math.max(FEW, known * MUCH)) return `${missing} of its ${known} files are gone at once.`;
   return undefined;
