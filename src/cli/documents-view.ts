@@ -47,11 +47,12 @@ const faultsOf = (mirrors: readonly MirrorView[]): ReadonlyMap<string, string> =
 
 /** Everything about each folder, for `aachat status`. */
 export function documentDetails(mirrors: readonly MirrorView[]): readonly string[] {
-  const folders = mirrors.flatMap(({ root, state, reason, pending, replacesBy }) => [
+  const folders = mirrors.flatMap(({ root, state, reason, pending, replacesBy, isWatched }) => [
     `  ${root}: ${state}${reason === undefined || HAS_A_LINE.includes(state) ? '' : ` (${reason})`}`,
     ...pending.slice(0, MOST).map(({ path, why }) => `    ${path}: ${why}`),
     ...(pending.length > MOST ? [`    and ${pending.length - MOST} more`] : []),
     ...RISKS[replacesBy],
+    ...(isWatched ? [] : [NOT_WATCHED]),
   ]);
   return mirrors.length === 0 ? [] : [documentsLine(mirrors), ...folders, ...documentTroubles(mirrors)];
 }
@@ -64,6 +65,8 @@ const RISKS: Readonly<Record<MirrorView['replacesBy'], readonly string[]>> = {
   ],
   copy: ['    This disk has no hard links: a save in the moment of a replacement may be lost.'],
 };
+const NOT_WATCHED =
+  '    The system does not tell of every change here, so they are found every 5 s: raise fs.inotify.max_user_watches, fs.inotify.max_user_instances or `ulimit -n`, then start `aachat up` again.';
 
 /** `documentTroubles` says why. */
 const HAS_A_LINE: readonly MirrorView['state'][] = ['failed', 'stopped'];

@@ -54,6 +54,8 @@ export const MirrorView = z.object({
   kept: z.array(z.object({ path: z.string(), file: z.string() })).readonly(),
   /** How a file is replaced. Only by exchange no save is ever lost in that moment; by link, none that is in place. */
   replacesBy: z.enum(['exchange', 'link', 'copy']),
+  /** False: the system does not tell of every change, so all files are looked at every 5 s. */
+  isWatched: z.boolean().default(true),
 });
 export type MirrorView = z.infer<typeof MirrorView>;
 

@@ -307,6 +307,7 @@ export const notKept = (kind: MirrorView['kind'], root: string, reason: string):
   conflicts: [],
   kept: [],
   replacesBy: 'exchange',
+  isWatched: true,
 });
 
 function changeIn(event: StreamEvent) {

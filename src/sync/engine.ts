@@ -129,12 +129,15 @@ export class Mirror {
 
   async #watch(): Promise<void> {
     await this.#watcher?.[Symbol.asyncDispose]();
+    this.#walkMs = WALK_MS;
     this.#watcher = await (this.#options.watch ?? watchFolder)(this.#directory.root, {
       onHint: (path) => this.#onHint(path),
       onTrouble: (error) => {
+        if (this.#walkMs === POLL_MS) return;
         this.#options.log.warn('mirror.watch_failed', { error });
         this.#walkMs = POLL_MS;
         this.#walkLater();
+        this.#options.onChange?.();
       },
     });
   }
@@ -210,6 +213,7 @@ export class Mirror {
       conflicts: this.#remote.conflicts(),
       kept: [...this.#kept],
       replacesBy: this.#directory.staging.replacesBy,
+      isWatched: this.#walkMs === WALK_MS,
     };
   }
 

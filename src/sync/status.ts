@@ -14,4 +14,6 @@ export interface MirrorStatus {
   readonly kept: readonly { readonly path: string; readonly file: string }[];
   /** How a file is replaced. Only by exchange no save is ever lost in that moment; by link, none that is in place. */
   readonly replacesBy: 'exchange' | 'link' | 'copy';
+  /** False: the system does not tell of every change, so all files are looked at every 5 s. */
+  readonly isWatched: boolean;
 }

@@ -12,6 +12,7 @@ const view = (more: Partial<MirrorView> = {}): MirrorView => ({
   conflicts: [],
   kept: [],
   replacesBy: 'exchange',
+  isWatched: true,
   ...more,
 });
 const repo = (more: Partial<MirrorView> = {}) => view({ kind: 'repo', root: '/code/aachat/docs', ...more });
@@ -47,11 +48,13 @@ test('what a person has to see to has a line with the next step', () => {
 
 test('details name what waits and why, but not without end', () => {
   const pending = Array.from({ length: 12 }, (_, index) => ({ path: `p${index}`, why: 'It may have changed.' }));
-  const lines = documentDetails([view({ state: 'offline', reason: 'No server.', pending, replacesBy: 'copy' })]);
+  const limits = { replacesBy: 'copy' as const, isWatched: false };
+  const lines = documentDetails([view({ state: 'offline', reason: 'No server.', pending, ...limits })]);
   expect(lines).toContain('  /home/mia/aachat/docs: offline (No server.)');
   expect(lines).toContain('    p9: It may have changed.');
   expect(lines).toContain('    and 2 more');
   expect(lines.join('\n')).toContain('no hard links');
+  expect(lines.join('\n')).toContain('raise fs.inotify.max_user_watches');
   expect(documentDetails([])).toEqual([]);
 });
 
