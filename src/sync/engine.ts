@@ -3,7 +3,7 @@
  * `SPEC.md`; what is decided for each path in `core/plan.ts`, and done in `reconciler.ts`.
  */
 import { createCoalesced, within } from '#base/async.ts';
-import { AachatError, toAachatError } from '#base/errors.ts';
+import { toAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { type Backoff, backoffMs } from '#base/time.ts';
 import { Asides } from './asides.ts';
@@ -221,22 +221,15 @@ export class Mirror {
    * Goes on after so much was gone at once that the mirror stopped.
    *
    * @param how `restore` brings the files back, `delete` deletes them everywhere
-   * @throws AachatError `CONFLICT` if the marker is gone, because then nobody knows what was deleted
    */
   async resume(how: 'restore' | 'delete'): Promise<void> {
     if (this.#halted === undefined) return;
-    if (how === 'restore') this.#directory.mark();
+    this.#directory.mark();
     const missing = this.#missing();
-    if (how === 'restore') {
-      for (const path of missing) this.#journal.append({ path, entry: null });
-      this.#journal.compact();
-    } else if (this.#directory.hasMarker()) {
-      this.#mayGo = new Set(missing);
-    } else {
-      throw new AachatError('CONFLICT', 'The folder of the mirror was replaced, so nothing can be deleted from it.', {
-        hint: 'Bring the files back and delete those that you do not want.',
-      });
-    }
+    if (how === 'delete') this.#mayGo = new Set(missing);
+    else for (const path of missing) this.#journal.append({ path, entry: null });
+    // It may have gone with the folder; what it knew did not.
+    this.#journal.compact();
     this.#halted = undefined;
     this.#queue.pause();
     await this.#watch();

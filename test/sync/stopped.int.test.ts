@@ -1,4 +1,5 @@
 /** What makes a mirror stop and ask, and what it cannot look into. */
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -90,6 +91,23 @@ test.for(Object.entries(losses))('S22, S24: loses %s, stops, deletes nothing and
   expect(server.versions).toBe(3);
   await one.write(note, 'goes on\n');
   await eventually('it goes on', () => server.text(note) === 'goes on\n');
+});
+
+test.for(Object.entries(losses))('S22: loses %s, and a person who means it deletes everywhere', async ([, lose]) => {
+  await using crowd = await many(3);
+  const { server, one } = crowd;
+  await using other = await openMirror(server);
+  await inStep(server, one, other);
+  await lose(one.root);
+  await one.mirror.flush(60_000);
+  await eventually('it stops', () => one.mirror.status().state === 'stopped');
+  const missing = [...server.all().keys()].filter((path) => !existsSync(join(one.root, path)));
+  await one.mirror.resume('delete');
+  await inStep(server, one, other);
+  expect(server.all().size).toBe(3 - missing.length);
+  await one.restart();
+  await inStep(server, one, other);
+  expect(server.all().size).toBe(3 - missing.length);
 });
 
 test('S22: a folder that is moved away stops the mirror at once', async () => {
