@@ -189,10 +189,13 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
   async function beginAll(): Promise<void> {
     await ensureDir(home.root);
     const repos = await listConnectedRepos(home);
-    const wanted = new Set(repos.map(({ path }) => join(path, DOCUMENTS)));
+    const wanted = new Map(repos.map((repo) => [join(repo.path, DOCUMENTS), repo]));
     for (const { place, root, stop } of opened.values()) {
-      // Disconnected, moved or removed: nothing may come back to the place that it had.
-      if (place.kind === 'repo' && !(wanted.has(root) && (await exists(root)))) await stop();
+      // Disconnected, moved or removed: nothing may come back to the place that it had. One that only lost its folder
+      // has stopped and asks.
+      const repo = wanted.get(root);
+      const isThere = repo !== undefined && (await exists(repo.path)) && (await excludesFolders(repo.exclude));
+      if (place.kind === 'repo' && !isThere) await stop();
     }
     for (const { place, mirror } of opened.values()) if (isDeaf(place)) void mirror.refresh();
     for (const root of failed.keys()) if (root !== join(home.root, 'docs') && !wanted.has(root)) failed.delete(root);
