@@ -1,5 +1,8 @@
 /** What people are shown about the folders that `aachat up` keeps in step. Pure: state in, lines out. */
 import type { MirrorView } from '#contract/control.ts';
+import { formatDocumentPath, parseConflictPath } from '#contract/paths.ts';
+import { shellQuote } from '#runtime/shim.ts';
+import { clockTime } from './output.ts';
 
 /** From what a person must see to, to what is well. */
 const STATES = ['failed', 'stopped', 'offline', 'syncing', 'in sync'] as const;
@@ -26,19 +29,40 @@ export function documentTroubles(mirrors: readonly MirrorView[]): readonly strin
   const lines = mirrors.flatMap(({ root, state, reason, problems, kept }) => [
     ...(state === 'failed' ? [`! ${root}: ${reason}`] : []),
     ...(state === 'stopped'
-      ? [`! ${root}: ${reason} Nothing is deleted until you say so: aachat doc resume --restore | --delete ${root}`]
+      ? [
+          `! ${root}: ${reason} Should the files come back, or be deleted for everybody? Until you answer nothing is.`,
+          `  Bring them back: aachat doc resume --restore ${shellQuote(root)}`,
+          `  Delete them for everybody: aachat doc resume --delete ${shellQuote(root)}`,
+        ]
       : []),
-    ...problems.map(({ path, reason: why }) => `! ${root}/${path}: ${why}`),
+    ...first(
+      problems.map(({ path, reason: why }) => `! ${root}/${path}: ${why}`),
+      (more) => `! and ${more} more files in ${root}: see _errors.md of their projects, or aachat status --json`,
+    ),
     ...kept.map(({ path, file }) => `! ${root}/${path} had to give way; its text is in ${file}`),
   ]);
   const conflicts = [...new Set(mirrors.flatMap((mirror) => mirror.conflicts))];
   const faults = [...faultsOf(mirrors)];
   return [
     ...lines,
-    ...conflicts.map((path) => `! ${path} was kept aside: aachat doc conflicts`),
-    ...faults.slice(0, MOST).map(([path, why]) => `! ${path} is shared, but not as its template asks: ${why}`),
-    ...(faults.length > MOST ? [`! and ${faults.length - MOST} more: see _errors.md of their projects`] : []),
+    ...first(
+      conflicts.map((path) => `! ${path} was kept aside: aachat doc conflicts ${shellQuote(documentOf(path))}`),
+      (more) => `! and ${more} more were kept aside: aachat doc conflicts`,
+    ),
+    ...first(
+      faults.map(([path, why]) => `! ${path} is shared, but not as its template asks: ${why}`),
+      (more) => `! and ${more} more: see _errors.md of their projects`,
+    ),
   ];
+}
+
+const first = (lines: readonly string[], rest: (more: number) => string): readonly string[] =>
+  lines.length > MOST ? [...lines.slice(0, MOST), rest(lines.length - MOST)] : lines;
+
+/** Path of the document that a conflict's file lies beside. */
+function documentOf(path: string): string {
+  const conflict = parseConflictPath(path);
+  return conflict === undefined ? path : formatDocumentPath(conflict.document);
 }
 
 /** Path → what is wrong; most folders show the same documents. */
@@ -47,13 +71,22 @@ const faultsOf = (mirrors: readonly MirrorView[]): ReadonlyMap<string, string> =
 
 /** Everything about each folder, for `aachat status`. */
 export function documentDetails(mirrors: readonly MirrorView[]): readonly string[] {
-  const folders = mirrors.flatMap(({ root, state, reason, pending, replacesBy, isWatched }) => [
-    `  ${root}: ${state}${reason === undefined || HAS_A_LINE.includes(state) ? '' : ` (${reason})`}`,
-    ...pending.slice(0, MOST).map(({ path, why }) => `    ${path}: ${why}`),
-    ...(pending.length > MOST ? [`    and ${pending.length - MOST} more`] : []),
-    ...RISKS[replacesBy],
-    ...(isWatched ? [] : [NOT_WATCHED]),
-  ]);
+  const folders = mirrors.flatMap(
+    ({ root, state, reason, since, pending, problems, conflicts, replacesBy, isWatched }) => [
+      [
+        `  ${root}: ${state}${since === undefined ? '' : ` since ${clockTime(since)}`}`,
+        ...(reason === undefined || HAS_A_LINE.includes(state) ? [] : [` (${reason})`]),
+        ...(problems.length > 0 ? [`  not shared=${problems.length}`] : []),
+        ...(conflicts.length > 0 ? [`  conflicts=${conflicts.length}`] : []),
+      ].join(''),
+      ...first(
+        pending.map((one) => `    ${one.path} waits since ${clockTime(one.since)}: ${one.why}`),
+        (more) => `    and ${more} more`,
+      ),
+      ...RISKS[replacesBy],
+      ...(isWatched ? [] : [NOT_WATCHED]),
+    ],
+  );
   return mirrors.length === 0 ? [] : [documentsLine(mirrors), ...folders, ...documentTroubles(mirrors)];
 }
 

@@ -44,7 +44,10 @@ export const MirrorView = z.object({
   state: z.enum(['in sync', 'syncing', 'offline', 'stopped', 'failed']),
   /** Why it is not in sync. */
   reason: z.string().optional(),
-  pending: z.array(z.object({ path: z.string(), why: z.string() })).readonly(),
+  /** Since when it is offline or stopped. */
+  since: z.iso.datetime().optional(),
+  /** What waits longest comes first. */
+  pending: z.array(z.object({ path: z.string(), since: z.iso.datetime(), why: z.string() })).readonly(),
   problems: z.array(z.object({ path: z.string(), reason: z.string() })).readonly(),
   /** Documents that are shared, but not as the template of their folder asks. */
   faults: z.array(z.object({ path: z.string(), reason: z.string() })).readonly(),

@@ -11,6 +11,7 @@ import { AachatError, toAachatError } from '#base/errors.ts';
 import { ensureDir, exists, hasLink } from '#base/fs.ts';
 import type { Log } from '#base/log.ts';
 import { claimPidFile } from '#base/pid-file.ts';
+import { isoTime } from '#base/time.ts';
 import type { HttpClient } from '#client/http.ts';
 import { listReadableProjects } from '#client/projects.ts';
 import type { MirrorView } from '#contract/control.ts';
@@ -34,8 +35,8 @@ export interface MirrorsOptions {
   readonly server: string | null;
   /** Hears the stream of a project from now on; `refresh` is called once it does. */
   readonly follow: (project: ProjectId) => void;
-  /** Without a connection nobody knows what the server has. */
-  readonly isConnected: () => boolean;
+  /** Since when there is no connection, in milliseconds since the epoch: nobody knows what the server has. */
+  readonly awaySince: () => number | undefined;
   readonly onChange: () => void;
   readonly log: Log;
 }
@@ -110,7 +111,7 @@ interface Opened {
 }
 
 export function createMirrors(options: MirrorsOptions): Mirrors {
-  const { home, http, server, follow, isConnected, onChange, log } = options;
+  const { home, http, server, follow, awaySince, onChange, log } = options;
   const opened = new Map<string, Opened>();
   /** Root → why there is no mirror. */
   const failed = new Map<string, MirrorView>();
@@ -257,13 +258,15 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     },
     refresh,
     views() {
+      const away = awaySince();
       const all = Array.from(opened.values(), ({ place, root, mirror }) => {
         const { kind } = place;
         const status = mirror.status();
         if (isDeaf(place) && status.state === 'in sync') return { kind, root, ...status, ...DEAF };
-        const isCut = !isConnected() && status.state !== 'stopped' && status.state !== 'offline';
-        const cut = isCut ? { state: 'offline' as const, reason: 'There is no connection to the server.' } : {};
-        return { kind, root, ...status, ...cut };
+        if (away === undefined || status.state === 'stopped' || status.state === 'offline')
+          return { kind, root, ...status };
+        const reason = 'There is no connection to the server.';
+        return { kind, root, ...status, state: 'offline' as const, reason, since: isoTime(away) };
       });
       return [...all, ...failed.values()].sort(
         (a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || (a.root < b.root ? -1 : 1),

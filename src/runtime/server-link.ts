@@ -25,6 +25,8 @@ export interface ServerLinkOptions {
 
 export interface ServerLink extends AsyncDisposable {
   readonly connected: boolean;
+  /** Since when it is not connected, in milliseconds since the epoch. */
+  readonly awaySince: number | undefined;
   /** Resolves when the connection stands. @throws the signal's reason when it aborts */
   whenConnected(signal: AbortSignal): Promise<void>;
   /** Hears a stream from the `onBegin` on that follows. */
@@ -37,7 +39,7 @@ const REVIVE_MS = 3_000;
 export function openServerLink(options: ServerLinkOptions): ServerLink {
   const { log } = options;
   const over = new AbortController();
-  let connected = false;
+  let awaySince: number | undefined = Date.now();
   let connection = Promise.withResolvers<void>();
   const socket: EventSocket = openEventSocket({
     url: options.url,
@@ -47,11 +49,12 @@ export function openServerLink(options: ServerLinkOptions): ServerLink {
     onReset: options.onGap,
     onDenied: options.onDenied,
     onState: (now) => {
-      connected = now;
       if (now) {
+        awaySince = undefined;
         connection.resolve();
         options.onGap();
       } else {
+        awaySince ??= Date.now();
         connection = Promise.withResolvers<void>();
         void revive();
       }
@@ -61,10 +64,10 @@ export function openServerLink(options: ServerLinkOptions): ServerLink {
   });
 
   async function revive(): Promise<void> {
-    while (!connected && !over.signal.aborted) {
+    while (awaySince !== undefined && !over.signal.aborted) {
       try {
         await sleep(REVIVE_MS, over.signal);
-        if (!connected) await options.revive();
+        if (awaySince !== undefined) await options.revive();
       } catch (error) {
         if (!over.signal.aborted) log.warn('up.revive_failed', { error });
       }
@@ -73,7 +76,10 @@ export function openServerLink(options: ServerLinkOptions): ServerLink {
 
   return {
     get connected() {
-      return connected;
+      return awaySince === undefined;
+    },
+    get awaySince() {
+      return awaySince;
     },
     async whenConnected(signal) {
       await Promise.race([connection.promise, aborted(signal)]);

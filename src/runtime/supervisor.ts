@@ -144,7 +144,7 @@ class RunningUp implements Up {
       http,
       server: options.server,
       follow: (project) => this.#link?.follow(project),
-      isConnected: () => this.connected,
+      awaySince: () => (this.#link === undefined ? Date.parse(this.#since) : this.#link.awaySince),
       onChange: () => options.onChange({ kind: 'documents' }),
       log,
     });

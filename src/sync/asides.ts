@@ -34,8 +34,8 @@ export class Asides {
   readonly #known = new Map<string, Known>();
   /** Names of those whose text could not be handed in or kept, a full disk for example. */
   readonly #failed = new Set<string>();
-  /** Paths of those that were changed and are neither handed in nor kept. */
-  readonly unsettled = new Set<string>();
+  /** Paths of those that were changed and are neither handed in nor kept → since when, in ms since the epoch. */
+  readonly unsettled = new Map<string, number>();
 
   constructor(options: AsidesOptions) {
     this.#options = options;
@@ -56,17 +56,19 @@ export class Asides {
    */
   check(): readonly string[] {
     const edited: string[] = [];
+    const before = new Map(this.unsettled);
     this.unsettled.clear();
+    const wait = (path: string) => void this.unsettled.set(path, before.get(path) ?? Date.now());
     for (const [name, aside] of this.#options.journal.asides) {
       try {
         const found = this.#look(name, aside);
         if (found === 'edited') edited.push(aside.path);
-        if (found === 'unsettled') this.unsettled.add(aside.path);
+        if (found === 'unsettled') wait(aside.path);
       } catch (error) {
         // It lies there still, and the others are not to wait for it.
         if (!this.#failed.has(name)) this.#options.onFailure(aside.path, error);
         this.#failed.add(name);
-        this.unsettled.add(aside.path);
+        wait(aside.path);
       }
     }
     return edited;

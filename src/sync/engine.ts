@@ -5,7 +5,7 @@
 import { createCoalesced, within } from '#base/async.ts';
 import { toAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
-import { type Backoff, backoffMs } from '#base/time.ts';
+import { type Backoff, backoffMs, isoTime } from '#base/time.ts';
 import { Asides } from './asides.ts';
 import { massChange } from './core/plan.ts';
 import { Directory } from './directory.ts';
@@ -20,7 +20,7 @@ import { isOutage, QUIET_MS, Reconciler } from './reconciler.ts';
 import { type Grammar, Remote } from './remote.ts';
 import type { Accepted, RemoteChange, Replica } from './replica.ts';
 import { reports, writeReports } from './report.ts';
-import type { MirrorStatus } from './status.ts';
+import { type MirrorStatus, type Pause, pendingOf } from './status.ts';
 import { watchFolder } from './watcher.ts';
 
 export interface MirrorOptions {
@@ -73,8 +73,8 @@ export class Mirror {
   #asideTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #outages = 0;
-  #outage: string | undefined = 'The server was not asked yet.';
-  #halted: string | undefined;
+  #outage: Pause | undefined = { reason: 'The server was not asked yet.', since: Date.now() };
+  #halted: Pause | undefined;
   #isClosed: boolean = false;
   #censusAt = Number.NEGATIVE_INFINITY;
   /** Files that a person gave up, until they are gone. */
@@ -198,16 +198,16 @@ export class Mirror {
   status(): MirrorStatus {
     const { unsettled } = this.#asides;
     const isAtRest = this.#queue.isAtRest() && this.#journal.operations.size === 0 && unsettled.size === 0;
-    const reason = this.#halted ?? this.#outage;
-    const asked = new Set(Array.from(this.#journal.operations.values(), ({ path }) => path));
-    const paths = new Set([...asked, ...unsettled, ...this.#queue.pending()]);
+    const pause = this.#halted ?? this.#outage;
     return {
       state: this.#halted ? 'stopped' : this.#outage ? 'offline' : isAtRest ? 'in sync' : 'syncing',
-      ...(reason === undefined ? {} : { reason }),
-      pending: [...paths].map((path) => ({
-        path,
-        why: asked.has(path) ? 'The server has not answered yet.' : 'It may have changed.',
-      })),
+      ...(pause === undefined ? {} : { reason: pause.reason, since: isoTime(pause.since) }),
+      pending: pendingOf({
+        isOffline: this.#outage !== undefined,
+        operations: this.#journal.operations.values(),
+        unsettled,
+        queued: this.#queue.pending(),
+      }),
       problems: [...this.#reconciler.problems].map(([path, text]) => ({ path, reason: text })),
       faults: [...this.#inspection.faults].map(([path, found]) => ({ path, reason: found.join(' ') })),
       conflicts: this.#remote.conflicts(),
@@ -278,7 +278,7 @@ export class Mirror {
     this.#queue.pause();
     const { message } = toAachatError(thrown);
     if (this.#outage === undefined) this.#options.log.info('mirror.suspended', { error: thrown });
-    this.#outage = message;
+    this.#outage = { reason: message, since: this.#outage?.since ?? Date.now() };
     this.#outages += 1;
     this.#options.onChange?.();
     clearTimeout(this.#retryTimer);
@@ -368,7 +368,7 @@ export class Mirror {
 
   #halt(reason: string): void {
     if (this.#halted !== undefined) return;
-    this.#halted = reason;
+    this.#halted = { reason, since: Date.now() };
     void this.#queue.close();
     this.#options.log.warn('mirror.stopped', { reason });
     this.#options.onChange?.();

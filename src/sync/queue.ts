@@ -21,6 +21,8 @@ export class Queue {
   readonly #waiting = new Map<string, Waiting>();
   readonly #ready = new Set<string>();
   readonly #busy = new Set<string>();
+  /** Of every path that waits, is ready or busy: when it began to, in milliseconds since the epoch. */
+  readonly #since = new Map<string, number>();
   #state: 'open' | 'paused' | 'closed' = 'paused';
   #resting: (() => void)[] = [];
 
@@ -36,6 +38,7 @@ export class Queue {
     const before = this.#waiting.get(path);
     clearTimeout(before?.timer);
     const since = before?.since ?? now;
+    if (!this.#since.has(path)) this.#since.set(path, Date.now());
     const delay = Math.max(0, Math.min(delayMs, since + Math.max(LONGEST_WAIT_MS, delayMs) - now));
     if (delay === 0) this.#due(path);
     else {
@@ -64,6 +67,7 @@ export class Queue {
       this.#busy.add(path);
       void this.#options.work(path).finally(() => {
         this.#busy.delete(path);
+        if (!this.#waiting.has(path) && !this.#ready.has(path)) this.#since.delete(path);
         this.#pump();
         if (this.isAtRest()) this.#rest();
       });
@@ -71,12 +75,12 @@ export class Queue {
   }
 
   isAtRest(): boolean {
-    return this.#waiting.size + this.#ready.size + this.#busy.size === 0;
+    return this.#since.size === 0;
   }
 
-  /** Paths that wait or are being looked at. */
-  pending(): string[] {
-    return [...new Set([...this.#waiting.keys(), ...this.#ready, ...this.#busy])];
+  /** Paths that wait or are being looked at → since when, in milliseconds since the epoch. */
+  pending(): ReadonlyMap<string, number> {
+    return this.#since;
   }
 
   /** Resolves when nothing waits and nobody works. */
@@ -108,6 +112,7 @@ export class Queue {
     for (const { timer } of this.#waiting.values()) clearTimeout(timer);
     this.#waiting.clear();
     this.#ready.clear();
+    for (const path of this.#since.keys()) if (!this.#busy.has(path)) this.#since.delete(path);
     if (this.isAtRest()) this.#rest();
     await this.atRest();
   }

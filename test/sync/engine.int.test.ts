@@ -291,6 +291,38 @@ test('S7: an answer that got lost is asked for again, and what was handed in hap
   expect(one.mirror.status().state).toBe('in sync');
 });
 
+test('S28: what waits is said with why and since when, also after a restart', async () => {
+  await using both = await pair();
+  const { server, one } = both;
+  const begun = Date.now();
+  server.losesAnswers = true;
+  await one.write(note, text.replace('two', 'two and more'));
+  await eventually('it was handed in', () => server.text(note)?.includes('two and more'));
+  await eventually('the mirror noticed', () => one.mirror.status().state === 'offline');
+  const before = one.mirror.status();
+  expect(before).toMatchObject({ reason: 'No answer.', pending: [{ path: note }] });
+  expect(before.pending[0]?.why).toContain('the server has not answered');
+  for (const since of [before.since, before.pending[0]?.since]) {
+    expect(Date.parse(since ?? '')).toBeGreaterThanOrEqual(begun);
+    expect(Date.parse(since ?? '')).toBeLessThanOrEqual(Date.now());
+  }
+  server.isReachable = false;
+  await one.write('acme/launch/notes/later.md', 'x\n');
+  const stopped = Date.now();
+  await one.restart();
+  const after = one.mirror.status();
+  expect(after.pending[0]).toMatchObject({ path: note, why: before.pending[0]?.why });
+  expect(Date.parse(after.pending[0]?.since ?? '')).toBeLessThan(stopped);
+  await eventually('the other one waits too', () => one.mirror.status().pending.length === 2);
+  expect(one.mirror.status().pending[1]).toMatchObject({ why: 'It is looked at when the server answers.' });
+  server.losesAnswers = false;
+  server.isReachable = true;
+  await one.mirror.refresh();
+  await inStep(server, one);
+  expect(one.mirror.status()).toMatchObject({ state: 'in sync', pending: [] });
+  expect(one.mirror.status()).not.toHaveProperty('since');
+});
+
 test('S8: a save during a save is merged on what was handed in before', async () => {
   await using both = await pair();
   const { server, one, other } = both;
