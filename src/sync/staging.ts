@@ -13,7 +13,6 @@ import type { Digest } from './core/plan.ts';
 import type { Disk } from './disk.ts';
 import { bytesOf, create, oddity, read, remove, type Seen, stampOf, stat } from './file.ts';
 import { CannotShare, reasonOf } from './refusal.ts';
-import type { MirrorStatus } from './status.ts';
 
 /** What file systems without hard links say. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL'];
@@ -23,6 +22,9 @@ export interface Staged {
   readonly name: string;
   readonly ino: string;
 }
+
+/** How a file is replaced. Only by exchange no save is ever lost in that moment; by link, none that is in place. */
+export type Replacing = 'exchange' | 'link' | 'copy';
 
 export class Staging {
   /** False once names turned out not to be exchangeable here; a save *by rename* in the moment of a replacement may be lost. */
@@ -38,7 +40,7 @@ export class Staging {
     this.#folder = folder;
   }
 
-  get replacesBy(): MirrorStatus['replacesBy'] {
+  get replacesBy(): Replacing {
     return this.canExchange ? 'exchange' : this.hasLinks ? 'link' : 'copy';
   }
 

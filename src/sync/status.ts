@@ -2,6 +2,7 @@
 import { timeOfId } from '#base/id.ts';
 import { isoTime } from '#base/time.ts';
 import type { Operation } from './journal.ts';
+import type { Replacing } from './staging.ts';
 
 export interface MirrorStatus {
   /** `in sync`: every file is as the server last said, but for `problems`. `stopped`: waits for `resume`. */
@@ -19,8 +20,7 @@ export interface MirrorStatus {
   readonly conflicts: readonly string[];
   /** Texts that had to give way since the start, and where they are now. */
   readonly kept: readonly { readonly path: string; readonly file: string }[];
-  /** How a file is replaced. Only by exchange no save is ever lost in that moment; by link, none that is in place. */
-  readonly replacesBy: 'exchange' | 'link' | 'copy';
+  readonly replacesBy: Replacing;
   /** False: the system does not tell of every change, so all files are looked at every 5 s. */
   readonly isWatched: boolean;
 }
