@@ -26,6 +26,8 @@ describe('documents', () => {
     await s.everywhere(plan, 'mine\n');
     await rm(join(s.inRepo, plan));
     await s.everywhere(plan, undefined);
+    // By the engine's own way to the C library.
+    expect((await s.mirrors()).map(({ replacesBy }) => replacesBy)).toEqual(['exchange', 'exchange', 'exchange']);
   });
 
   test('what was edited while up was down, or killed, is merged by the next one, once', async () => {
