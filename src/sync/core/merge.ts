@@ -147,9 +147,11 @@ const isEqual = (one: Int32Array, other: Int32Array) =>
 
 /**
  * A newline, a run of space, a word, or one other character. Characters of scripts that write no spaces stand alone:
- * a sentence must not count as one word.
+ * a sentence must not count as one word. A run of emoji is a word: half a flag and half of another one are a third one.
+ * Whatever joins a character belongs to it.
  */
-const TOKEN = /\n|[^\S\n]+|[[\p{L}\p{M}\p{N}_]--[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]]+|[\s\S]/gv;
+const TOKEN =
+  /\n|(?:[^\S\n]+|[[\p{L}\p{M}\p{N}_\p{RI}\p{ExtPict}\p{EMod}\u200D]--[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]]+|[\s\S])[\p{M}\p{EMod}\u200C\u200D\u{E0020}-\u{E007F}]*/gv;
 
 /** Lines of a hunk up to a newline that is the same in all three texts. */
 interface Segment {

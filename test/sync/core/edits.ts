@@ -30,10 +30,14 @@ interface Edit {
   readonly pick: number;
 }
 
+/** Beside plain ones: accents that combine, families, flags and skins of emoji, right to left, no spaces, tones. */
+const DRESS = ['', '', '', 'e\u0301', '👩‍👩‍👧', '🇩🇪', '👍🏽❤️', 'שלום', 'مرحبا', '東京', 'ที่นี่', '1️⃣'];
+const dressed = (writer: string, n: number): string => `${writer}${n}${DRESS[n % DRESS.length]}`;
+
 const sentence = (length: number) =>
   fc
     .array(fc.nat({ max: 400 }), { minLength: 2, maxLength: length })
-    .map((words) => words.map((n) => `w${n}`).join(' '));
+    .map((words) => words.map((n) => dressed('w', n)).join(' '));
 
 const block: fc.Arbitrary<readonly string[]> = fc.oneof(
   sentence(4).map((text) => [`## ${text}`, '']),
@@ -44,10 +48,18 @@ const block: fc.Arbitrary<readonly string[]> = fc.oneof(
   fc.array(sentence(3), { minLength: 1, maxLength: 3 }).map((rows) => [...rows.map((row) => `| ${row} | 1 |`), '']),
   sentence(4).map((code) => ['```js', `${code};`, '```', '']),
   fc.constant(['---', '']),
+  sentence(2).map((text) => ['👩‍👩‍👧🇩🇪👍🏽', `  ${text}`, '']),
 );
 
 const document = (blocks: number) =>
-  fc.array(block, { maxLength: blocks }).map((found) => ['# Plan', '', ...found.flat()]);
+  fc
+    .record({ blocks: fc.array(block, { maxLength: blocks }), fields: fc.array(sentence(3), { maxLength: 3 }) })
+    .map(({ blocks: found, fields }) => [
+      ...(fields.length > 0 ? ['---', ...fields.map((field, index) => `f${index}: ${field}`), '---'] : []),
+      '# Plan',
+      '',
+      ...found.flat(),
+    ]);
 
 const edits = (range: readonly [number, number]) =>
   fc.array(
@@ -61,7 +73,7 @@ const edits = (range: readonly [number, number]) =>
 
 function apply(lines: readonly string[], list: readonly Edit[], writer: string): string[] {
   let written = 0;
-  const word = () => `${writer}${++written}`;
+  const word = () => dressed(writer, ++written);
   const text = [...lines];
   for (const { kind, at, pick } of list) {
     const line = Math.min(text.length - 1, Math.floor((at / 10_000) * text.length));
@@ -97,11 +109,14 @@ function apply(lines: readonly string[], list: readonly Edit[], writer: string):
   return text;
 }
 
+/** About 100,000 characters without a newline. */
+export const longLine = Array.from({ length: 10_000 }, (_, n) => dressed('w', n)).join(' ');
+
 /** Half of the pairs work in the same place; some begin with edits that both sides have. */
-export const pairs = (blocks: number): fc.Arbitrary<Pair> =>
+export const pairs = (blocks: number, first: readonly string[] = []): fc.Arbitrary<Pair> =>
   fc
     .record({
-      lines: document(blocks),
+      lines: document(blocks).map((lines) => [...first, ...lines]),
       place: fc.option(fc.nat({ max: 9000 })),
       shared: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, edits([0, 9999])),
     })

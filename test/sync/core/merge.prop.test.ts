@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { merge } from '#sync/core/merge.ts';
-import { type Pair, pairs } from './edits.ts';
+import { longLine, type Pair, pairs } from './edits.ts';
 
 const numRuns = Number(process.env['MERGE_RUNS'] ?? 300);
 const holds = (check: (pair: Pair) => void) => fc.assert(fc.property(pairs(14), check), { numRuns });
@@ -21,14 +21,19 @@ function isMoved(before: readonly string[], after: readonly string[]): boolean {
   return once(before, after).join('\n') !== once(after, before).join('\n');
 }
 
-test('no lost update: a new word of the head is in the text, one of the submission in the text or in an overlap', () => {
-  holds(({ base, head, submitted }) => {
-    const { text, overlaps } = merge(base, head, submitted);
-    const kept = words(text);
-    expect(without(without(words(head), words(base)), kept)).toEqual([]);
-    const aside = overlaps.flatMap((overlap) => words(overlap.submitted));
-    expect(without(without(words(submitted), words(base)), [...kept, ...aside])).toEqual([]);
-  });
+/** A new word of the head is in the text, one of the submission in the text or in an overlap. */
+function losesNothing({ base, head, submitted }: Pair): void {
+  const { text, overlaps } = merge(base, head, submitted);
+  const kept = words(text);
+  expect(without(without(words(head), words(base)), kept)).toEqual([]);
+  const aside = overlaps.flatMap((overlap) => words(overlap.submitted));
+  expect(without(without(words(submitted), words(base)), [...kept, ...aside])).toEqual([]);
+}
+
+test('no lost update', () => holds(losesNothing));
+
+test('no lost update in lines of 100,000 characters', () => {
+  fc.assert(fc.property(pairs(2, [longLine, longLine]), losesNothing), { numRuns: Math.ceil(numRuns / 30) });
 });
 
 test('without overlaps the new words of each side stand in the text once each, in the order of their side', () => {
@@ -53,6 +58,29 @@ test('no invention: a line is of one text, or has the words of one line of the h
       expect([line, isCombined]).toEqual([line, true]);
     }
   });
+});
+
+test('no invention: every character is of one text, also where it is made of several', () => {
+  const segmenter = new Intl.Segmenter();
+  const characters = (text: string) => Array.from(segmenter.segment(text), ({ segment }) => segment);
+  const part = fc.constantFrom(
+    ...Array.from('👩👨👧👦🇩🇪🇫👍🏽🏿❤eaทก1 '),
+    ...'\u200D\uFE0F\u20E3\u0301\u0300\u0E35\u0E48',
+    '\n',
+  );
+  const edited = fc.array(part, { minLength: 1, maxLength: 12 }).chain((parts) => {
+    const edit = fc
+      .array(fc.tuple(fc.nat(parts.length - 1), fc.nat(1), part), { minLength: 1, maxLength: 3 })
+      .map((edits) => edits.reduce((text, [at, gone, put]) => text.toSpliced(at, gone, put), parts).join(''));
+    return fc.tuple(fc.constant(parts.join('')), edit, edit);
+  });
+  fc.assert(
+    fc.property(edited, (texts) => {
+      const known = texts.flatMap(characters);
+      expect(without(characters(merge(...texts).text), known)).toEqual([]);
+    }),
+    { numRuns: numRuns * 10 },
+  );
 });
 
 test('deleted lines do not come back, unless in an overlap', () => {
