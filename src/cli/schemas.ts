@@ -31,6 +31,7 @@ const Url = string().nullable();
 const ListedDocument = Document.extend({ path: string() });
 const Overlap = object({ line: int(), document: string(), keptAside: string() });
 const OpenConflict = DocumentConflict.extend({
+  isYours: boolean().optional(),
   overlaps: array(Overlap).optional(),
   diff: string().nullable().optional(),
 });

@@ -150,15 +150,53 @@ describe('doc', () => {
     await it.writeAsNoa('plan', null, 'from nothing\n');
     expect(await shown(it.mia, 'conflicts')).toMatch(/plan\.md +1 +noa .*\n.*plan\.md +2 +noa/);
     const both = await shown(it.mia, 'conflicts', 'plan');
-    expect(both).toContain('line 3\n  the document says\n    mia\n  noa wrote\n    noa\n');
+    expect(both).toContain('line 3\n  the document says (mine)\n    mia\n  noa wrote (theirs)\n    noa\n');
+    expect(both).toContain('- the document (mine), + noa (theirs)');
     expect(both).toContain('+from nothing');
+    expect(both).toContain(`aachat doc conflicts ${PLAN} <number> --take mine | theirs | both`);
     expect(await it.mia.data('doc', 'conflicts', 'plan')).toMatchObject({
-      conflicts: [{ overlaps: [{ line: 3, document: 'mia\n', keptAside: 'noa\n' }], diff: null }, { overlaps: [] }],
+      conflicts: [
+        { isYours: false, overlaps: [{ line: 3, document: 'mia\n', keptAside: 'noa\n' }], diff: null },
+        { overlaps: [] },
+      ],
     });
-    expect(await shown(it.mia, 'conflicts', 'plan', '--settle', '2')).toContain('stays as it is');
-    expect(await shown(it.mia, 'conflicts', 'plan', '--take', '1')).toContain('has it now');
+    const first = await shown(it.noa, 'conflicts', 'plan', '1');
+    expect(first).toMatch(/says \(theirs\)\n.*\n.*noa wrote \(mine\)/);
+    expect(first).not.toContain('from nothing');
+    expect(await it.mia.command(['doc', 'conflicts', 'plan', '--take', 'mine'], { isTerminal: true })).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/Several are open: 1 of .* by noa, 2 of .*\n.*plan\.md 1 --take mine/),
+    });
+    expect(await shown(it.mia, 'conflicts', 'plan', '2', '--take', 'mine')).toContain('stays as it is');
+    expect(await it.mia.data('doc', 'conflicts', '--take', 'theirs')).toMatchObject({
+      document: { version: 5 },
+      conflict: { number: 1, settledAt: expect.any(String) },
+    });
     expect(await shown(it.mia, 'show', 'plan')).toBe('a\nb\nnoa\n');
     expect(await shown(it.mia, 'conflicts')).toContain('Nothing is kept aside');
+    for (const which of [[], ['plan'], ['plan', '1']]) {
+      expect(await it.mia.command(['doc', 'conflicts', ...which, '--take', 'both'])).toMatchObject({ status: 4 });
+    }
+  });
+
+  test('takes what the reader wrote, what others wrote, or both, whoever asks', async () => {
+    await using it = await launch();
+    const { document } = await it.write('plan', null, 'a\nb\nc\n');
+    await it.write('plan', document, 'a\nb\nmia\n');
+    await it.writeAsNoa('plan', document, 'A\nb\nnoa\n');
+    expect(await shown(it.noa, 'conflicts', 'plan', '--take', 'both')).toContain('it has both texts, as v4');
+    expect(await shown(it.mia, 'show', 'plan')).toBe('A\nb\nmia\nnoa\n');
+    const nothing = await it.writeAsNoa('plan', null, 'A\nof noa\nnoa\n');
+    expect(nothing.conflict).toMatchObject({ number: 2 });
+    await it.noa.data('doc', 'conflicts', '--take', 'both');
+    expect(await shown(it.mia, 'show', 'plan')).toBe('A\nb\nmia\nof noa\nnoa\n');
+    await it.writeAsNoa('plan', null, 'all of noa\n');
+    expect(await shown(it.noa, 'conflicts', '--take', 'mine')).toContain('it has what noa wrote, as v8');
+    expect(await shown(it.mia, 'show', 'plan')).toBe('all of noa\n');
+    const aside = await it.writeAsNoa('plan', null, 'later\n');
+    await it.write('plan', aside.document, null);
+    expect(await shown(it.noa, 'conflicts', 'plan', '--take', 'theirs')).toContain('stays as it is');
+    expect((await it.mia.command(['doc', 'show', 'plan'])).status).toBe(4);
   });
 
   test('a purge asks, needs --yes where nobody answers, and is for admins', async () => {
@@ -182,10 +220,10 @@ describe('doc', () => {
     [['restore', 'plan'], 2, '--at'],
     [['restore', 'plan', '1', '--at', '2h'], 2, '--at'],
     [['restore', '-p', 'launch', '--at', 'soon'], 2, '30m'],
-    [['conflicts', '--settle', '1'], 2, 'say which'],
-    [['conflicts', 'plan', '--settle', '1'], 4, 'aachat doc conflicts'],
-    [['conflicts', 'plan', '--take', '1'], 4, 'aachat doc conflicts'],
-    [['conflicts', 'plan', '--take', '1', '--settle', '1'], 2, 'cannot be used'],
+    [['conflicts', '--take', 'mine'], 4, 'Nothing is kept aside'],
+    [['conflicts', 'plan', '1', '--take', 'both'], 4, 'no open conflict 1'],
+    [['conflicts', 'plan', '1'], 4, 'no open conflict 1'],
+    [['conflicts', 'plan', '--take', '1'], 2, 'mine, theirs, both'],
     [['purge', 'plan', '3-1', '--yes'], 2, 'no range'],
     [['list', '--kind', 'No'], 2, 'no kind'],
   ] as const)('%j says what is wrong', async ([words, status, hint]) => {

@@ -3,6 +3,8 @@ import { type Command, Option } from 'commander';
 import { type Act, example, IN_TEAM, OFFSET, TEAM, upTo, whole } from './words.ts';
 
 const DOCUMENT = 'team/project/kind/name, or as much of its end as is unambiguous';
+const SIDES = ['mine', 'theirs', 'both'] as const;
+type Side = (typeof SIDES)[number];
 const PROJECT = ['-p, --project <project>', 'only in this project'] as const;
 
 interface Place {
@@ -117,25 +119,26 @@ export function declareDocuments(program: Command, act: Act): void {
     .command('conflicts')
     .description('show what was kept aside because others had changed the same lines, and settle it for everybody')
     .argument('[document]', `${DOCUMENT}; shows both sides`)
+    .argument('[number]', 'of the conflict, where several are open', whole(1))
     .addOption(
-      new Option('--settle <number>', 'the document stays as it is, for everybody')
-        .argParser(whole(1))
-        .conflicts('take'),
+      new Option(
+        '--take <side>',
+        'settle it for everybody: with what you wrote, what the others wrote, or both',
+      ).choices(SIDES),
     )
-    .option('--take <number>', 'what was kept aside goes into the document, for everybody', whole(1))
     .option(...PROJECT)
     .option(...TEAM)
     .addHelpText(
       'after',
-      example('aachat doc conflicts', 'aachat doc conflicts plan', 'aachat doc conflicts plan --settle 1'),
+      example('aachat doc conflicts', 'aachat doc conflicts plan', 'aachat doc conflicts plan 1 --take both'),
     )
     .action(
       act(
-        async (context, name: string | undefined, options: Place & { settle?: number; take?: number }) => {
+        async (context, name: string | undefined, number: number | undefined, options: Place & { take?: Side }) => {
           const { conflicts, settle } = await import('#cli/commands/doc-conflicts.ts');
-          const number = options.settle ?? options.take;
-          if (number === undefined) await conflicts(context, { name, ...options });
-          else await settle(context, { ...options, name, number, take: options.take !== undefined });
+          const { take } = options;
+          if (take === undefined) await conflicts(context, { ...options, name, number });
+          else await settle(context, { ...options, name, number, take });
         },
         { reads: true },
       ),

@@ -26,6 +26,37 @@ export interface Merged {
  * whoever changed it wins.
  */
 export function merge(base: string, head: string, submitted: string): Merged {
+  return mergeTexts(base, head, submitted, (overlap) => overlap.head);
+}
+
+/**
+ * Three-way merge that leaves nothing out: at an overlap both texts stand below each other, the head's first.
+ *
+ * @param base undefined: nobody knows it, so what both have in common is taken for it
+ */
+export function mergeBoth(base: string | undefined, head: string, submitted: string): string {
+  const from = base ?? commonLines(head, submitted);
+  return mergeTexts(from, head, submitted, (overlap) => overlap.head + overlap.submitted).text;
+}
+
+function commonLines(one: string, other: string): string {
+  const lines = [splitLines(one), splitLines(other)] as const;
+  const { ids, count } = intern(...lines);
+  const common: string[] = [];
+  let at = 0;
+  for (const { beforeStart, beforeEnd } of diff(ids[0] ?? new Int32Array(), ids[1] ?? new Int32Array(), count)) {
+    common.push(...lines[0].slice(at, beforeStart));
+    at = beforeEnd;
+  }
+  return [...common, ...lines[0].slice(at)].join('');
+}
+
+function mergeTexts(
+  base: string,
+  head: string,
+  submitted: string,
+  resolve: (overlap: Omit<Overlap, 'line'>) => string,
+): Merged {
   if (submitted === head || submitted === base) return { text: head, overlaps: [] };
   if (head === base) return { text: submitted, overlaps: [] };
 
@@ -38,7 +69,7 @@ export function merge(base: string, head: string, submitted: string): Merged {
     if (chunk.changed === 'deleted') return [];
     if (chunk.changed !== 'both') return [{ text: texts[chunk.changed === 'submitted' ? 2 : 1] }];
     if (isInsertion(chunk)) return [{ text: bothBlocks(texts[1], texts[2]) }];
-    return refine(texts);
+    return refine(texts, resolve);
   });
 
   const overlaps: Overlap[] = [];
@@ -162,13 +193,14 @@ interface Segment {
 }
 
 /** Merges a hunk by words. Neighbouring lines that both sides changed are merged all or not at all. */
-function refine(hunk: Three<string>): Part[] {
+function refine(hunk: Three<string>, resolve: (overlap: Omit<Overlap, 'line'>) => string): Part[] {
   const parts: Part[] = [];
   let run: Segment[] = [];
   const flush = () => {
     const [base, head, submitted] = ([0, 1, 2] as const).map((side) => run.map(({ texts }) => texts[side]).join(''));
     if (run.some(({ conflict }) => conflict) && base !== undefined && head !== undefined && submitted !== undefined) {
-      parts.push({ text: head, overlap: { base, head, submitted } });
+      const overlap = { base, head, submitted };
+      parts.push({ text: resolve(overlap), overlap });
     } else {
       parts.push({ text: run.map(({ merged }) => merged).join('') });
     }

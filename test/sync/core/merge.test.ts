@@ -1,6 +1,6 @@
 /** Cases by name; `merge.prop.test.ts` says what holds for all. */
 import { describe, expect, test } from 'vitest';
-import { merge } from '#sync/core/merge.ts';
+import { merge, mergeBoth } from '#sync/core/merge.ts';
 
 /** Merges without an overlap, whichever side is the head. */
 function clean(base: string, head: string, submitted: string): string {
@@ -179,5 +179,18 @@ describe('hostile text comes to an end', () => {
     const submitted = `${base.trimEnd()} last\n`;
     expect(clean(base, head, submitted)).toBe(`first ${submitted}`);
     expect(merge(base, `${words(2).join(' ')}\n`, `${words(3).join(' ')}\n`).overlaps.length).toBe(1);
+  });
+});
+
+describe('keeping both', () => {
+  test.each([
+    ['an overlap has both texts below each other', 'a\nb\nc\n', 'a\nX\nc\n', 'a\nY\nc\n', 'a\nX\nY\nc\n'],
+    ['what merges is merged', 'a\nb\nc\n', 'A\nb\nX\n', 'a\nb\nY\nd\n', 'A\nb\nX\nY\nd\n'],
+    ['a last line without its end stays two lines', 'a\nb', 'a\nX', 'a\nY', 'a\nX\nY'],
+    ['what one side deleted and the other changed stays', 'a\nb\nc\n', 'a\nc\n', 'a\nB!\nc\n', 'a\nB!\nc\n'],
+    ['without a base what both have stands once', undefined, 'a\nX\nc\n', 'a\nY\nc\nd\n', 'a\nX\nY\nc\nd\n'],
+    ['without a base and nothing in common', undefined, 'x\n', 'y\n', 'x\ny\n'],
+  ])('%s', (_, base, head, submitted, text) => {
+    expect(mergeBoth(base, head, submitted)).toBe(text);
   });
 });
