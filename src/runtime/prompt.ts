@@ -6,8 +6,10 @@
  */
 import type { Message, Party } from '#contract/entities.ts';
 import { shortId, type TurnId } from '#contract/ids.ts';
+import { parseConflictPath } from '#contract/paths.ts';
 import type { DocumentNotice } from './event-log.ts';
 import type { InterruptionCause } from './recovery.ts';
+import { shellQuote } from './shim.ts';
 
 export interface PromptInput {
   readonly turnId: TurnId;
@@ -66,13 +68,17 @@ export function interruptedPrompt(input: PromptInput, cause: InterruptionCause):
 }
 
 /** Paths are names by the grammar of documents, so they need no quoting. */
-const noticeText = ({ path, conflict }: DocumentNotice): string =>
-  conflict === null
-    ? `You deleted \`${inDocuments(path)}\` while somebody else edited it, so it is back.`
-    : [
-        `You and somebody else changed the same lines of \`${inDocuments(path)}\`, and theirs are in it.`,
-        `Your whole text lies in \`${inDocuments(conflict)}\`: take over what is missing, then delete that file.`,
-      ].join(' ');
+function noticeText({ path, conflict }: DocumentNotice): string {
+  if (conflict === null) {
+    return `You deleted \`${inDocuments(path)}\` while somebody else edited it, so it is back. Read it before you delete it again.`;
+  }
+  const command = `aachat doc conflicts ${shellQuote(path)} ${parseConflictPath(conflict)?.number ?? ''}`.trimEnd();
+  return [
+    `You and somebody else changed the same lines of \`${inDocuments(path)}\`, and theirs are in it.`,
+    `Your whole text lies in \`${inDocuments(conflict)}\`: take over what is missing, then delete that file.`,
+    `\`${command}\` shows both sides of each of these lines; with \`--take both\` it puts yours below theirs.`,
+  ].join(' ');
+}
 
 const inDocuments = (path: string): string => `aachat/docs/${path}`;
 

@@ -89,11 +89,12 @@ describe('prompt', () => {
 
   test('says which edits are not in a document, before what others say', () => {
     const notices = [
-      { path: 'acme/demo/notes/plan.md', conflict: 'acme/demo/notes/plan.conflict-1-ada.md' },
+      { path: '~mia/demo/notes/plan.md', conflict: '~mia/demo/notes/plan.conflict-2-ada.md' },
       { path: 'acme/demo/notes/old.md', conflict: null },
     ];
     for (const text of [turnPrompt(input([], { notices })), interruptedPrompt(input([], { notices }), 'crash')]) {
-      expect(text).toContain('Your whole text lies in `aachat/docs/acme/demo/notes/plan.conflict-1-ada.md`');
+      expect(text).toContain('Your whole text lies in `aachat/docs/~mia/demo/notes/plan.conflict-2-ada.md`');
+      expect(text).toContain("`aachat doc conflicts '~mia/demo/notes/plan.md' 2` shows both sides");
       expect(text).toContain('You deleted `aachat/docs/acme/demo/notes/old.md`');
     }
   });
