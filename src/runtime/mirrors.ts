@@ -38,6 +38,8 @@ export interface MirrorsOptions {
   /** Since when there is no connection, in milliseconds since the epoch: nobody knows what the server has. */
   readonly awaySince: () => number | undefined;
   readonly onChange: () => void;
+  /** Somebody edited a document that the person deleted, and it is back. At least once for each. */
+  readonly onReturned: (path: string) => void;
   readonly log: Log;
 }
 
@@ -111,7 +113,7 @@ interface Opened {
 }
 
 export function createMirrors(options: MirrorsOptions): Mirrors {
-  const { home, http, server, follow, awaySince, onChange, log } = options;
+  const { home, http, server, follow, awaySince, onChange, onReturned, log } = options;
   const opened = new Map<string, Opened>();
   /** Root → why there is no mirror. */
   const failed = new Map<string, MirrorView>();
@@ -149,7 +151,8 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
       grammar: GRAMMAR,
       log: log.child({ mirror: root }),
       onChange,
-      ...(place.onAccepted === undefined ? {} : { onAccepted: place.onAccepted }),
+      onAccepted:
+        place.onAccepted ?? (({ document, outcome }) => void (outcome === 'kept' && onReturned(document.path))),
     });
     const stop = async () => {
       opened.delete(root);

@@ -51,6 +51,8 @@ export interface UpOptions {
 
 export type UpChange =
   | { readonly kind: 'session' | 'permission' | 'connection' | 'documents' }
+  /** Somebody edited a document that the person deleted, and it is back. */
+  | { readonly kind: 'document-returned'; readonly path: string }
   /** People are told once that agents answered each other too often. */
   | { readonly kind: 'loop-stopped'; readonly project: Project }
   /** So are they that something said to an agent waits until it may use more. */
@@ -144,6 +146,7 @@ class RunningUp implements Up {
       http,
       server: options.server,
       follow: (project) => this.#link?.follow(project),
+      onReturned: (path) => options.onChange({ kind: 'document-returned', path }),
       awaySince: () => (this.#link === undefined ? Date.parse(this.#since) : this.#link.awaySince),
       onChange: () => options.onChange({ kind: 'documents' }),
       log,

@@ -113,4 +113,29 @@ describe('documents over crashes', () => {
       'edited',
     ]);
   });
+
+  test('who deletes what somebody else edits is told that it is back: a person by up, an agent in its next turn', async () => {
+    await using s = await documentScene(['ada']);
+    let up = await s.up();
+    const [old, older] = [`${NOTES}/old.md`, `${NOTES}/older.md`];
+    for (const path of [old, older]) {
+      await writeDocument(s.mine, path, 'start\n');
+      await s.everywhere(path, 'start\n');
+    }
+    const workspace = await s.workspaceOf('ada');
+    await kill(s, up);
+    await rm(join(s.inRepo, old));
+    await rm(join(workspace, older));
+    for (const path of [old, older]) await writeDocument(s.mine, path, 'edited\n');
+    up = await s.up();
+    await up.until(/old\.md is back: somebody edited it while you deleted it\./);
+    for (const path of [old, older]) await s.everywhere(path, 'edited\n');
+    await s.send(`@ada ${steps({ text: 'heard' })}`);
+    await s.heard('ada.mia', /^heard$/);
+    const sessions = join(s.home.path, '.run', 'sessions');
+    const [session = ''] = await readdir(sessions);
+    const log = await readEventLog(join(sessions, session, 'events.jsonl'));
+    const prompts = log.flatMap((line) => (line.type === 'turn.prompted' ? [line.prompt] : []));
+    expect(prompts.map((prompt) => prompt.includes(`You deleted \`aachat/docs/${older}\``))).toEqual([true]);
+  });
 });

@@ -74,6 +74,9 @@ async function foreground(context: CommandContext, args: UpArgs): Promise<void> 
         const { agent, retryAt } = change;
         const text = `${agent.name} has used up its budget: what waits for it is answered from ${clockTime(retryAt)} on.`;
         screen?.say(text, { agent: agent.name, retryAt });
+      } else if (change.kind === 'document-returned') {
+        const { path } = change;
+        screen?.say(`${path} is back: somebody edited it while you deleted it.`, { path });
       } else screen?.update();
     });
     if (interrupts > 0) void running.stop(interrupts > 1);
