@@ -161,6 +161,8 @@ export class Reconciler {
       case 'write':
         if (step.keep && seen.kind === 'file') this.#options.keep(path, seen.bytes);
         await this.#write(path, step.digest, disk ?? null);
+        // A deletion that was refused is undone: the next one is another one.
+        if (disk === null) slot.refused = undefined;
         return false;
       case 'remove':
         if (step.keep && seen.kind === 'file') this.#options.keep(path, seen.bytes);

@@ -267,6 +267,25 @@ test('S10: what may not be written stays, and is kept before it gives way', asyn
   expect(server.text(note)).toBe('mine again\n');
 });
 
+test('S10: a deletion that was refused is undone, and the next one is asked anew', async () => {
+  const server = new MemoryServer();
+  await using owner = await openMirror(server);
+  await owner.write(note, 'one\n');
+  await owner.mirror.flush(60_000);
+  let mayWrite = false;
+  await using reader = await openMirror(server, { rights: { mayWrite: () => mayWrite } });
+  await inStep(server, owner, reader);
+  await rm(join(reader.root, note));
+  await reader.mirror.flush(60_000);
+  await inStep(server, owner, reader);
+  expect(await reader.read(note)).toBe('one\n');
+  mayWrite = true;
+  await rm(join(reader.root, note));
+  await reader.mirror.flush(60_000);
+  await inStep(server, owner, reader);
+  expect(server.all().size).toBe(0);
+});
+
 test('S11: what may no longer be read goes, and what was edited is kept', async () => {
   const server = new MemoryServer();
   let mayRead = true;
