@@ -20,11 +20,12 @@ import type { StreamEvent } from '#contract/frames.ts';
 import type { ProjectId, StreamId } from '#contract/ids.ts';
 import { Mirror } from '#sync/engine.ts';
 import { OURS } from '#sync/names.ts';
-import type { Accepted } from '#sync/replica.ts';
+import type { Accepted, Replica } from '#sync/replica.ts';
 import { createDocumentReplica, GRAMMAR, remoteConflict, remoteDocument } from './document-replica.ts';
 import { DOCUMENTS, type Home } from './home.ts';
 import { excludesFolders } from './project-repo.ts';
 import { createTextStore } from './text-store.ts';
+import { guardTracked } from './tracked-documents.ts';
 import { listConnectedRepos } from './workspaces.ts';
 
 export interface MirrorsOptions {
@@ -57,6 +58,8 @@ interface Place {
   /** Projects whose stream must be heard; undefined: those that the owner can read. */
   readonly projects?: () => readonly { readonly id: ProjectId }[];
   readonly onAccepted?: (accepted: Accepted) => void;
+  /** Called before a text or a deletion is handed in. @throws AachatError `FORBIDDEN` if it must not be */
+  readonly guard?: (path: string, isDeletion: boolean) => Promise<void>;
 }
 
 export interface SessionPlace {
@@ -147,7 +150,7 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     const mirror = new Mirror({
       root,
       kept,
-      replica: createDocumentReplica({ http: place.http, team: place.team, texts }),
+      replica: guarded(createDocumentReplica({ http: place.http, team: place.team, texts }), place.guard),
       grammar: GRAMMAR,
       log: log.child({ mirror: root }),
       onChange,
@@ -209,7 +212,15 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
         .filter((repo) => repo.server === server)
         .map(({ path, team, exclude }) =>
           openOwn(
-            { kind: 'repo', base: path, path: DOCUMENTS, http, team, holds: (row) => row.team === team },
+            {
+              kind: 'repo',
+              base: path,
+              path: DOCUMENTS,
+              http,
+              team,
+              holds: (row) => row.team === team,
+              guard: guardTracked(path),
+            },
             async () => {
               if (await excludesFolders(exclude)) return;
               throw new AachatError('NOT_FOUND', `The repository at ${path} is gone, or was made anew.`, {
@@ -303,6 +314,17 @@ const DEAF = {
 } as const;
 
 const flush = (mirror: Mirror) => mirror.flush(mirror.status().state === 'offline' ? OFFLINE_MS : CLOSE_MS);
+
+const guarded = (replica: Replica, guard: Place['guard']): Replica =>
+  guard === undefined
+    ? replica
+    : {
+        ...replica,
+        async push(submission) {
+          await guard(submission.path, submission.bytes === null);
+          return await replica.push(submission);
+        },
+      };
 
 /** A folder that is not kept in step. */
 export const notKept = (kind: MirrorView['kind'], root: string, reason: string): MirrorView => ({

@@ -1,13 +1,14 @@
 /** What git does to the documents of a connected repo, on the built program and with real git. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { CONTROL_ROUTES } from '#contract/control.ts';
 import { openControlClient } from '#runtime/control.ts';
 import { execute } from '../support/aachat.ts';
 import { type DocumentScene, documentScene, NOTES, readDocument, writeDocument } from '../support/documents-scene.ts';
 import { eventually } from '../support/eventually.ts';
-import { gitIn } from '../support/temp.ts';
+import { gitIn, tempDir } from '../support/temp.ts';
 
 const paths = Array.from({ length: 3 }, (_, index) => `${NOTES}/n${index}.md`);
 const last = paths.at(-1) ?? '';
@@ -72,5 +73,33 @@ describe('documents in a connected repo', () => {
     await gitIn(s.repo, 'clean', '-ffd');
     for (const path of paths) await s.everywhere(path, `${path}\n`);
     expect(await versions(s)).toBe(paths.length);
+  });
+
+  test('a branch that tracks one of them neither changes nor deletes it for others', async () => {
+    await using s = await filled();
+    const [path = ''] = paths;
+    const inGit = `aachat/docs/${path}`;
+    // As a branch of somebody without aachat would.
+    await using other = await tempDir();
+    await gitIn(s.repo, 'worktree', 'add', '-q', '-b', 'tracks', join(other.path, 'tree'));
+    await writeDocument(join(other.path, 'tree'), inGit, 'of the branch\n');
+    await gitIn(join(other.path, 'tree'), 'add', '--force', inGit);
+    await gitIn(join(other.path, 'tree'), 'commit', '--quiet', '--message=tracks');
+    await gitIn(s.repo, 'worktree', 'remove', '--force', join(other.path, 'tree'));
+
+    await gitIn(s.repo, 'checkout', '-q', 'tracks');
+    expect(await readDocument(s.inRepo, path)).toBe('of the branch\n');
+    const problems = async () => (await s.mirrors()).find(({ root }) => root === s.inRepo)?.problems ?? [];
+    await eventually('it is reported', async () => (await problems()).length === 1);
+    expect(await problems()).toMatchObject([{ path, reason: expect.stringContaining('Git tracks this file') }]);
+    await writeDocument(s.inRepo, last, 'edited meanwhile\n');
+    await eventually('others go on', async () => (await readDocument(s.mine, last)) === 'edited meanwhile\n');
+
+    await gitIn(s.repo, 'checkout', '-q', 'main');
+    await s.everywhere(path, `${path}\n`);
+    expect(await s.history(path)).toHaveLength(1);
+    expect(await problems()).toEqual([]);
+    await rm(`${s.inRepo}/${path}`);
+    await s.everywhere(path, undefined);
   });
 });
