@@ -1,18 +1,17 @@
-/** Mirrors in step: two or more folders and one server, every way of saving. */
+/** Mirrors in step: two or more folders and one server. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, open, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { silentLog } from '#base/log.ts';
 import { Mirror } from '#sync/engine.ts';
 import type { Replica } from '#sync/replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
 import { grammar, inStep, type OpenMirror, openMirror } from '../support/mirror.ts';
-import { gitIn, tempDir } from '../support/temp.ts';
+import { tempDir } from '../support/temp.ts';
 
 const run = promisify(execFile);
 const note = 'acme/launch/notes/plan.md';
@@ -31,70 +30,6 @@ async function pair(first = text) {
   };
   return { server, one, other, file: join(one.root, note), [Symbol.asyncDispose]: close };
 }
-
-describe('S14: every way of saving is one version', () => {
-  const saved = text.replace('two', 'two and more');
-  const ways: Record<string, (file: string) => Promise<unknown>> = {
-    'in place': (file) => writeFile(file, saved),
-    'rename over': async (file) => {
-      await writeFile(`${file}.tmp.123.abcdef`, saved);
-      await rename(`${file}.tmp.123.abcdef`, file);
-    },
-    'backup, then create (vim)': async (file) => {
-      await rename(file, `${file}~`);
-      await writeFile(file, saved);
-      await unlink(`${file}~`);
-    },
-    'sed -i': (file) => run('sed', ['-i', 's/^two$/two and more/', file]),
-    cp: async (file) => {
-      await using dir = await tempDir();
-      await writeFile(join(dir.path, 'other'), saved);
-      await run('cp', [join(dir.path, 'other'), file]);
-    },
-    'delete and create': async (file) => {
-      await unlink(file);
-      await sleep(300);
-      await writeFile(file, saved);
-    },
-    'truncate, wait, write': async (file) => {
-      const handle = await open(file, 'w');
-      await sleep(150);
-      await handle.write(saved);
-      await handle.close();
-    },
-    'a third, wait, the rest': async (file) => {
-      const handle = await open(file, 'w');
-      await handle.write(saved.slice(0, 8));
-      await sleep(120);
-      await handle.write(saved.slice(8));
-      await handle.close();
-    },
-    'git checkout': async (file) => {
-      const root = join(file, '../../../..');
-      await gitIn(root, 'init', '--quiet');
-      await writeFile(join(root, '.git/info/exclude'), '.aachat/\n');
-      await gitIn(root, 'add', '.');
-      await gitIn(root, 'commit', '--quiet', '--message=first');
-      const { mtimeMs } = await stat(file);
-      // Made without touching the folder: a commit of the other text, then a checkout of it.
-      await using dir = await tempDir();
-      await writeFile(join(dir.path, 'other'), saved);
-      const blob = await gitIn(root, 'hash-object', '-w', join(dir.path, 'other'));
-      await gitIn(root, 'update-index', '--cacheinfo', `100644,${blob},${note}`);
-      await gitIn(root, 'checkout', '--', note);
-      expect((await stat(file)).mtimeMs).toBeGreaterThanOrEqual(mtimeMs);
-    },
-  };
-  test.for(Object.entries(ways))('%s', async ([, save]) => {
-    await using both = await pair();
-    const { server, one, other, file } = both;
-    await save(file);
-    await eventually('the other mirror has it', async () => (await other.read(note)) === saved);
-    await inStep(server, one, other);
-    expect(server.history(note)).toEqual([text, saved]);
-    expect(server.versions).toBe(2);
-  });
-});
 
 test('S1: documents are made, deleted and made again', async () => {
   await using both = await pair();
