@@ -20,22 +20,6 @@ const problemOf = ({ mirror }: OpenMirror, path: string) =>
 const isWell = async (one: OpenMirror) =>
   one.mirror.status().problems.length === 0 && (await one.read(report)) === undefined;
 
-test.runIf(canLimit).for([
-  ['max_inotify_watches', 2],
-  ['max_inotify_instances', 0],
-] as const)('S15: without enough %s it looks again and again, and says so', async ([what, count]) => {
-  const server = new MemoryServer();
-  await using dir = await tempDir();
-  const root = join(dir.path, 'docs');
-  await mkdir(join(root, folder), { recursive: true });
-  await using one = startMirrorProcess(server, root, join(dir.path, 'kept'), limited(what, count));
-  await one.inSync();
-  expect(await one.status()).toMatchObject({ isWatched: false });
-  await writeFile(join(root, note), 'unheard\n');
-  await eventually('it was found', () => server.text(note) === 'unheard\n');
-  await one.inSync();
-});
-
 test('S15: a mirror whose folders are all watched says so', async () => {
   await using one = await openMirror(new MemoryServer());
   expect(one.mirror.status().isWatched).toBe(true);
@@ -172,48 +156,90 @@ test('S22, S23: a mirror whose root cannot be looked at stops, deletes nothing, 
   expect(server.history(note)).toEqual(['old\n', 'saved meanwhile\n']);
 });
 
-test.runIf(hasPrlimit)('S23, S27: without another open file nothing is deleted, and all goes on later', async () => {
+test.for([-1, 1])('S6: a clock that is moved by %i day changes nothing', async (days) => {
+  const server = new MemoryServer();
+  await using one = await openMirror(server);
+  await using other = await openMirror(server);
+  const lines = ['one', 'two', 'three', ''].join('\n');
+  for (const name of ['a', 'b']) await one.write(at(name), lines);
+  await inStep(server, one, other);
+  vi.setSystemTime(Date.now() + days * 86_400_000);
+  try {
+    await one.write(at('a'), lines.replace('one', 'ONE'));
+    await other.write(at('a'), lines.replace('three', 'THREE'));
+    await rm(join(one.root, at('b')));
+    await one.restart();
+    for (const { mirror } of [one, other, one, other]) await mirror.flush(60_000);
+  } finally {
+    vi.useRealTimers();
+  }
+  await inStep(server, one, other);
+  expect(server.all()).toEqual(new Map([[at('a'), 'ONE\ntwo\nTHREE\n']]));
+  expect(server.versions).toBe(5);
+});
+
+// Those below have a process of their own, which meets the limit.
+
+test.runIf(canLimit).concurrent.for([
+  ['max_inotify_watches', 2],
+  ['max_inotify_instances', 0],
+] as const)('S15: without enough %s it looks again and again, and says so', async ([what, count]) => {
   const server = new MemoryServer();
   await using dir = await tempDir();
   const root = join(dir.path, 'docs');
-  await using other = await openMirror(server);
-  for (const name of ['a', 'b', 'c']) await other.write(at(name), `${name}\n`);
-  await inStep(server, other);
-  await using one = startMirrorProcess(server, root, join(dir.path, 'kept'));
+  await mkdir(join(root, folder), { recursive: true });
+  await using one = startMirrorProcess(server, root, join(dir.path, 'kept'), limited(what, count));
   await one.inSync();
-  const problems = async () => new Map((await one.status()).problems.map(({ path, reason }) => [path, reason]));
-  {
-    using _ = noMoreFiles(one.child.pid ?? 0);
-    await other.write(at('a'), 'A\n');
-    await writeFile(join(root, at('b')), 'B\n');
-    await rm(join(root, at('c')));
-    for (const name of ['a', 'b', 'c']) {
-      await eventually(`${name} is reported`, async () => (await problems()).get(at(name))?.includes('EMFILE'));
+  expect(await one.status()).toMatchObject({ isWatched: false });
+  await writeFile(join(root, note), 'unheard\n');
+  await eventually('it was found', () => server.text(note) === 'unheard\n');
+  await one.inSync();
+});
+
+test
+  .runIf(hasPrlimit)
+  .concurrent('S23, S27: without another open file nothing is deleted, and all goes on later', async () => {
+    const server = new MemoryServer();
+    await using dir = await tempDir();
+    const root = join(dir.path, 'docs');
+    await using other = await openMirror(server);
+    for (const name of ['a', 'b', 'c']) await other.write(at(name), `${name}\n`);
+    await inStep(server, other);
+    await using one = startMirrorProcess(server, root, join(dir.path, 'kept'));
+    await one.inSync();
+    const problems = async () => new Map((await one.status()).problems.map(({ path, reason }) => [path, reason]));
+    {
+      using _ = noMoreFiles(one.child.pid ?? 0);
+      await other.write(at('a'), 'A\n');
+      await writeFile(join(root, at('b')), 'B\n');
+      await rm(join(root, at('c')));
+      for (const name of ['a', 'b', 'c']) {
+        await eventually(`${name} is reported`, async () => (await problems()).get(at(name))?.includes('EMFILE'));
+      }
+      expect(server.all()).toEqual(
+        new Map([
+          [at('a'), 'A\n'],
+          [at('b'), 'b\n'],
+          [at('c'), 'c\n'],
+        ]),
+      );
+      // Where not even folders can be listed, nothing counts as missing.
+      await one.flush();
+      expect(server.all().size).toBe(3);
     }
+    await one.flush();
+    await eventually('all is as it was saved', async () => (await problems()).size === 0 && server.all().size === 2);
+    await inStep(server, other);
     expect(server.all()).toEqual(
       new Map([
         [at('a'), 'A\n'],
-        [at('b'), 'b\n'],
-        [at('c'), 'c\n'],
+        [at('b'), 'B\n'],
       ]),
     );
-    // Where not even folders can be listed, nothing counts as missing.
-    await one.flush();
-    expect(server.all().size).toBe(3);
-  }
-  await one.flush();
-  await eventually('all is as it was saved', async () => (await problems()).size === 0 && server.all().size === 2);
-  await inStep(server, other);
-  expect(server.all()).toEqual(
-    new Map([
-      [at('a'), 'A\n'],
-      [at('b'), 'B\n'],
-    ]),
-  );
-  expect(await readFile(join(root, at('a')), 'utf8')).toBe('A\n');
-});
+    expect(await readFile(join(root, at('a')), 'utf8')).toBe('A\n');
+  });
 
-test('S3, S13: a mirror that sleeps in the middle of saves takes them for what they are when it wakes', async () => {
+test.concurrent('S3, S13: a mirror that sleeps in the middle of saves takes them for what they are when it wakes', async () => {
   const server = new MemoryServer();
   await using dir = await tempDir();
   const root = join(dir.path, 'docs');
@@ -249,26 +275,4 @@ test('S3, S13: a mirror that sleeps in the middle of saves takes them for what t
   );
   expect(server.history(at('empty'))).not.toContain('');
   expect(server.versions).toBe(9);
-});
-
-test.for([-1, 1])('S6: a clock that is moved by %i day changes nothing', async (days) => {
-  const server = new MemoryServer();
-  await using one = await openMirror(server);
-  await using other = await openMirror(server);
-  const lines = ['one', 'two', 'three', ''].join('\n');
-  for (const name of ['a', 'b']) await one.write(at(name), lines);
-  await inStep(server, one, other);
-  vi.setSystemTime(Date.now() + days * 86_400_000);
-  try {
-    await one.write(at('a'), lines.replace('one', 'ONE'));
-    await other.write(at('a'), lines.replace('three', 'THREE'));
-    await rm(join(one.root, at('b')));
-    await one.restart();
-    for (const { mirror } of [one, other, one, other]) await mirror.flush(60_000);
-  } finally {
-    vi.useRealTimers();
-  }
-  await inStep(server, one, other);
-  expect(server.all()).toEqual(new Map([[at('a'), 'ONE\ntwo\nTHREE\n']]));
-  expect(server.versions).toBe(5);
 });
