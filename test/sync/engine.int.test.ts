@@ -109,9 +109,57 @@ test('S12: saving over a conflict takes it in', async () => {
   expect(server.text(note)).toBe(text.replace('two', 'two of both'));
 });
 
-test('S9: an edit beats a deletion that had not seen it, and the file returns', async () => {
+test('S12: overlaps of three do not nest, and two who settle one at once lose nothing', async () => {
   await using both = await pair();
   const { server, one, other } = both;
+  await using third = await openMirror(server, { who: 'cy' });
+  await inStep(server, third);
+  await third.restart(async () => {
+    await third.write(note, text.replace('two', 'two of cy'));
+    await other.restart(async () => {
+      await other.write(note, text.replace('two', 'two of bo'));
+      await one.write(note, text.replace('two', 'two of mia'));
+      await eventually('the first edit', () => server.text(note)?.includes('two of mia'));
+    });
+    await inStep(server, one, other);
+  });
+  const [bos, cys] = [1, 2].map(
+    (number) => `acme/launch/notes/plan.conflict-${number}-${number === 1 ? 'bo' : 'cy'}.md`,
+  );
+  if (bos === undefined || cys === undefined) throw new Error('unreachable');
+  await eventually(
+    'both are shown',
+    async () => (await one.read(bos)) !== undefined && (await one.read(cys)) !== undefined,
+  );
+  await inStep(server, one, other, third);
+  for (const mirror of [one, other, third]) {
+    expect(await mirror.files()).toEqual(
+      new Map([
+        [bos, text.replace('two', 'two of bo')],
+        [cys, text.replace('two', 'two of cy')],
+        [note, text.replace('two', 'two of mia')],
+      ]),
+    );
+  }
+  await third.restart(async () => {
+    await third.write(bos, text.replace('two', 'settled by cy'));
+    await one.write(bos, text.replace('two', 'settled by mia'));
+    await eventually('it is settled', async () => (await other.read(bos)) === undefined);
+  });
+  await eventually('it is gone', async () => (await third.read(bos)) === undefined);
+  await inStep(server, one, other, third);
+  expect([...(await other.files()).keys()]).toEqual([cys, note]);
+  for (const who of ['mia', 'cy']) expect(server.history(note)).toContain(text.replace('two', `settled by ${who}`));
+  expect(server.text(note)).not.toMatch(/<<<<<<<|>>>>>>>/);
+});
+
+test('S9: an edit beats a deletion that had not seen it, the file returns, and whoever deleted it is told once', async () => {
+  const server = new MemoryServer();
+  const told: string[] = [];
+  await using one = await openMirror(server, { who: 'mia' });
+  await using other = await openMirror(server, { who: 'bo', onAccepted: ({ outcome }) => told.push(outcome) });
+  await one.write(note, text);
+  await inStep(server, one, other);
   await other.restart(async () => {
     await rm(join(other.root, note));
     await one.write(note, text.replace('two', 'two and more'));
@@ -119,6 +167,7 @@ test('S9: an edit beats a deletion that had not seen it, and the file returns', 
   });
   await eventually('it is back', async () => (await other.read(note)) === text.replace('two', 'two and more'));
   await inStep(server, one, other);
+  expect(told).toEqual(['kept']);
 });
 
 test('S9: a deletion that an edit had not seen loses against it', async () => {
