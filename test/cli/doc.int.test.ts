@@ -150,8 +150,10 @@ describe('doc', () => {
     await it.writeAsNoa('plan', null, 'from nothing\n');
     expect(await shown(it.mia, 'conflicts')).toMatch(/plan\.md +1 +noa .*\n.*plan\.md +2 +noa/);
     const both = await shown(it.mia, 'conflicts', 'plan');
-    expect(both).toContain('line 3\n  the document says (mine)\n    mia\n  noa wrote (theirs)\n    noa\n');
-    expect(both).toContain('- the document (mine), + noa (theirs)');
+    expect(both).toContain(
+      'line 3\n  the document says (--take mine)\n    mia\n  noa wrote (--take theirs)\n    noa\n',
+    );
+    expect(both).toContain('- the document (--take mine), + noa (--take theirs)');
     expect(both).toContain('+from nothing');
     expect(both).toContain(`aachat doc conflicts ${PLAN} <number> --take mine | theirs | both`);
     expect(await it.mia.data('doc', 'conflicts', 'plan')).toMatchObject({
@@ -161,7 +163,7 @@ describe('doc', () => {
       ],
     });
     const first = await shown(it.noa, 'conflicts', 'plan', '1');
-    expect(first).toMatch(/says \(theirs\)\n.*\n.*noa wrote \(mine\)/);
+    expect(first).toMatch(/says \(--take theirs\)\n.*\n.*noa wrote \(--take mine\)/);
     expect(first).not.toContain('from nothing');
     expect(await it.mia.command(['doc', 'conflicts', 'plan', '--take', 'mine'], { isTerminal: true })).toMatchObject({
       status: 2,

@@ -130,7 +130,7 @@ type Explained = DocumentConflict & Sides & { readonly isYours: boolean };
 function explanation({ number, author, createdAt, overlaps, diff: changes, isYours }: Explained): string {
   const title = `Conflict ${number}, by ${author.name}, ${clockTime(createdAt)}`;
   const quote = (text: string) => indent(plain(text).trimEnd(), 4);
-  const [document, aside] = isYours ? ['theirs', 'mine'] : ['mine', 'theirs'];
+  const [document, aside] = isYours ? ['--take theirs', '--take mine'] : ['--take mine', '--take theirs'];
   if (changes !== null)
     return `${title}\n  - the document (${document}), + ${author.name} (${aside})\n${quote(changes)}`;
   const parts = overlaps.map(

@@ -40,7 +40,10 @@ export async function resume(context: CommandContext, args: ResumeArgs): Promise
   }
   const how = args.delete === true ? 'delete' : 'restore';
   await up.call(CONTROL_ROUTES.resumeMirror, { body: { root, how } }, signal);
-  const text = how === 'delete' ? `What is gone from ${root} is deleted for everybody.` : `${root} is filled again.`;
+  const text =
+    how === 'delete'
+      ? `What is gone from ${root} is deleted for everybody. aachat doc restore brings any of it back.`
+      : `${root} is filled again.`;
   output.result({ root, how }, text);
 }
 
