@@ -24,8 +24,15 @@ export function documentsLine(mirrors: readonly MirrorView[]): string {
   ].join('  ');
 }
 
-/** What somebody has to see to, a line each; the same for the same state. */
-export function documentTroubles(mirrors: readonly MirrorView[]): readonly string[] {
+/**
+ * What somebody has to see to, a line each; the same for the same state.
+ *
+ * @param most lines about files of one folder, and about conflicts
+ */
+export function documentTroubles(
+  mirrors: readonly MirrorView[],
+  most: number = Number.POSITIVE_INFINITY,
+): readonly string[] {
   const lines = mirrors.flatMap(({ root, state, reason, problems, kept }) => [
     ...(state === 'failed' ? [`! ${root}: ${reason}`] : []),
     ...(state === 'stopped'
@@ -37,7 +44,8 @@ export function documentTroubles(mirrors: readonly MirrorView[]): readonly strin
       : []),
     ...first(
       problems.map(({ path, reason: why }) => `! ${root}/${path}: ${why}`),
-      (more) => `! and ${more} more files in ${root}: see _errors.md of their projects, or aachat status --json`,
+      most,
+      (more) => `! and ${more} more in ${root}: see _errors.md of their projects, or aachat status --json`,
     ),
     ...kept.map(({ path, file }) => `! ${root}/${path} had to give way; its text is in ${file}`),
   ]);
@@ -47,17 +55,19 @@ export function documentTroubles(mirrors: readonly MirrorView[]): readonly strin
     ...lines,
     ...first(
       conflicts.map((path) => `! ${path} was kept aside: aachat doc conflicts ${shellQuote(documentOf(path))}`),
+      most,
       (more) => `! and ${more} more were kept aside: aachat doc conflicts`,
     ),
     ...first(
       faults.map(([path, why]) => `! ${path} is shared, but not as its template asks: ${why}`),
+      MOST,
       (more) => `! and ${more} more: see _errors.md of their projects`,
     ),
   ];
 }
 
-const first = (lines: readonly string[], rest: (more: number) => string): readonly string[] =>
-  lines.length > MOST ? [...lines.slice(0, MOST), rest(lines.length - MOST)] : lines;
+const first = (lines: readonly string[], most: number, rest: (more: number) => string): readonly string[] =>
+  lines.length > most ? [...lines.slice(0, most), rest(lines.length - most)] : lines;
 
 /** Path of the document that a conflict's file lies beside. */
 function documentOf(path: string): string {
@@ -81,13 +91,14 @@ export function documentDetails(mirrors: readonly MirrorView[]): readonly string
       ].join(''),
       ...first(
         pending.map((one) => `    ${one.path} waits since ${clockTime(one.since)}: ${one.why}`),
+        MOST,
         (more) => `    and ${more} more`,
       ),
       ...RISKS[replacesBy],
       ...(isWatched ? [] : [NOT_WATCHED]),
     ],
   );
-  return mirrors.length === 0 ? [] : [documentsLine(mirrors), ...folders, ...documentTroubles(mirrors)];
+  return mirrors.length === 0 ? [] : [documentsLine(mirrors), ...folders, ...documentTroubles(mirrors, MOST)];
 }
 
 const RISKS: Readonly<Record<MirrorView['replacesBy'], readonly string[]>> = {

@@ -4,6 +4,7 @@ import { AachatError, isAachatError } from '#base/errors.ts';
 import { exists } from '#base/fs.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
+import { documentTroubles } from '#cli/documents-view.ts';
 import { plain } from '#cli/output.ts';
 import { serverAddress } from '#client/address.ts';
 import type { HttpClient } from '#client/http.ts';
@@ -48,6 +49,7 @@ export async function init(context: CommandContext, args: InitArgs): Promise<voi
     mine === undefined
       ? 'aachat up keeps aachat/docs in step with the documents of the team.'
       : `aachat/docs, kept by the running aachat up: ${mine.state}.${mine.reason === undefined ? '' : ` ${mine.reason}`}`,
+    ...(mine?.state === 'stopped' ? documentTroubles([mine]) : []),
     ...(mirrors === undefined || made.teamRepo === null
       ? []
       : ['Sessions that run now stay where they are until `aachat up` is started again.']),
