@@ -4,7 +4,7 @@
  * time as it was and joins two names of one file, folders may have second names, and some errors are other ones.)
  */
 import { constants } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path/posix';
 import type { Disk, Name, Stats } from '#sync/disk.ts';
 
 interface Inode {
@@ -66,10 +66,7 @@ export class MemoryDisk implements Disk {
 
   /** Links are not followed. @throws as the system does */
   lstatSync(path: string): Stats | undefined {
-    const folder = this.#find(dirname(path), 'lstat');
-    if (folder === undefined) return undefined;
-    const { name } = this.#place(path, 'lstat');
-    const inode = folder.names.get(name);
+    const inode = path === '/' ? this.#root : this.#parent(path, 'lstat')?.names.get(basename(path));
     return inode && statsOf(inode);
   }
 
@@ -84,7 +81,9 @@ export class MemoryDisk implements Disk {
   }
 
   readdirSync(path: string): readonly Name[] {
-    const folder = this.#folder(path, 'scandir');
+    const folder = this.#find(path, 'scandir');
+    if (folder === undefined) throw failure('ENOENT', 'scandir', path);
+    if (folder.kind !== 'folder') throw failure('ENOTDIR', 'scandir', path);
     this.#check(folder, READ, 'scandir', path);
     return Array.from(folder.names, ([name, { kind }]) => ({ name, isDirectory: () => kind === 'folder' }));
   }
@@ -290,13 +289,19 @@ export class MemoryDisk implements Disk {
     };
   }
 
-  /** Where a path ends, whether something is there or not; links on the way to it are followed. */
-  #place(path: string, syscall: string, links = 0): { readonly folder: Inode; readonly name: string } {
-    if (path === '/') return { folder: { ...this.#root, names: new Map([['', this.#root]]) }, name: '' };
+  /** @returns the folder that has the path's last name, or undefined if it is missing */
+  #parent(path: string, syscall: string, links = 0): Inode | undefined {
     const folder = this.#find(dirname(path), syscall, links);
-    if (folder === undefined) throw failure('ENOENT', syscall, path);
+    if (folder === undefined) return undefined;
     if (folder.kind !== 'folder') throw failure('ENOTDIR', syscall, path);
     this.#check(folder, ENTER, syscall, path);
+    return folder;
+  }
+
+  /** Where a path ends, whether something is there or not; links on the way to it are followed. */
+  #place(path: string, syscall: string): { readonly folder: Inode; readonly name: string } {
+    const folder = this.#parent(path, syscall);
+    if (folder === undefined) throw failure('ENOENT', syscall, path);
     return { folder, name: basename(path) };
   }
 
@@ -304,20 +309,9 @@ export class MemoryDisk implements Disk {
   #find(path: string, syscall: string, links = 0): Inode | undefined {
     if (path === '/') return this.#root;
     if (links > MOST_LINKS) throw failure('ELOOP', syscall, path);
-    const folder = this.#find(dirname(path), syscall, links);
-    if (folder === undefined) return undefined;
-    if (folder.kind !== 'folder') throw failure('ENOTDIR', syscall, path);
-    this.#check(folder, ENTER, syscall, path);
-    const inode = folder.names.get(basename(path));
+    const inode = this.#parent(path, syscall, links)?.names.get(basename(path));
     if (inode?.kind !== 'link') return inode;
     return this.#find(resolve(dirname(path), inode.bytes.toString()), syscall, links + 1);
-  }
-
-  #folder(path: string, syscall: string): Inode {
-    const inode = this.#find(path, syscall);
-    if (inode === undefined) throw failure('ENOENT', syscall, path);
-    if (inode.kind !== 'folder') throw failure('ENOTDIR', syscall, path);
-    return inode;
   }
 
   #named(path: string, syscall: string): { readonly folder: Inode; readonly name: string; readonly inode: Inode } {
