@@ -43,7 +43,7 @@ export class Directory {
     this.#ours = join(this.root, OURS);
     this.staging = new Staging(disk, this.#ours);
     // A folder that had a journal once and lost its marker must not get a new one by itself.
-    const isNew = this.#stat(this.journalFile) === undefined;
+    const isNew = !this.hasJournal();
     this.#makeOurs();
     if (isNew) this.mark();
   }
@@ -88,6 +88,10 @@ export class Directory {
     } catch {
       return false;
     }
+  }
+
+  hasJournal(): boolean {
+    return this.#stat(this.journalFile) !== undefined;
   }
 
   /** Whether the folder has nothing but ours. */

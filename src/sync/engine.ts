@@ -224,10 +224,15 @@ export class Mirror {
    */
   async resume(how: 'restore' | 'delete'): Promise<void> {
     if (this.#halted === undefined) return;
+    const hasMemory = this.#directory.hasJournal();
     this.#directory.mark();
-    const missing = this.#missing();
-    if (how === 'delete') this.#mayGo = new Set(missing);
-    else for (const path of missing) this.#journal.append({ path, entry: null });
+    const missing = new Set(this.#missing());
+    if (how === 'delete') this.#mayGo = missing;
+    for (const path of [...this.#journal.entries.keys()]) {
+      // What is in a folder that lost its journal began from nothing that is known.
+      const isForgotten = missing.has(path) ? how === 'restore' : !hasMemory;
+      if (isForgotten) this.#journal.append({ path, entry: null });
+    }
     // It may have gone with the folder; what it knew did not.
     this.#journal.compact();
     this.#halted = undefined;

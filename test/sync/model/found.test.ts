@@ -1,0 +1,18 @@
+/** Schedules that found something once, as small as they could be made. */
+import { expect, test } from 'vitest';
+import { play } from './play.ts';
+import type { Schedule, Step } from './schedule.ts';
+
+const insert = { how: 'insert', at: 0 } as const;
+const calm = (...steps: readonly Step[]): Schedule => ({ places: 2, fates: [], newsMs: [], lateMs: [], steps });
+
+const FOUND: Record<string, Schedule> = {
+  'S24: a file in a folder that was made anew began from nothing, also when the mirror is told to go on': calm(
+    { do: 'lose', place: 0, what: 'root', resume: 'restore', ms: 5 },
+    { do: 'save', place: 0, document: 0, way: 'in place', edit: insert, pausesMs: [] },
+  ),
+};
+
+test.for(Object.entries(FOUND))('%s', async ([, schedule]) => {
+  expect(await play(schedule)).toEqual([]);
+});
