@@ -32,9 +32,9 @@ export const stampOf = ({ size, mtimeNs, ctimeNs, ino }: Stats): string => `${si
 
 /** A file's times have steps of some milliseconds: one that was changed a moment ago may change again unseen. */
 const RACY_MS = 100;
-export function isFresh(stamp: string): boolean {
+export function isFresh(stamp: string, ms = RACY_MS): boolean {
   const mtimeMs = Number(stamp.split(':')[1]) / 1_000_000;
-  return Math.abs(Date.now() - mtimeMs) < RACY_MS;
+  return Math.abs(Date.now() - mtimeMs) < ms;
 }
 
 export function read(disk: Disk, file: string, links = 1n): Seen {

@@ -5,7 +5,7 @@ import { isAachatError, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type Digest, plan } from './core/plan.ts';
 import type { Directory, Swapped } from './directory.ts';
-import { digestOf, type Seen } from './file.ts';
+import { digestOf, isFresh, type Seen } from './file.ts';
 import type { Entry, Journal, Operation } from './journal.ts';
 import { FOLDERS } from './names.ts';
 import { localProblem } from './refusal.ts';
@@ -33,6 +33,8 @@ export const QUIET_MS = 30;
 /** A file that is gone may be in the middle of being saved (unlink, then create); so may one that is nearly empty. */
 const GONE_MS = 1_000;
 const SHRUNK_MS = 300;
+/** A file that is written all the time is handed in once in a while. */
+const RESTLESS_MS = 2_000;
 /** Looks at one path in a row, each because something changed meanwhile. */
 const ROUNDS = 10;
 
@@ -41,7 +43,7 @@ interface Slot {
   digest?: Digest | undefined;
   stamp?: string;
   /** What may be half a save, and since when it has looked so. */
-  doubt?: { readonly digest: Digest; readonly since: number } | undefined;
+  doubt?: { readonly digest: Digest; readonly since: number; readonly begun: number } | undefined;
   refused?: { readonly digest: Digest; readonly reason: string } | undefined;
 }
 
@@ -184,13 +186,16 @@ export class Reconciler {
     const digest = seen.kind === 'file' ? seen.digest : null;
     const isNews = digest !== (entry?.base ?? null) && digest !== (remote.at(path) ?? null);
     const isShrunk = seen.kind === 'file' && (seen.bytes.length === 0 || seen.bytes.length < (entry?.size ?? 0) / 2);
-    const needed = !isNews ? 0 : digest === null ? GONE_MS : isShrunk ? SHRUNK_MS : 0;
+    const now = performance.now();
+    const begun = slot.doubt?.begun ?? now;
+    // Whoever writes right now has not been heard of yet.
+    const isYoung = seen.kind === 'file' && isFresh(seen.stamp, QUIET_MS) && now - begun < RESTLESS_MS;
+    const needed = !isNews ? 0 : digest === null ? GONE_MS : isShrunk ? SHRUNK_MS : isYoung ? QUIET_MS : 0;
     if (needed === 0) {
       slot.doubt = undefined;
       return 0;
     }
-    const now = performance.now();
-    if (slot.doubt?.digest !== digest) slot.doubt = { digest, since: now };
+    if (slot.doubt?.digest !== digest) slot.doubt = { digest, since: now, begun };
     return Math.ceil(Math.max(0, slot.doubt.since + needed - now));
   }
 

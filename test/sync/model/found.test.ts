@@ -11,6 +11,15 @@ const FOUND: Record<string, Schedule> = {
     { do: 'lose', place: 0, what: 'root', resume: 'restore', ms: 5 },
     { do: 'save', place: 0, document: 0, way: 'in place', edit: insert, pausesMs: [] },
   ),
+  'S14: a save that begins when an earlier one is read': calm(
+    { do: 'save', place: 0, document: 2, way: 'in place', edit: insert, pausesMs: [0, 1], at: { nth: 1 } },
+    { do: 'save', place: 0, document: 2, way: 'in place', edit: insert, pausesMs: [] },
+    { do: 'pass', ms: 5 },
+  ),
+  'S14: news of the server comes while a save is half done': calm(
+    { do: 'save on server', document: 0, edit: insert },
+    { do: 'save', place: 0, document: 0, way: 'in place', edit: { how: 'insert', at: 5 }, pausesMs: [0, 12] },
+  ),
 };
 
 test.for(Object.entries(FOUND))('%s', async ([, schedule]) => {
