@@ -307,7 +307,16 @@ export class World {
     for (const path of DOCUMENTS) if (what !== 'marker') this.ledger.wholes.add(JSON.stringify([path, null]));
     this.#forAWhile(ms, () => {
       const { mirror } = place;
-      if (mirror?.status().state === 'stopped') mirror.resume(resume).catch(() => {});
+      if (mirror?.status().state !== 'stopped') return;
+      if (resume === 'delete') {
+        // Whatever went, by this step or by another one.
+        const gone = DOCUMENTS.filter((path) => readText(disk, `${ROOT}/${path}`) === undefined);
+        this.ledger.lower(
+          gone.flatMap((path) => wordsOf(this.server.text(path) ?? '')),
+          'taken out',
+        );
+      }
+      mirror.resume(resume).catch(() => {});
     });
   }
 }
