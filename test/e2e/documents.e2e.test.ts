@@ -169,8 +169,9 @@ describe('documents', () => {
     const [template, report] = [`${NOTES}/_template.md`, '~mia/launch/_errors.md'];
     const asking = '---\n_aachat: { allowed_states: [open, done] }\nstatus: open\n---\n';
     await writeDocument(s.inRepo, template, asking);
-    await writeDocument(s.mine, plan, '---\nstatus: opne\n---\n');
+    // It has to be older than the document, whose time is gone back to.
     await s.everywhere(template, asking);
+    await writeDocument(s.mine, plan, '---\nstatus: opne\n---\n');
     await s.everywhere(plan, '---\nstatus: opne\n---\n');
     for (const root of [s.mine, s.inRepo, await s.workspaceOf('ada')]) {
       await eventually('it is listed', async () => (await readDocument(root, report))?.includes('it is "opne".'));
