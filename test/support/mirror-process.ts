@@ -26,7 +26,7 @@ export function startMirrorProcess(
   wrap: readonly string[] = [],
 ): MirrorProcess {
   const program = join(import.meta.dirname, 'mirror-child.ts');
-  const [command = '', ...args] = [...wrap, process.execPath, program, root, kept];
+  const [command = '', ...args] = [...wrap, process.execPath, ...process.execArgv, program, root, kept];
   const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' });
   const exited = once(child, 'exit');
   const replica = server.replica('child');

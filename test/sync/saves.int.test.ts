@@ -15,7 +15,6 @@ import {
   symlinkSync,
   unlinkSync,
   utimesSync,
-  watch,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -23,6 +22,7 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Disk, realDisk } from '#sync/disk.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
 import { inStep, type OpenMirror, openMirror } from '../support/mirror.ts';
@@ -187,11 +187,22 @@ const cases = [
 const pathOf = (way: string) => `${folder}/${way.replace(/\W+/g, ' ').trim()}.md`;
 const own = new AsyncDisposableStack();
 const server = new MemoryServer();
-const [one, other] = [await openMirror(server, { who: 'mia' }), await openMirror(server, { who: 'bo' })];
-own.use(one);
-own.use(other);
-/** Path → how often the mirror put a file into its place. */
+/** Name of a file → how often the other mirror put one into its place. */
 const placed = new Map<string, number>();
+const put = (file: string) => placed.set(basename(file), (placed.get(basename(file)) ?? 0) + 1);
+const counting: Disk = {
+  ...realDisk,
+  exchange(from, to) {
+    put(to);
+    return realDisk.exchange(from, to);
+  },
+  linkSync(from, to) {
+    put(to);
+    realDisk.linkSync(from, to);
+  },
+};
+const one = own.use(await openMirror(server, { who: 'mia' }));
+const other = own.use(await openMirror(server, { who: 'bo', disk: counting }));
 
 const versionOf = async (way: string) =>
   (await server.replica('mia').list()).documents.find(({ path }) => path === pathOf(way))?.version;
@@ -207,10 +218,7 @@ const stateOf = ({ root }: OpenMirror) =>
 beforeAll(async () => {
   for (const [way] of cases) await one.write(pathOf(way), text);
   await inStep(server, one, other);
-  const watcher = watch(join(other.root, folder), (event, name) => {
-    if (event === 'rename' && name !== null) placed.set(name, (placed.get(name) ?? 0) + 1);
-  });
-  own.defer(() => watcher.close());
+  placed.clear();
 });
 afterAll(() => own.disposeAsync());
 
