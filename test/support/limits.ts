@@ -1,6 +1,6 @@
 /** Limits of the machine that are really in force, not played. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 const isRoot = process.getuid?.() === 0;
@@ -41,13 +41,10 @@ export const limited = (what: 'max_inotify_watches' | 'max_inotify_instances', c
 ];
 
 export const canLimit: boolean = can('unshare', '--user', '--map-root-user', 'true');
-/** Lets a process open no more files than it has open now. */
+/** A process keeps the files that it has open, and opens no other one. */
 export function noMoreFiles(pid: number): Disposable {
-  const open = new Set(readdirSync(`/proc/${pid}/fd`).map(Number));
-  let free = 0;
-  while (open.has(free)) free += 1;
-  const limit = (soft: number | string) => run('prlimit', `--pid=${pid}`, `--nofile=${soft}:`);
-  limit(free);
+  const limit = (soft: number) => run('prlimit', `--pid=${pid}`, `--nofile=${soft}:`);
+  limit(0);
   return { [Symbol.dispose]: () => limit(1_024) };
 }
 

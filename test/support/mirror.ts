@@ -53,7 +53,10 @@ export async function openMirror(server: MirrorServer, setup: MirrorSetup = {}):
     await mirror.start();
     return { mirror, stop };
   };
-  let running = await start();
+  let running = await start().catch(async (thrown: unknown) => {
+    await dir[Symbol.asyncDispose]();
+    throw thrown;
+  });
   const close = async () => {
     await running.stop();
     await running.mirror.stop();
