@@ -69,12 +69,13 @@ export class Network {
     return lost === 'answer' ? Promise.reject(noAnswer()) : answer;
   }
 
-  /** @returns stops it */
-  subscribe(asker: Asker, isDeaf: () => boolean, hear: (change: RemoteChange) => void): () => void {
+  /** What a connection did not bring is lost with it. @returns stops it */
+  subscribe(asker: Asker, connection: () => number | undefined, hear: (change: RemoteChange) => void): () => void {
     return this.server.subscribe((change) => {
-      if (isDeaf()) return;
+      const own = connection();
+      if (own === undefined) return;
       const ms = this.isCalm ? 0 : this.#newsMs();
-      const tell = () => asker.isDead || hear(change);
+      const tell = () => asker.isDead || connection() !== own || hear(change);
       // News that comes twice is late the second time.
       if (ms % 2 === 1) setTimeout(tell, ms * 3);
       if (ms === 0) tell();

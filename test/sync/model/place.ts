@@ -58,7 +58,8 @@ export class Place {
   /** What the programs of people use. */
   readonly disk = new MemoryDisk();
   hints: Hints = 'prompt';
-  isDeaf: boolean = false;
+  /** To the server, for its news; undefined: there is none. */
+  connection: number | undefined = 0;
   /** While a folder may not be used. */
   isLocked: boolean = false;
   /** While a folder is a link that leads out. */
@@ -112,7 +113,7 @@ export class Place {
       life.mirror = mirror;
       life.stopNews = this.#network.subscribe(
         life,
-        () => this.isDeaf,
+        () => this.connection,
         (change) => mirror.changed(change),
       );
       mirror.start().catch(() => {

@@ -28,6 +28,7 @@ export class World {
   readonly places: readonly Place[];
   readonly ledger = new Ledger();
   #savings: Saving[] = [];
+  #connections = 0;
   /** Ends of what is wrong for a while. */
   #cures = new Set<() => void>();
 
@@ -83,9 +84,10 @@ export class World {
           this.server[step.how] = step.how !== 'losesAnswers';
         });
       case 'deaf':
-        place.isDeaf = true;
+        place.connection = undefined;
         return this.#forAWhile(step.ms, () => {
-          place.isDeaf = false;
+          this.#connections += 1;
+          place.connection = this.#connections;
           void place.mirror?.refresh();
         });
       case 'hints':
@@ -103,6 +105,8 @@ export class World {
       case 'link':
         return this.#link(place, step.ms);
       case 'clock':
+        // The age of a file counts for 30 ms.
+        for (const one of this.places) this.#finishAll(one);
         return shiftWallClock(step.days * 86_400_000);
       case 'lose':
         return this.#lose(place, step.what, step.resume, step.ms);
@@ -215,6 +219,8 @@ export class World {
     const path = kind.kind === 'conflict' ? kind.of : file;
     this.ledger.lower(wordsOf(text), 'overwritten');
     if (how === 'delete') {
+      // What was saved over it a moment ago, nobody else has seen.
+      this.ledger.lower(this.#own(place, text), 'taken out');
       place.disk.unlinkSync(`${ROOT}/${file}`);
       return;
     }
@@ -228,6 +234,12 @@ export class World {
     place.disk.writeSync(fd, Buffer.from(taken), 0);
     place.disk.closeSync(fd);
     this.ledger.saved(path, taken);
+  }
+
+  /** Words in a text that were saved in a place, and that nobody else has. */
+  #own({ name }: Place, text: string): string[] {
+    const known = new Set(DOCUMENTS.flatMap((path) => this.server.history(path)).flatMap(wordsOf));
+    return wordsOf(text).filter((word) => this.ledger.words.get(word)?.place === name && !known.has(word));
   }
 
   async #saveOnServer(path: string, edit: Edit): Promise<void> {
@@ -285,7 +297,7 @@ export class World {
   #lose(place: Place, what: 'documents' | 'marker' | 'root', resume: 'restore' | 'delete', ms: number): void {
     if (!this.#isUsable(place)) return;
     this.#finishAll(place);
-    const { disk, name } = place;
+    const { disk } = place;
     if (what === 'marker' && disk.lstatSync(`${ROOT}/.aachat/marker`) !== undefined) {
       disk.unlinkSync(`${ROOT}/.aachat/marker`);
     }
@@ -294,13 +306,9 @@ export class World {
       removeAll(disk, `${ROOT}/acme`);
     }
     if (what === 'root') {
+      this.ledger.lower([...filesIn(disk, ROOT).values()].flatMap(wordsOf), 'overwritten');
       // Nobody but this place had them.
-      const known = new Set(DOCUMENTS.flatMap((path) => this.server.history(path)).flatMap(wordsOf));
-      const own = [...this.ledger.words].filter(([word, { place: from }]) => from === name && !known.has(word));
-      this.ledger.lower(
-        own.map(([word]) => word),
-        'taken out',
-      );
+      this.ledger.lower(this.#own(place, [...this.ledger.words.keys()].join(' ')), 'taken out');
       removeAll(disk, ROOT);
     }
     if (what !== 'marker') this.ledger.allowed += DOCUMENTS.length * 2;
