@@ -66,8 +66,9 @@ export class Remote {
       if (heard < asked && !listed.has(path)) this.#documents.delete(path);
     }
     const open = new Map(conflicts.map((conflict) => [this.#grammar.conflictPath(conflict), conflict]));
-    for (const [path, { heard }] of this.#conflicts) {
-      if (heard < asked && !open.has(path)) this.#conflicts.delete(path);
+    for (const [path, { value, heard }] of this.#conflicts) {
+      // Not forgotten: news that it was opened may still be on its way.
+      if (heard < asked && !open.has(path)) this.#conflicts.set(path, { value: { ...value, isSettled: true }, heard });
     }
     for (const [path, conflict] of open) {
       if ((this.#conflicts.get(path)?.heard ?? 0) < asked)

@@ -20,6 +20,21 @@ const FOUND: Record<string, Schedule> = {
     { do: 'save on server', document: 0, edit: insert },
     { do: 'save', place: 0, document: 0, way: 'in place', edit: { how: 'insert', at: 5 }, pausesMs: [0, 12] },
   ),
+  'S30: that a conflict was opened is heard after it was settled, and after a listing': {
+    places: 3,
+    fates: [],
+    newsMs: [0, 0, 1100, 24],
+    lateMs: [],
+    steps: [
+      { do: 'save', place: 2, document: 0, way: 'backup', edit: { how: 'cut', at: 2 }, pausesMs: [] },
+      { do: 'save', place: 1, document: 0, way: 'backup', edit: { how: 'replace', at: 3 }, pausesMs: [0, 120, 0] },
+      { do: 'pass', ms: 27 },
+      { do: 'pass', ms: 11 },
+      { do: 'save', place: 2, document: 0, way: 'append', edit: { how: 'insert', at: 0 }, pausesMs: [] },
+      { do: 'pass', ms: 400 },
+      { do: 'settle', place: 0, how: 'save' },
+    ],
+  },
 };
 
 test.for(Object.entries(FOUND))('%s', async ([, schedule]) => {
