@@ -113,6 +113,7 @@ export class Mirror {
       keep: (path, bytes) => this.#keep(path, bytes),
       mayDelete: (path, sinceMs) => this.#mayDelete(path, sinceMs),
       again: (path, delayMs) => this.#queue.hint(path, delayMs),
+      remind: (path) => this.#queue.remind(path, 0),
       onAccepted,
     });
   }

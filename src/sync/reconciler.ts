@@ -24,6 +24,8 @@ export interface ReconcilerOptions {
   readonly mayDelete: (path: string, sinceMs: number) => boolean;
   /** Asks for another look. */
   readonly again: (path: string, delayMs: number) => void;
+  /** Asks for one now, unless one is due soon: a file that is being saved is left in peace. */
+  readonly remind: (path: string) => void;
   /** Called for every answer, at least once, also after a crash. */
   readonly onAccepted: (accepted: Accepted) => void;
 }
@@ -210,12 +212,12 @@ export class Reconciler {
     const operation = { opId: newId(), path, base, text, isAside: false };
     journal.append({ begin: operation });
     await journal.sync();
-    await this.#deliver(operation);
+    await this.#deliver(operation, true);
     return false;
   }
 
   /** Hands it in. Once it is answered, what was handed in is a base that the server knows. */
-  async #deliver({ opId, path, base, text, isAside }: Operation): Promise<void> {
+  async #deliver({ opId, path, base, text, isAside }: Operation, isFirst = false): Promise<void> {
     const { grammar, journal, keep, onAccepted, replica } = this.#options;
     const bytes = text === null ? null : Buffer.from(text);
     const kind = grammar.classify(path);
@@ -227,7 +229,8 @@ export class Reconciler {
       } else {
         const accepted = await replica.push({ path, opId, baseDigest: base, bytes });
         this.hear({ document: accepted.document });
-        if (accepted.conflict !== undefined) this.hear({ conflict: accepted.conflict, isSettled: false });
+        // The answer to what was handed in before is that of then: the conflict may be settled by now.
+        if (accepted.conflict !== undefined && isFirst) this.hear({ conflict: accepted.conflict, isSettled: false });
         onAccepted(accepted);
       }
     } catch (thrown) {
@@ -243,16 +246,16 @@ export class Reconciler {
 
   /** Takes in what changed on the server. */
   hear(change: RemoteChange): void {
-    const { again, remote } = this.#options;
+    const { remind, remote } = this.#options;
     const path = remote.hear(change);
     if (path === undefined) return;
-    again(path, 0);
+    remind(path);
     if (remote.at(path) !== null) return;
     // What was refused because of a name that differs in case only may go in now.
     for (const [other, slot] of this.#slots) {
       if (slot.refused === undefined || dirname(other) !== dirname(path)) continue;
       slot.refused = undefined;
-      again(other, 0);
+      remind(other);
     }
   }
 
