@@ -179,9 +179,14 @@ export class Ledger {
 
   /** What was before becomes what is after, by somebody who had seen `view`. */
   replaced(before: string | undefined, after: string | null, view: string): void {
-    const left = new Set(wordsOf(after ?? ''));
+    const left = wordsOf(after ?? '');
     const seen = new Set(wordsOf(view));
-    const gone = wordsOf(before ?? '').filter((word) => !left.has(word));
+    // Where a word stands twice, two people may each take out one.
+    const gone = wordsOf(before ?? '').filter((word) => {
+      const at = left.indexOf(word);
+      if (at >= 0) left.splice(at, 1);
+      return at < 0;
+    });
     this.lower(
       gone.filter((word) => seen.has(word)),
       'taken out',
