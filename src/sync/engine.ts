@@ -296,7 +296,7 @@ export class Mirror {
     if (this.#isClosed || names.some(isForeign)) return;
     if (path === '') this.#checkMarker();
     // Whatever lies deeper than a document is the folder's fault.
-    else if (names.length > FOLDERS) this.#queue.hint(names.slice(0, FOLDERS + 1).join('/'), QUIET_MS);
+    else if (names.length > FOLDERS) this.#reconciler.stirred(names.slice(0, FOLDERS + 1).join('/'));
     else void this.#scan(path);
   }
 

@@ -77,6 +77,13 @@ export class Reconciler {
     return this.#slots.get(path)?.stamp ?? this.#options.journal.entries.get(path)?.stamp;
   }
 
+  /** Something happened there: if the file is gone, it went just now. */
+  stirred(path: string): void {
+    const slot = this.#slots.get(path);
+    if (slot?.doubt?.digest === null) slot.doubt = undefined;
+    this.#options.again(path, QUIET_MS);
+  }
+
   /** Whether path is not known to be in step. */
   isBehind(path: string): boolean {
     const base = this.#options.journal.entries.get(path)?.base ?? null;

@@ -85,6 +85,26 @@ const FOUND: Record<string, Schedule> = {
       { do: 'save', place: 1, document: 0, way: 'recreate', edit: { how: 'cut', at: 4 }, pausesMs: [], at: { nth: 8 } },
     ],
   },
+  'S13: a file that is deleted and created, and again before anybody has looked': {
+    places: 2,
+    fates: [],
+    newsMs: [],
+    lateMs: [],
+    steps: [
+      { do: 'save', place: 1, document: 0, way: 'recreate', edit: { how: 'insert', at: 0 }, pausesMs: [700] },
+      { do: 'save on server', document: 1, edit: { how: 'insert', at: 0 } },
+      {
+        do: 'save',
+        place: 1,
+        document: 0,
+        way: 'backup',
+        edit: { how: 'insert', at: 0 },
+        pausesMs: [1100, 0],
+        at: { nth: 58 },
+      },
+      { do: 'pass', ms: 1100 },
+    ],
+  },
 };
 
 test.for(Object.entries(FOUND))('%s', async ([, schedule]) => {
