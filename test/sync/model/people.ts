@@ -141,7 +141,9 @@ export class Ledger {
 
   newWord(path: string, place: string, how: string): string {
     this.#next += 1;
-    const word = `w${String(this.#next).padStart(4, '0')}`;
+    const number = String(this.#next).padStart(4, '0');
+    // Twice, so that no two halves of words make another one.
+    const word = `w${number}q${number}`;
     this.words.set(word, { isSaved: false, fate: this.settled.has(path) ? 'overwritten' : 'told', path, place, how });
     this.known.add(word);
     return word;
