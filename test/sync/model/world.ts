@@ -296,6 +296,7 @@ export class World {
 
   #lose(place: Place, what: 'documents' | 'marker' | 'root', resume: 'restore' | 'delete', ms: number): void {
     if (!this.#isUsable(place)) return;
+    const unfinished = this.#savings.filter((one) => one.place === place).map(({ path }) => path);
     this.#finishAll(place);
     const { disk } = place;
     if (what === 'marker' && disk.lstatSync(`${ROOT}/.aachat/marker`) !== undefined) {
@@ -306,7 +307,8 @@ export class World {
       removeAll(disk, `${ROOT}/acme`);
     }
     if (what === 'root') {
-      this.ledger.lower([...filesIn(disk, ROOT).values()].flatMap(wordsOf), 'overwritten');
+      // The server may have the half of them.
+      for (const path of unfinished) this.ledger.lower(wordsOf(readText(disk, `${ROOT}/${path}`) ?? ''), 'overwritten');
       // Nobody but this place had them.
       this.ledger.lower(this.#own(place, [...this.ledger.words.keys()].join(' ')), 'taken out');
       removeAll(disk, ROOT);
