@@ -43,7 +43,9 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     bearer: string | undefined,
     signal?: AbortSignal,
   ) {
-    const limit = AbortSignal.timeout(timeoutMs);
+    const limit = new AbortController();
+    // Not `AbortSignal.timeout`, which keeps what belongs to a call for the whole time, also when it was answered at once.
+    const timer = setTimeout(() => limit.abort(), timeoutMs);
     const init: RequestInit = {
       method: route.method,
       headers: {
@@ -52,7 +54,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       redirect: 'error',
-      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+      signal: signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]),
       ...(body === undefined ? {} : { body }),
     };
     try {
@@ -61,7 +63,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       return { status: response.status, ok: response.ok, json: parseJson(text) };
     } catch (cause) {
       if (signal?.aborted) throw toAachatError(signal.reason);
-      if (limit.aborted) {
+      if (limit.signal.aborted) {
         throw new AachatError('TIMEOUT', `No answer from ${baseUrl.origin} within ${timeoutMs / 1000} s.`, {
           hint: 'Try again; `aachat status` shows whether the server is there.',
           cause,
@@ -71,6 +73,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         hint: 'Check that the server runs (`aachat server status`) and that `aachat auth status` names the right one.',
         cause,
       });
+    } finally {
+      clearTimeout(timer);
     }
   }
 
