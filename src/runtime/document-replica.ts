@@ -84,23 +84,28 @@ function textOf(bytes: Uint8Array | null): string | null {
 }
 
 export function createDocumentReplica({ http, team, texts }: DocumentReplicaOptions): Replica {
-  const documents = new Map<string, DocumentId>();
+  let documents = new Map<string, DocumentId>();
   const projects = new Map<string, ProjectId>();
   const only = team === undefined ? {} : { team };
 
-  async function listAll(): Promise<readonly Document[]> {
-    const found: Document[] = [];
+  async function listAll(): Promise<readonly RemoteDocument[]> {
+    const found: RemoteDocument[] = [];
+    const ids = new Map<string, DocumentId>();
+    let last: DocumentId | undefined;
     for (let more = true; more; ) {
-      const last = found.at(-1)?.id;
       const query = { ...only, state: 'all', limit: PAGE, ...(last === undefined ? {} : { after: last }) } as const;
       const page = await http.call(ROUTES.listDocuments, { query });
-      found.push(...page.documents);
+      for (const document of page.documents) {
+        const known = remoteDocument(document);
+        found.push(known);
+        ids.set(known.path, document.id);
+      }
+      last = page.documents.at(-1)?.id;
       more = page.hasMore;
     }
     // Ids of before may be those of another server, which was set up anew at this address.
-    documents.clear();
+    documents = ids;
     projects.clear();
-    for (const document of found) documents.set(pathOf(document), document.id);
     return found;
   }
 
@@ -148,7 +153,7 @@ export function createDocumentReplica({ http, team, texts }: DocumentReplicaOpti
   return {
     async list() {
       const [all, conflicts] = await Promise.all([listAll(), listConflicts()]);
-      return { documents: all.map(remoteDocument), conflicts: conflicts.map(remoteConflict) };
+      return { documents: all, conflicts: conflicts.map(remoteConflict) };
     },
     read: (path, digest) =>
       texts.read(digest, async () => {
