@@ -10,6 +10,7 @@ import { createCoalesced, createSerial } from '#base/async.ts';
 import { AachatError, toAachatError } from '#base/errors.ts';
 import { ensureDir, exists, hasLink } from '#base/fs.ts';
 import type { Log } from '#base/log.ts';
+import { createTidying } from '#base/memory.ts';
 import { claimPidFile } from '#base/pid-file.ts';
 import { isoTime } from '#base/time.ts';
 import type { HttpClient } from '#client/http.ts';
@@ -122,6 +123,7 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
   const failed = new Map<string, MirrorView>();
   const kept = join(home.state, 'kept');
   const texts = createTextStore(TEXT_BYTES);
+  const tidying = createTidying();
   /** Streams that the owner may not hear, though an agent of theirs may. */
   const deaf = new Set<string>();
   const isDeaf = ({ projects = () => [] }: Place) => projects().some(({ id }) => deaf.has(id));
@@ -153,7 +155,10 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
       replica: guarded(createDocumentReplica({ http: place.http, team: place.team, texts }), place.guard),
       grammar: GRAMMAR,
       log: log.child({ mirror: root }),
-      onChange,
+      onChange: () => {
+        tidying.soon();
+        onChange();
+      },
       onAccepted:
         place.onAccepted ?? (({ document, outcome }) => void (outcome === 'kept' && onReturned(document.path))),
     });
@@ -297,6 +302,7 @@ export function createMirrors(options: MirrorsOptions): Mirrors {
     },
     async [Symbol.asyncDispose]() {
       isOver = true;
+      tidying[Symbol.dispose]();
       await Promise.all(
         Array.from(opened.values(), async ({ mirror, stop }) => {
           await flush(mirror);
