@@ -16,7 +16,7 @@ import { Journal } from './journal.ts';
 import { keepText } from './kept.ts';
 import { FOLDERS, isForeign } from './names.ts';
 import { Queue } from './queue.ts';
-import { isOutage, QUIET_MS, Reconciler } from './reconciler.ts';
+import { isOutage, NAMED_MS, QUIET_MS, Reconciler } from './reconciler.ts';
 import { type Grammar, Remote } from './remote.ts';
 import type { Accepted, RemoteChange, Replica } from './replica.ts';
 import { reports, writeReports } from './report.ts';
@@ -77,6 +77,8 @@ export class Mirror {
   #halted: Pause | undefined;
   #isClosed: boolean = false;
   #censusAt = Number.NEGATIVE_INFINITY;
+  /** Files of which nothing was heard but their names, until they are looked at. */
+  readonly #named = new Set<string>();
   /** Files that a person gave up, until they are gone. */
   #mayGo = new Set<string>();
 
@@ -132,7 +134,7 @@ export class Mirror {
     await this.#watcher?.[Symbol.asyncDispose]();
     this.#walkMs = WALK_MS;
     this.#watcher = await (this.#options.watch ?? watchFolder)(this.#directory.root, {
-      onHint: (path) => this.#onHint(path),
+      onHint: (path, isNamed) => this.#onHint(path, isNamed),
       onTrouble: (error) => {
         if (this.#walkMs === POLL_MS) return;
         this.#options.log.warn('mirror.watch_failed', { error });
@@ -257,7 +259,7 @@ export class Mirror {
   async #work(path: string): Promise<void> {
     try {
       if (this.#halted !== undefined) return;
-      await this.#reconciler.reconcile(path);
+      await this.#reconciler.reconcile(path, !this.#named.delete(path));
       this.#inspection.touch(path);
       if (!this.#reconciler.isBehind(path)) this.#mayGo.delete(path);
       this.#checkAsidesLater(ASIDE_MS);
@@ -291,13 +293,21 @@ export class Mirror {
     this.#retryTimer = setTimeout(() => void this.refresh(), backoffMs(this.#outages, OUTAGE));
   }
 
-  #onHint(path: string): void {
+  #onHint(path: string, isNamed: boolean): void {
     const names = path.split('/');
     if (this.#isClosed || names.some(isForeign)) return;
     if (path === '') this.#checkMarker();
     // Whatever lies deeper than a document is the folder's fault.
-    else if (names.length > FOLDERS) this.#reconciler.stirred(names.slice(0, FOLDERS + 1).join('/'));
+    else if (names.length > FOLDERS) this.#onFileHint(names.slice(0, FOLDERS + 1).join('/'), isNamed);
     else void this.#scan(path);
+  }
+
+  #onFileHint(path: string, isNamed: boolean): void {
+    const isEarly = isNamed && (this.#named.has(path) || !this.#queue.isWaiting(path));
+    if (isEarly) this.#named.add(path);
+    else this.#named.delete(path);
+    this.#reconciler.stirred(path);
+    this.#queue.hint(path, isEarly ? NAMED_MS : QUIET_MS);
   }
 
   /** Looks at a folder, also at what should be in it; or at a path that should be one. */

@@ -37,6 +37,15 @@ export function isFresh(stamp: string, ms = RACY_MS): boolean {
   return Math.abs(Date.now() - mtimeMs) < ms;
 }
 
+/**
+ * Whether the last thing that happened to a file was not that something was written to it: a rename, as at the end of
+ * most saves by way of another file. Both times are the same after a write.
+ */
+export function wasRenamed(stamp: string): boolean {
+  const [, mtimeNs = '', ctimeNs = ''] = stamp.split(':');
+  return BigInt(ctimeNs) > BigInt(mtimeNs);
+}
+
 export function read(disk: Disk, file: string, links = 1n): Seen {
   const before = stat(disk, file);
   if (before === undefined) return { kind: 'absent' };

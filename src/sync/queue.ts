@@ -49,7 +49,12 @@ export class Queue {
 
   /** The same, unless the path will be looked at anyway. */
   remind(path: string, delayMs: number): void {
-    if (!this.#waiting.has(path) && !this.#ready.has(path)) this.hint(path, delayMs);
+    if (!this.isWaiting(path)) this.hint(path, delayMs);
+  }
+
+  /** Whether the path will be looked at anyway. */
+  isWaiting(path: string): boolean {
+    return this.#waiting.has(path) || this.#ready.has(path);
   }
 
   #due(path: string): void {

@@ -5,7 +5,7 @@ import { isAachatError, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type Digest, plan } from './core/plan.ts';
 import type { Directory, Swapped } from './directory.ts';
-import { digestOf, isFresh, type Seen } from './file.ts';
+import { digestOf, isFresh, type Seen, wasRenamed } from './file.ts';
 import type { Entry, Journal, Operation } from './journal.ts';
 import { FOLDERS } from './names.ts';
 import { localProblem } from './refusal.ts';
@@ -32,6 +32,8 @@ export interface ReconcilerOptions {
 
 /** Quiet before a file is read. */
 export const QUIET_MS = 30;
+/** The same where nothing was heard of but its name: what is written to a new file is heard of a moment later. */
+export const NAMED_MS = 3;
 /** A file that is gone may be in the middle of being saved (unlink, then create); so may one that is nearly empty. */
 const GONE_MS = 1_000;
 const SHRUNK_MS = 300;
@@ -81,7 +83,6 @@ export class Reconciler {
   stirred(path: string): void {
     const slot = this.#slots.get(path);
     if (slot?.doubt?.digest === null) slot.doubt = undefined;
-    this.#options.again(path, QUIET_MS);
   }
 
   /** Whether path is not known to be in step. */
@@ -96,8 +97,13 @@ export class Reconciler {
     for (const slot of this.#slots.values()) slot.refused = undefined;
   }
 
-  /** Brings one path in step. @throws AachatError if the server cannot answer now; all that was handed in is safe */
-  async reconcile(path: string): Promise<void> {
+  /**
+   * Brings one path in step.
+   *
+   * @param isQuiet nobody wrote there for `QUIET_MS`; otherwise a new text is believed only if it came by a rename
+   * @throws AachatError if the server cannot answer now; all that was handed in is safe
+   */
+  async reconcile(path: string, isQuiet = true): Promise<void> {
     const { grammar, journal, again } = this.#options;
     const kind = grammar.classify(path);
     if (kind.kind === 'ours') return;
@@ -112,7 +118,8 @@ export class Reconciler {
         if (operation.path === path) await this.#deliver(operation);
       }
       for (let round = 0; round < ROUNDS; round += 1) {
-        if (await this.#step(path)) return;
+        // While the server was asked, somebody may have begun to save.
+        if (await this.#step(path, isQuiet && round === 0)) return;
       }
       again(path, GONE_MS);
     } catch (thrown) {
@@ -133,7 +140,7 @@ export class Reconciler {
   }
 
   /** @returns whether nothing more is to be done now */
-  async #step(path: string): Promise<boolean> {
+  async #step(path: string, isQuiet: boolean): Promise<boolean> {
     const { directory, journal, remote, again } = this.#options;
     const slot = this.#slotOf(path);
     const seen = directory.look(path);
@@ -149,7 +156,7 @@ export class Reconciler {
       return true;
     }
     const base = journal.entries.get(path)?.base ?? null;
-    const waitMs = this.#doubt(path, slot, seen);
+    const waitMs = this.#doubt(path, slot, seen, isQuiet);
     if (waitMs > 0) {
       again(path, waitMs);
       return true;
@@ -189,7 +196,7 @@ export class Reconciler {
   }
 
   /** @returns how long to wait before this may be believed; 0: it may */
-  #doubt(path: string, slot: Slot, seen: Seen): number {
+  #doubt(path: string, slot: Slot, seen: Seen, isQuiet: boolean): number {
     const { journal, remote } = this.#options;
     const entry = journal.entries.get(path);
     const digest = seen.kind === 'file' ? seen.digest : null;
@@ -197,8 +204,9 @@ export class Reconciler {
     const isShrunk = seen.kind === 'file' && (seen.bytes.length === 0 || seen.bytes.length < (entry?.size ?? 0) / 2);
     const now = performance.now();
     const begun = slot.doubt?.begun ?? now;
-    // Whoever writes right now has not been heard of yet.
-    const isYoung = seen.kind === 'file' && isFresh(seen.stamp, QUIET_MS) && now - begun < RESTLESS_MS;
+    // Whoever writes right now may not have been heard of yet.
+    const isRestless = seen.kind === 'file' && !wasRenamed(seen.stamp) && (!isQuiet || isFresh(seen.stamp, QUIET_MS));
+    const isYoung = isRestless && now - begun < RESTLESS_MS;
     const needed = !isNews ? 0 : digest === null ? GONE_MS : isShrunk ? SHRUNK_MS : isYoung ? QUIET_MS : 0;
     if (needed === 0) {
       slot.doubt = undefined;

@@ -4,8 +4,12 @@ import { watch } from 'chokidar';
 import { OURS } from './names.ts';
 
 export interface WatcherOptions {
-  /** Something happened to this path or, if it is a folder, below it; empty: to the watched folder itself. */
-  readonly onHint: (path: string) => void;
+  /**
+   * Something happened to this path or, if it is a folder, below it; empty: to the watched folder itself.
+   *
+   * @param isNamed it was made, renamed or removed; otherwise something was written there, or may have been
+   */
+  readonly onHint: (path: string, isNamed: boolean) => void;
   /** From now on hints may be missing, for example because the system has no watches left. */
   readonly onTrouble: (error: unknown) => void;
 }
@@ -20,17 +24,17 @@ export async function watchFolder(root: string, options: WatcherOptions): Promis
     ignorePermissionErrors: true,
   });
   let isReady = false as boolean;
-  watcher.on('raw', (_event, name, details) => {
+  watcher.on('raw', (event, name, details) => {
     const { watchedPath } = details as { readonly watchedPath?: string };
     if (watchedPath === undefined || typeof name !== 'string') return;
     // What happens to the watched folder itself comes with its own name; no document has the name of its folder.
     const path = toPath(name === basename(watchedPath) ? watchedPath : join(watchedPath, name));
-    if (path !== OURS) options.onHint(path);
+    if (path !== OURS) options.onHint(path, event === 'rename');
   });
   // What was made in a new folder before that was watched gave no hint, so the folder is the hint: once it is watched,
   // which is right after this event. Whoever looks earlier may miss what is made in between.
   watcher.on('addDir', (folder) => {
-    if (isReady) setImmediate(() => options.onHint(toPath(folder)));
+    if (isReady) setImmediate(() => options.onHint(toPath(folder), false));
   });
   watcher.on('error', options.onTrouble);
   await new Promise<void>((resolve) => watcher.once('ready', resolve));

@@ -58,7 +58,7 @@ export class MemoryDisk implements Disk {
   /** While true, nothing gets longer and nothing new is made. */
   isFull: boolean = false;
   /** Hears the path of each name that was made, changed or taken away. */
-  onChange: (path: string) => void = () => {};
+  onChange: (path: string, isNamed: boolean) => void = () => {};
   #inodes = 0n;
   #descriptors = 2;
   readonly #opened = new Map<number, Opened>();
@@ -143,8 +143,8 @@ export class MemoryDisk implements Disk {
     folder.names.set(name, old.inode);
     for (const one of [old.folder, folder]) this.#touch(one, 'modified');
     this.#touch(old.inode, 'changed');
-    this.onChange(from);
-    this.onChange(to);
+    this.onChange(from, true);
+    this.onChange(to, true);
   }
 
   /** Two names change places at once. @returns whether this system can do that */
@@ -157,8 +157,8 @@ export class MemoryDisk implements Disk {
       this.#touch(folder, 'modified');
       this.#touch(inode, 'changed');
     }
-    this.onChange(one);
-    this.onChange(other);
+    this.onChange(one, true);
+    this.onChange(other, true);
     return true;
   }
 
@@ -339,7 +339,7 @@ export class MemoryDisk implements Disk {
     this.#check(folder, WRITE | ENTER, syscall, path);
     folder.names.set(name, inode);
     this.#touch(folder, 'modified');
-    this.onChange(path);
+    this.onChange(path, true);
   }
 
   #drop(folder: Inode, name: string, inode: Inode, syscall: string, path: string): void {
@@ -348,7 +348,7 @@ export class MemoryDisk implements Disk {
     inode.nlink -= inode.kind === 'folder' ? 2 : 1;
     this.#touch(folder, 'modified');
     this.#touch(inode, 'changed');
-    this.onChange(path);
+    this.onChange(path, true);
   }
 
   #write(inode: Inode, bytes: Buffer, path: string): void {
@@ -366,7 +366,7 @@ export class MemoryDisk implements Disk {
   /** Whoever watches a folder hears of what is in it, not of a file that has left it. */
   #tell(inode: Inode, path: string): void {
     try {
-      if (this.#find(path, 'stat') === inode) this.onChange(path);
+      if (this.#find(path, 'stat') === inode) this.onChange(path, false);
     } catch {
       // Nobody can look there any more.
     }

@@ -50,7 +50,7 @@ class Ended extends Error {
 interface Life extends Asker {
   mirror?: Mirror;
   stopNews?: () => void;
-  onHint?: (path: string) => void;
+  onHint?: (path: string, isNamed: boolean) => void;
 }
 
 export class Place {
@@ -80,7 +80,7 @@ export class Place {
     this.#lateMs = cycle(lateMs, 0);
     this.disk.mkdirSync(OUTSIDE, { recursive: true });
     this.disk.mkdirSync(ROOT, { recursive: true });
-    this.disk.onChange = (path) => this.#hint(path);
+    this.disk.onChange = (path, isNamed) => this.#hint(path, isNamed);
   }
 
   /** undefined while it is dead. */
@@ -218,11 +218,11 @@ export class Place {
     }
   }
 
-  #hint(path: string): void {
+  #hint(path: string, isNamed: boolean): void {
     const { onHint } = this.#life;
     if (onHint === undefined || (path !== ROOT && !isBelow(ROOT, path)) || path === OURS || isBelow(OURS, path)) return;
     const life = this.#life;
-    const tell = () => life.onHint?.(path.slice(ROOT.length + 1));
+    const tell = () => life.onHint?.(path.slice(ROOT.length + 1), isNamed);
     if (this.hints === 'missing') return;
     if (this.hints === 'late') setTimeout(tell, this.#lateMs());
     else setTimeout(tell, 0);

@@ -1,0 +1,87 @@
+/** Which texts are believed while somebody may be writing, on a real file system. */
+import { renameSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { Directory } from '#sync/directory.ts';
+import { realDisk } from '#sync/disk.ts';
+import { Journal } from '#sync/journal.ts';
+import { QUIET_MS, Reconciler } from '#sync/reconciler.ts';
+import { Remote } from '#sync/remote.ts';
+import type { Replica } from '#sync/replica.ts';
+import { MemoryServer } from '../support/memory-replica.ts';
+import { grammar } from '../support/mirror.ts';
+import { tempDir } from '../support/temp.ts';
+
+const note = 'acme/launch/notes/plan.md';
+
+/** @param onPush happens while the server is asked */
+async function scene(onPush: (file: string) => void = () => {}) {
+  const dir = await tempDir();
+  const directory = new Directory(realDisk, dir.path);
+  const file = join(directory.root, note);
+  await mkdir(dirname(file), { recursive: true });
+  const journal = new Journal(realDisk, directory.journalFile);
+  const remote = new Remote(grammar);
+  const server = new MemoryServer();
+  const real = server.replica('mia', {});
+  remote.list(await real.list(), remote.expectListing());
+  const replica: Replica = {
+    list: () => real.list(),
+    read: (path, digest) => real.read(path, digest),
+    settle: (settlement) => real.settle(settlement),
+    async push(submission) {
+      const accepted = await real.push(submission);
+      onPush(file);
+      return accepted;
+    },
+  };
+  const later: number[] = [];
+  const reconciler = new Reconciler({
+    directory,
+    journal,
+    remote,
+    replica,
+    grammar,
+    keep: () => {},
+    mayDelete: () => true,
+    again: (_, delayMs) => delayMs > 0 && later.push(delayMs),
+    remind: () => {},
+    onAccepted: () => {},
+  });
+  const close = async () => {
+    await journal.close();
+    await dir[Symbol.asyncDispose]();
+  };
+  return { server, reconciler, file, later, [Symbol.asyncDispose]: close };
+}
+
+test('S13 a text that was written in place is not believed before it was quiet', async () => {
+  await using s = await scene();
+  writeFileSync(s.file, 'the first half of ');
+  await s.reconciler.reconcile(note, false);
+  expect(s.server.versions).toBe(0);
+  expect(s.later).toEqual([QUIET_MS]);
+  await s.reconciler.reconcile(note, true);
+  expect(s.server.versions).toBe(1);
+});
+
+test('S13 a text that came by a rename is believed at once', async () => {
+  await using s = await scene();
+  writeFileSync(`${s.file}.tmp.1.a`, 'all of it\n');
+  // Some systems have times with steps; there it waits as others do.
+  await sleep(50);
+  renameSync(`${s.file}.tmp.1.a`, s.file);
+  await s.reconciler.reconcile(note, false);
+  expect(s.later).toEqual([]);
+  expect(s.server.history(note)).toEqual(['all of it\n']);
+});
+
+test('S14 a save that began while the server was asked is no version before it was quiet', async () => {
+  await using s = await scene((file) => writeFileSync(file, 'the first half of '));
+  writeFileSync(s.file, 'before\n');
+  await s.reconciler.reconcile(note);
+  expect(s.server.history(note)).toEqual(['before\n']);
+  expect(s.later).toEqual([QUIET_MS]);
+});
