@@ -259,7 +259,8 @@ export class Mirror {
   async #work(path: string): Promise<void> {
     try {
       if (this.#halted !== undefined) return;
-      await this.#reconciler.reconcile(path, !this.#named.delete(path));
+      this.#named.delete(path);
+      await this.#reconciler.reconcile(path);
       this.#inspection.touch(path);
       if (!this.#reconciler.isBehind(path)) this.#mayGo.delete(path);
       this.#checkAsidesLater(ASIDE_MS);

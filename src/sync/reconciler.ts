@@ -97,13 +97,8 @@ export class Reconciler {
     for (const slot of this.#slots.values()) slot.refused = undefined;
   }
 
-  /**
-   * Brings one path in step.
-   *
-   * @param isQuiet nobody wrote there for `QUIET_MS`; otherwise a new text is believed only if it came by a rename
-   * @throws AachatError if the server cannot answer now; all that was handed in is safe
-   */
-  async reconcile(path: string, isQuiet = true): Promise<void> {
+  /** Brings one path in step. @throws AachatError if the server cannot answer now; all that was handed in is safe */
+  async reconcile(path: string): Promise<void> {
     const { grammar, journal, again } = this.#options;
     const kind = grammar.classify(path);
     if (kind.kind === 'ours') return;
@@ -118,8 +113,7 @@ export class Reconciler {
         if (operation.path === path) await this.#deliver(operation);
       }
       for (let round = 0; round < ROUNDS; round += 1) {
-        // While the server was asked, somebody may have begun to save.
-        if (await this.#step(path, isQuiet && round === 0)) return;
+        if (await this.#step(path)) return;
       }
       again(path, GONE_MS);
     } catch (thrown) {
@@ -140,7 +134,7 @@ export class Reconciler {
   }
 
   /** @returns whether nothing more is to be done now */
-  async #step(path: string, isQuiet: boolean): Promise<boolean> {
+  async #step(path: string): Promise<boolean> {
     const { directory, journal, remote, again } = this.#options;
     const slot = this.#slotOf(path);
     const seen = directory.look(path);
@@ -156,7 +150,7 @@ export class Reconciler {
       return true;
     }
     const base = journal.entries.get(path)?.base ?? null;
-    const waitMs = this.#doubt(path, slot, seen, isQuiet);
+    const waitMs = this.#doubt(path, slot, seen);
     if (waitMs > 0) {
       again(path, waitMs);
       return true;
@@ -196,7 +190,7 @@ export class Reconciler {
   }
 
   /** @returns how long to wait before this may be believed; 0: it may */
-  #doubt(path: string, slot: Slot, seen: Seen, isQuiet: boolean): number {
+  #doubt(path: string, slot: Slot, seen: Seen): number {
     const { journal, remote } = this.#options;
     const entry = journal.entries.get(path);
     const digest = seen.kind === 'file' ? seen.digest : null;
@@ -205,8 +199,8 @@ export class Reconciler {
     const now = performance.now();
     const begun = slot.doubt?.begun ?? now;
     // Whoever writes right now may not have been heard of yet.
-    const isRestless = seen.kind === 'file' && !wasRenamed(seen.stamp) && (!isQuiet || isFresh(seen.stamp, QUIET_MS));
-    const isYoung = isRestless && now - begun < RESTLESS_MS;
+    const isWritten = seen.kind === 'file' && isFresh(seen.stamp, QUIET_MS) && !wasRenamed(seen.stamp);
+    const isYoung = isWritten && now - begun < RESTLESS_MS;
     const needed = !isNews ? 0 : digest === null ? GONE_MS : isShrunk ? SHRUNK_MS : isYoung ? QUIET_MS : 0;
     if (needed === 0) {
       slot.doubt = undefined;
