@@ -234,7 +234,7 @@ export class Mirror {
     for (const path of [...this.#journal.entries.keys()]) {
       // What is in a folder that lost its journal began from nothing that is known.
       const isForgotten = missing.has(path) ? how === 'restore' : !hasMemory;
-      if (isForgotten) this.#journal.append({ path, entry: null });
+      if (isForgotten) this.#reconciler.forget(path);
     }
     // It may have gone with the folder; what it knew did not.
     this.#journal.compact();

@@ -85,6 +85,15 @@ export class Reconciler {
     if (slot?.doubt?.digest === null) slot.doubt = undefined;
   }
 
+  /** What is there began from nothing that is known, and what was handed in from there is there no more. */
+  forget(path: string): void {
+    const { journal } = this.#options;
+    journal.append({ path, entry: null });
+    for (const operation of [...journal.operations.values()]) {
+      if (operation.path === path) journal.append({ begin: { ...operation, isAside: true } });
+    }
+  }
+
   /** Whether path is not known to be in step. */
   isBehind(path: string): boolean {
     const base = this.#options.journal.entries.get(path)?.base ?? null;
@@ -226,10 +235,11 @@ export class Reconciler {
   }
 
   /** Hands it in. Once it is answered, what was handed in is a base that the server knows. */
-  async #deliver({ opId, path, base, text, isAside }: Operation, isFirst = false): Promise<void> {
+  async #deliver({ opId, path, base, text }: Operation, isFirst = false): Promise<void> {
     const { grammar, journal, keep, onAccepted, replica } = this.#options;
     const bytes = text === null ? null : Buffer.from(text);
     const kind = grammar.classify(path);
+    const isAside = () => journal.operations.get(opId)?.isAside === true;
     try {
       if (kind.kind === 'conflict') {
         await replica.settle({ path: kind.of, number: kind.number, opId, bytes });
@@ -244,13 +254,13 @@ export class Reconciler {
       }
     } catch (thrown) {
       if (!isAachatError(thrown, 'FORBIDDEN', 'VALIDATION_ERROR', 'NOT_FOUND')) throw thrown;
-      if (isAside && bytes !== null) keep(path, bytes);
+      if (isAside() && bytes !== null) keep(path, bytes);
       else this.#slotOf(path).refused = { digest: bytes && digestOf(bytes), reason: thrown.message };
       journal.append({ end: opId });
       return;
     }
     const entry = bytes && { base: digestOf(bytes), size: bytes.length, stamp: this.#slotOf(path).stamp ?? '' };
-    journal.append(isAside ? { end: opId } : { end: opId, path, entry });
+    journal.append(isAside() ? { end: opId } : { end: opId, path, entry });
   }
 
   /** Takes in what changed on the server. */

@@ -11,6 +11,13 @@ const FOUND: Record<string, Schedule> = {
     { do: 'lose', place: 0, what: 'root', resume: 'restore', ms: 5 },
     { do: 'save', place: 0, document: 0, way: 'in place', edit: insert, pausesMs: [] },
   ),
+  'S24: what was on its way to the server when the folder was lost deletes nothing': calm(
+    { do: 'save', place: 1, document: 1, way: 'in place', edit: insert, pausesMs: [] },
+    { do: 'pass', ms: 30 },
+    { do: 'away', how: 'isReachable', ms: 5 },
+    { do: 'lose', place: 1, what: 'root', resume: 'restore', ms: 5 },
+    { do: 'save', place: 0, document: 0, way: 'in place', edit: insert, pausesMs: [] },
+  ),
   'S14: a save that begins when an earlier one is read': calm(
     { do: 'save', place: 0, document: 2, way: 'in place', edit: insert, pausesMs: [0, 1], at: { nth: 1 } },
     { do: 'save', place: 0, document: 2, way: 'in place', edit: insert, pausesMs: [] },
