@@ -7,10 +7,10 @@ import { toAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { type Backoff, backoffMs, isoTime } from '#base/time.ts';
 import { Asides } from './asides.ts';
-import { massChange } from './core/plan.ts';
 import { Directory } from './directory.ts';
 import { type Disk, realDisk } from './disk.ts';
 import { isFresh } from './file.ts';
+import { Guard } from './guard.ts';
 import { Inspection } from './inspection.ts';
 import { Journal } from './journal.ts';
 import { keepText } from './kept.ts';
@@ -47,8 +47,6 @@ const ASIDE_MS = 2_000;
 const ASIDE_SOON_MS = 300;
 const CONCURRENCY = 8;
 const OUTAGE: Backoff = { baseMs: 1_000, capMs: 30_000 };
-/** A census that was taken this long after a file was first missed has seen what went with it. */
-const CENSUS_MS = 500;
 
 export class Mirror {
   readonly #options: MirrorOptions;
@@ -59,6 +57,7 @@ export class Mirror {
   readonly #queue: Queue;
   readonly #reconciler: Reconciler;
   readonly #asides: Asides;
+  readonly #guard: Guard;
   readonly #inspection: Inspection;
   readonly #kept: { readonly path: string; readonly file: string }[] = [];
   readonly #reported = new Set<string>();
@@ -74,13 +73,9 @@ export class Mirror {
   #retryTimer: NodeJS.Timeout | undefined;
   #outages = 0;
   #outage: Pause | undefined = { reason: 'The server was not asked yet.', since: Date.now() };
-  #halted: Pause | undefined;
   #isClosed: boolean = false;
-  #censusAt = Number.NEGATIVE_INFINITY;
   /** Files of which nothing was heard but their names, until they are looked at. */
   readonly #named = new Set<string>();
-  /** Files that a person gave up, until they are gone. */
-  #mayGo = new Set<string>();
 
   /** Opens the folder. Nothing happens before `start`; the caller must `stop` it. */
   constructor(options: MirrorOptions) {
@@ -107,13 +102,14 @@ export class Mirror {
       keep: (path, bytes) => this.#keep(path, bytes),
       onFailure: (path, error) => options.log.warn('mirror.aside_failed', { path, error }),
     });
+    this.#guard = new Guard({ ...shared, onHalt: (reason) => this.#onHalt(reason) });
     this.#reconciler = new Reconciler({
       ...shared,
       remote: this.#remote,
       replica,
       grammar,
       keep: (path, bytes) => this.#keep(path, bytes),
-      mayDelete: (path, sinceMs) => this.#mayDelete(path, sinceMs),
+      mayDelete: (path, sinceMs) => this.#guard.mayDelete(path, sinceMs),
       again: (path, delayMs) => this.#queue.hint(path, delayMs),
       remind: (path) => this.#queue.remind(path, 0),
       onAccepted,
@@ -166,7 +162,7 @@ export class Mirror {
     for (const path of paths) if (this.#reconciler.isBehind(path)) this.#queue.remind(path, 0);
     // Not before all that is behind waits: until then the status would say `in sync`.
     this.#options.onChange?.();
-    if (this.#halted === undefined && !this.#isClosed) this.#queue.resume();
+    if (this.#guard.halted === undefined && !this.#isClosed) this.#queue.resume();
     this.#forgetOutages();
     this.#inspect();
   }
@@ -192,7 +188,7 @@ export class Mirror {
       while (!this.#checkAsides() && !this.#isClosed) {
         await new Promise((resolve) => setTimeout(resolve, ASIDE_SOON_MS));
       }
-      if (this.#halted === undefined) await this.#queue.atRest();
+      if (this.#guard.halted === undefined) await this.#queue.atRest();
     };
     await within(limitMs, settled());
     return this.status();
@@ -201,9 +197,9 @@ export class Mirror {
   status(): MirrorStatus {
     const { unsettled } = this.#asides;
     const isAtRest = this.#queue.isAtRest() && this.#journal.operations.size === 0 && unsettled.size === 0;
-    const pause = this.#halted ?? this.#outage;
+    const pause = this.#guard.halted ?? this.#outage;
     return {
-      state: this.#halted ? 'stopped' : this.#outage ? 'offline' : isAtRest ? 'in sync' : 'syncing',
+      state: this.#guard.halted ? 'stopped' : this.#outage ? 'offline' : isAtRest ? 'in sync' : 'syncing',
       ...(pause === undefined ? {} : { reason: pause.reason, since: isoTime(pause.since) }),
       pending: pendingOf({
         isOffline: this.#outage !== undefined,
@@ -226,19 +222,10 @@ export class Mirror {
    * @param how `restore` brings the files back, `delete` deletes them everywhere
    */
   async resume(how: 'restore' | 'delete'): Promise<void> {
-    if (this.#halted === undefined) return;
-    const hasMemory = this.#directory.hasJournal();
-    this.#directory.mark();
-    const missing = new Set(this.#missing());
-    if (how === 'delete') this.#mayGo = missing;
-    for (const path of [...this.#journal.entries.keys()]) {
-      // What is in a folder that lost its journal began from nothing that is known.
-      const isForgotten = missing.has(path) ? how === 'restore' : !hasMemory;
-      if (isForgotten) this.#reconciler.forget(path);
-    }
+    if (this.#guard.halted === undefined) return;
+    for (const path of this.#guard.answer(how)) this.#reconciler.forget(path);
     // It may have gone with the folder; what it knew did not.
     this.#journal.compact();
-    this.#halted = undefined;
     this.#queue.pause();
     await this.#watch();
     await this.#walk();
@@ -258,11 +245,11 @@ export class Mirror {
 
   async #work(path: string): Promise<void> {
     try {
-      if (this.#halted !== undefined) return;
+      if (this.#guard.halted !== undefined) return;
       this.#named.delete(path);
       await this.#reconciler.reconcile(path);
       this.#inspection.touch(path);
-      if (!this.#reconciler.isBehind(path)) this.#mayGo.delete(path);
+      if (!this.#reconciler.isBehind(path)) this.#guard.settled(path);
       this.#checkAsidesLater(ASIDE_MS);
     } catch (thrown) {
       if (isOutage(thrown)) {
@@ -278,7 +265,7 @@ export class Mirror {
     if (!this.#reconciler.problems.has(path) || this.#directory.hasMarker()) return;
     // Not the file is what is wrong.
     this.#reconciler.problems.delete(path);
-    this.#checkMarker();
+    this.#guard.checkMarker();
   }
 
   /** The server is not there: everything waits until it answers a listing. */
@@ -297,7 +284,7 @@ export class Mirror {
   #onHint(path: string, isNamed: boolean): void {
     const names = path.split('/');
     if (this.#isClosed || names.some(isForeign)) return;
-    if (path === '') this.#checkMarker();
+    if (path === '') this.#guard.checkMarker();
     // Whatever lies deeper than a document is the folder's fault.
     else if (names.length > FOLDERS) this.#onFileHint(names.slice(0, FOLDERS + 1).join('/'), isNamed);
     else void this.#scan(path);
@@ -323,7 +310,7 @@ export class Mirror {
 
   /** Looks at everything: hints are only hints. */
   async #walk(): Promise<void> {
-    if (this.#halted !== undefined || !this.#checkMarker()) return;
+    if (this.#guard.halted !== undefined || !this.#guard.checkMarker()) return;
     const { files, odd } = await this.#directory.walk();
     if (this.#isClosed) return;
     // What was handed in must not lie here for good: it may be purged at the server.
@@ -353,39 +340,14 @@ export class Mirror {
 
   /** @returns whether all of them are settled */
   #checkAsides(): boolean {
-    if (this.#halted !== undefined) return true;
+    if (this.#guard.halted !== undefined) return true;
     for (const path of this.#asides.check()) this.#queue.hint(path, 0);
     const isSettled = this.#asides.unsettled.size === 0;
     if (!isSettled) this.#checkAsidesLater(ASIDE_SOON_MS);
     return isSettled;
   }
 
-  #missing(): string[] {
-    return Array.from(this.#journal.entries)
-      .filter(([path, { base }]) => base !== null && this.#directory.isAbsent(path))
-      .map(([path]) => path);
-  }
-
-  #mayDelete(path: string, sinceMs: number): boolean {
-    if (this.#mayGo.has(path) || this.#censusAt > sinceMs + CENSUS_MS) return this.#checkMarker();
-    const missing = this.#missing().length;
-    const known = this.#journal.entries.size;
-    const hasMarker = this.#directory.hasMarker();
-    const reason = massChange({ known, missing, hasMarker, isEmpty: hasMarker && this.#directory.isEmpty() });
-    if (reason !== undefined) this.#halt(reason);
-    else this.#censusAt = performance.now();
-    return reason === undefined;
-  }
-
-  #checkMarker(): boolean {
-    if (this.#directory.hasMarker()) return true;
-    this.#halt(massChange({ known: 0, missing: 0, hasMarker: false, isEmpty: false }) ?? '');
-    return false;
-  }
-
-  #halt(reason: string): void {
-    if (this.#halted !== undefined) return;
-    this.#halted = { reason, since: Date.now() };
+  #onHalt(reason: string): void {
     void this.#queue.close();
     this.#options.log.warn('mirror.stopped', { reason });
     this.#options.onChange?.();
@@ -399,7 +361,7 @@ export class Mirror {
 
   /** Writes what is wrong into each project's folder. */
   #report(): void {
-    if (this.#isClosed || this.#halted !== undefined) return;
+    if (this.#isClosed || this.#guard.halted !== undefined) return;
     const wanted = reports(this.#reconciler.problems, this.#inspection.faults);
     try {
       const keep = (path: string, bytes: Uint8Array) => this.#keep(path, bytes);
