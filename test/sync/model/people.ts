@@ -168,8 +168,12 @@ export class Ledger {
     this.parts.add(key(path, text));
   }
 
+  mayBe(path: string, text: string | null): boolean {
+    return this.wholes.has(key(path, text));
+  }
+
   isPart(path: string, text: string | null): boolean {
-    return this.parts.has(key(path, text)) && !this.wholes.has(key(path, text));
+    return this.parts.has(key(path, text)) && !this.mayBe(path, text);
   }
 
   lower(words: Iterable<string>, fate: Word['fate']): void {

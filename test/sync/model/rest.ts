@@ -5,6 +5,8 @@ import { OUTSIDE, type Place, ROOT } from './place.ts';
 import { conflictFiles, DOCUMENTS, filesIn, keptTexts, type World } from './world.ts';
 
 const MINUTE = 60_000;
+/** Far less than until the next walk. */
+const SOON = 2_000;
 
 export async function complaintsAtRest(world: World): Promise<string[]> {
   world.heal();
@@ -40,7 +42,21 @@ export async function complaintsAtRest(world: World): Promise<string[]> {
   }
   await pass(2 * MINUTE);
   if (places.some((place) => conflictFiles(place).length > 0)) wrong.push('S12: a settled conflict stays');
-  return [...wrong, ...notEqual(world)];
+  return [...wrong, ...notEqual(world), ...(await notHeard(world))];
+}
+
+/** S13, S15: a save is shared at once, also where nothing was heard of what the mirror itself wrote before. */
+async function notHeard(world: World): Promise<string[]> {
+  const edit = { how: 'insert', at: 0 } as const;
+  for (const [place] of world.places.entries()) await world.run({ do: 'hints', place, how: 'missing' });
+  await world.run({ do: 'save on server', document: 0, edit });
+  await pass(SOON);
+  for (const [place] of world.places.entries()) {
+    await world.run({ do: 'hints', place, how: 'prompt' });
+    await world.run({ do: 'save', place, document: 0, way: 'append', edit, pausesMs: [] });
+    await pass(SOON);
+  }
+  return notEqual(world).map((complaint) => `${complaint}, soon after a save`);
 }
 
 const statusOf = ({ mirror }: Place) => mirror?.status();
@@ -97,7 +113,13 @@ function notKept({ ledger, places, server }: World): string[] {
 
 /** S14, S23: what was handed in was saved by somebody, as a whole. */
 function notSaved({ ledger, network }: World): string[] {
-  return network.pushed
-    .filter(({ path, text }) => DOCUMENTS.includes(path) && ledger.isPart(path, text))
-    .map(({ path, text }) => `S14: a part of a save of ${path} was handed in: ${JSON.stringify(text)}`);
+  const pushed = network.pushed.filter(({ path }) => DOCUMENTS.includes(path));
+  return [
+    ...pushed
+      .filter(({ path, text }) => ledger.isPart(path, text))
+      .map(({ path, text }) => `S14: a part of a save of ${path} was handed in: ${JSON.stringify(text)}`),
+    ...pushed
+      .filter(({ path, text }) => text === null && !ledger.mayBe(path, text) && !ledger.isPart(path, text))
+      .map(({ path }) => `S23: ${path} was deleted by nobody`),
+  ];
 }
