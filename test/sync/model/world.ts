@@ -320,6 +320,7 @@ export class World {
       if (mirror?.status().state !== 'stopped') return;
       if (resume === 'delete') {
         // Whatever went, by this step or by another one.
+        this.ledger.lower(DOCUMENTS.flatMap((path) => this.server.openConflicts(path)).flatMap(wordsOf), 'overwritten');
         const gone = DOCUMENTS.filter((path) => readText(disk, `${ROOT}/${path}`) === undefined);
         this.ledger.lower(
           gone.flatMap((path) => wordsOf(this.server.text(path) ?? '')),
