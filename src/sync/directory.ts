@@ -13,8 +13,6 @@ import { FOLDERS, isForeign, OURS } from './names.ts';
 import { CannotShare, reasonOf } from './refusal.ts';
 import { type Staged, Staging } from './staging.ts';
 
-export type Swapped = { readonly isDone: false } | { readonly isDone: true; readonly stamp: string };
-
 /** What a walk found: what each file's stamp is, and what is neither a file nor a folder that may hold documents. */
 export interface Walk {
   readonly files: ReadonlyMap<string, string>;
@@ -143,22 +141,19 @@ export class Directory {
     return this.#names(this.#at(dirname(path))).some(({ name }) => name === basename(path));
   }
 
-  /** @returns undefined if there is no file */
-  stampOf(path: string): string | undefined {
-    const stats = this.#stat(this.#at(path));
-    return stats?.isFile() === true ? stampOf(stats) : undefined;
-  }
-
   /** Writes `bytes` where they can take the place of `path` at once. */
   stage(path: string, bytes: Uint8Array): Staged {
     this.#hasParents(path, true);
     return this.staging.stage(this.#at(path), bytes);
   }
 
-  /** Puts a staged file into its place if that has `expected` (null: nothing). The old file lies aside as `name` then. */
-  swap(path: string, name: string, expected: Digest): Swapped {
-    if (!this.#hasParents(path) || !this.staging.swap(this.#at(path), name, expected)) return { isDone: false };
-    return { isDone: true, stamp: this.stampOf(path) ?? '' };
+  /**
+   * Puts a staged file into its place if that has `expected` (null: nothing). The old file lies aside as `name` then.
+   *
+   * @returns whether it was done
+   */
+  swap(path: string, name: string, expected: Digest): boolean {
+    return this.#hasParents(path) && this.staging.swap(this.#at(path), name, expected);
   }
 
   /** Removes the file if it has `expected`; it lies aside as `name` then. @returns whether it was removed */

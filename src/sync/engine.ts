@@ -9,7 +9,6 @@ import { type Backoff, backoffMs, isoTime } from '#base/time.ts';
 import { Asides } from './asides.ts';
 import { Directory } from './directory.ts';
 import { type Disk, realDisk } from './disk.ts';
-import { isFresh } from './file.ts';
 import { Guard } from './guard.ts';
 import { Inspection } from './inspection.ts';
 import { Journal } from './journal.ts';
@@ -317,7 +316,7 @@ export class Mirror {
     if (this.#journal.hasPast) this.#journal.compact();
     for (const [path, stamp] of files) {
       if (this.#options.grammar.classify(path).kind === 'ours') this.#reported.add(path);
-      if (this.#reconciler.stampOf(path) !== stamp || isFresh(stamp)) this.#queue.remind(path, QUIET_MS);
+      if (this.#reconciler.stampOf(path) !== stamp) this.#queue.remind(path, QUIET_MS);
     }
     for (const path of this.#journal.entries.keys()) if (!files.has(path)) this.#queue.remind(path, 0);
     for (const path of [...odd.keys(), ...this.#reconciler.problems.keys()]) this.#queue.remind(path, 0);

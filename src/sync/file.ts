@@ -30,12 +30,17 @@ export function stat(disk: Disk, path: string): Stats | undefined {
 export const identity = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
 export const stampOf = ({ size, mtimeNs, ctimeNs, ino }: Stats): string => `${size}:${mtimeNs}:${ctimeNs}:${ino}`;
 
+const [MODIFIED, CHANGED] = [1, 2];
+const isWithin = (stamp: string, time: number, ms: number): boolean =>
+  Math.abs(Date.now() - Number(stamp.split(':')[time]) / 1_000_000) < ms;
+
+/** Whether something was written to the file less than `ms` ago. */
+export const isYoung = (stamp: string, ms: number): boolean => isWithin(stamp, MODIFIED, ms);
+
 /** A file's times have steps of some milliseconds: one that was changed a moment ago may change again unseen. */
 const RACY_MS = 100;
-export function isFresh(stamp: string, ms = RACY_MS): boolean {
-  const mtimeMs = Number(stamp.split(':')[1]) / 1_000_000;
-  return Math.abs(Date.now() - mtimeMs) < ms;
-}
+/** The stamp if it tells every later state from this one; otherwise empty. */
+export const lasting = (stamp: string): string => (isWithin(stamp, CHANGED, RACY_MS) ? '' : stamp);
 
 /**
  * Whether the last thing that happened to a file was not that something was written to it: a rename, as at the end of

@@ -18,7 +18,7 @@ export interface Entry {
   readonly base: Digest;
   /** Bytes of the base. */
   readonly size: number;
-  /** What `Directory` said of the file when it had the base; as long as it says so the file was not touched. */
+  /** What `Directory` said of the file when it had the base; as long as it says so the file was not touched. Empty: look. */
   readonly stamp: string;
   /** A staged file that is about to take its place. Once it is staged no longer, its digest is the base. */
   readonly writing?: Staged & { readonly digest: string };
@@ -113,6 +113,12 @@ export class Journal {
     this.#bytes += this.#write(this.#fd, `${JSON.stringify(change)}\n`, this.#bytes);
     this.#apply(change);
     if (this.#bytes > Math.max(COMPACT_BYTES, 2 * this.#compactedBytes)) this.compact();
+  }
+
+  /** Remembers that the file was in step with this stamp; not over a crash, which costs one look. */
+  note(path: string, stamp: string): void {
+    const entry = this.entries.get(path);
+    if (entry !== undefined && entry.stamp !== stamp) this.entries.set(path, { ...entry, stamp });
   }
 
   /** @returns bytes written; on failure (a full disk) the file ends as before */

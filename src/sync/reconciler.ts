@@ -4,8 +4,8 @@ import { dirname } from 'node:path/posix';
 import { isAachatError, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type Digest, plan } from './core/plan.ts';
-import type { Directory, Swapped } from './directory.ts';
-import { digestOf, isFresh, type Seen, wasRenamed } from './file.ts';
+import type { Directory } from './directory.ts';
+import { digestOf, isYoung, lasting, type Seen, wasRenamed } from './file.ts';
 import type { Entry, Journal, Operation } from './journal.ts';
 import { FOLDERS } from './names.ts';
 import { localProblem } from './refusal.ts';
@@ -74,7 +74,7 @@ export class Reconciler {
     return [...new Set(Array.from(journal.operations.values(), ({ path }) => path))];
   }
 
-  /** What the file's stamp was when it was last read; after a restart, when it was last in step. */
+  /** What the file's stamp was when it was last read; after a restart, when it was last in step. Empty: look again. */
   stampOf(path: string): string | undefined {
     return this.#slots.get(path)?.stamp ?? this.#options.journal.entries.get(path)?.stamp;
   }
@@ -153,7 +153,7 @@ export class Reconciler {
     }
     const disk = seen.kind === 'file' ? seen.digest : seen.kind === 'absent' ? null : undefined;
     slot.digest = disk;
-    slot.stamp = seen.kind === 'file' ? seen.stamp : '';
+    slot.stamp = seen.kind === 'file' ? lasting(seen.stamp) : '';
     if (seen.kind === 'problem') {
       this.problems.set(path, seen.reason);
       return true;
@@ -173,6 +173,7 @@ export class Reconciler {
     switch (step.do) {
       case 'nothing':
         if (disk === null) this.#slots.delete(path);
+        else journal.note(path, slot.stamp);
         return true;
       case 'adopt':
         journal.append({ path, entry: entryOf(seen) });
@@ -208,9 +209,9 @@ export class Reconciler {
     const now = performance.now();
     const begun = slot.doubt?.begun ?? now;
     // Whoever writes right now may not have been heard of yet.
-    const isWritten = seen.kind === 'file' && isFresh(seen.stamp, QUIET_MS) && !wasRenamed(seen.stamp);
-    const isYoung = isWritten && now - begun < RESTLESS_MS;
-    const needed = !isNews ? 0 : digest === null ? GONE_MS : isShrunk ? SHRUNK_MS : isYoung ? QUIET_MS : 0;
+    const isWritten = seen.kind === 'file' && isYoung(seen.stamp, QUIET_MS) && !wasRenamed(seen.stamp);
+    const isRestless = isWritten && now - begun < RESTLESS_MS;
+    const needed = !isNews ? 0 : digest === null ? GONE_MS : isShrunk ? SHRUNK_MS : isRestless ? QUIET_MS : 0;
     if (needed === 0) {
       slot.doubt = undefined;
       return 0;
@@ -297,21 +298,19 @@ export class Reconciler {
       directory.staging.discard(name);
       throw thrown;
     }
-    let swapped: Swapped;
+    let isDone: boolean;
     try {
-      swapped = directory.swap(path, name, expected);
+      isDone = directory.swap(path, name, expected);
     } catch (thrown) {
       this.#unwind(path, name, before);
       throw thrown;
     }
-    if (!swapped.isDone) {
+    if (!isDone) {
       this.#unwind(path, name, before);
       return;
     }
-    journal.append({ path, entry: { base: digest, size: bytes.length, stamp: swapped.stamp } });
-    const slot = this.#slotOf(path);
-    slot.digest = digest;
-    slot.stamp = swapped.stamp;
+    // Whether somebody has written there since is for the next look to say.
+    journal.append({ path, entry: { base: digest, size: bytes.length, stamp: '' } });
   }
 
   /** First the journal: a staged file that is gone counts as one that took its place. */
@@ -335,7 +334,7 @@ export class Reconciler {
 }
 
 const entryOf = (seen: Seen): Entry | null =>
-  seen.kind === 'file' ? { base: seen.digest, size: seen.bytes.length, stamp: seen.stamp } : null;
+  seen.kind === 'file' ? { base: seen.digest, size: seen.bytes.length, stamp: lasting(seen.stamp) } : null;
 
 /** Whether nothing can be handed in now, whatever it is. */
 export const isOutage = (thrown: unknown): boolean =>

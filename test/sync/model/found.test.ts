@@ -18,6 +18,15 @@ const FOUND: Record<string, Schedule> = {
     { do: 'lose', place: 1, what: 'root', resume: 'restore', ms: 5 },
     { do: 'save', place: 0, document: 0, way: 'in place', edit: insert, pausesMs: [] },
   ),
+  'S25: a save that lands while a new file takes its place, and then an end': calm(
+    { do: 'kill', place: 0, ms: 700, at: { nth: 30 } },
+    {
+      ...{ do: 'save', place: 0, document: 2, way: 'in place', edit: insert, pausesMs: [] },
+      at: { call: 'unlinkSync', nth: 1 },
+    },
+    { do: 'save on server', document: 2, edit: insert },
+    { do: 'kill', place: 0, ms: 5, at: { call: 'linkSync', nth: 2 } },
+  ),
   'S14: a save that begins when an earlier one is read': calm(
     { do: 'save', place: 0, document: 2, way: 'in place', edit: insert, pausesMs: [0, 1], at: { nth: 1 } },
     { do: 'save', place: 0, document: 2, way: 'in place', edit: insert, pausesMs: [] },
