@@ -14,8 +14,9 @@ import { Inspection } from './inspection.ts';
 import { Journal } from './journal.ts';
 import { keepText } from './kept.ts';
 import { FOLDERS, isForeign } from './names.ts';
+import { NamesHeard } from './names-heard.ts';
 import { Queue } from './queue.ts';
-import { isOutage, NAMED_MS, QUIET_MS, Reconciler } from './reconciler.ts';
+import { isOutage, QUIET_MS, Reconciler } from './reconciler.ts';
 import { type Grammar, Remote } from './remote.ts';
 import type { Accepted, RemoteChange, Replica } from './replica.ts';
 import { reports, writeReports } from './report.ts';
@@ -54,6 +55,7 @@ export class Mirror {
   readonly #journal: Journal;
   readonly #remote: Remote;
   readonly #queue: Queue;
+  readonly #names: NamesHeard;
   readonly #reconciler: Reconciler;
   readonly #asides: Asides;
   readonly #guard: Guard;
@@ -73,8 +75,6 @@ export class Mirror {
   #outages = 0;
   #outage: Pause | undefined = { reason: 'The server was not asked yet.', since: Date.now() };
   #isClosed: boolean = false;
-  /** Files of which nothing was heard but their names, until they are looked at. */
-  readonly #named = new Set<string>();
 
   /** Opens the folder. Nothing happens before `start`; the caller must `stop` it. */
   constructor(options: MirrorOptions) {
@@ -95,6 +95,7 @@ export class Mirror {
         this.#inspect();
       },
     });
+    this.#names = new NamesHeard(this.#queue);
     const shared = { directory: this.#directory, journal: this.#journal };
     this.#asides = new Asides({
       ...shared,
@@ -245,8 +246,8 @@ export class Mirror {
   async #work(path: string): Promise<void> {
     try {
       if (this.#guard.halted !== undefined) return;
-      this.#named.delete(path);
-      await this.#reconciler.reconcile(path);
+      await this.#reconciler.reconcile(path, () => this.#names.isWhole(path));
+      this.#names.forget(path);
       this.#inspection.touch(path);
       if (!this.#reconciler.isBehind(path)) this.#guard.settled(path);
       this.#checkAsidesLater(ASIDE_MS);
@@ -290,11 +291,8 @@ export class Mirror {
   }
 
   #onFileHint(path: string, isNamed: boolean): void {
-    const isEarly = isNamed && (this.#named.has(path) || !this.#queue.isWaiting(path));
-    if (isEarly) this.#named.add(path);
-    else this.#named.delete(path);
     this.#reconciler.stirred(path);
-    this.#queue.hint(path, isEarly ? NAMED_MS : QUIET_MS);
+    this.#names.hint(path, isNamed);
   }
 
   /** Looks at a folder, also at what should be in it; or at a path that should be one. */
@@ -315,7 +313,10 @@ export class Mirror {
     // What was handed in must not lie here for good: it may be purged at the server.
     if (this.#journal.hasPast) this.#journal.compact();
     for (const [path, stamp] of files) {
-      if (this.#options.grammar.classify(path).kind === 'ours') this.#reported.add(path);
+      // What the journal knows is a document; classifying all of them costs more than the rest of the walk.
+      if (!this.#journal.entries.has(path) && this.#options.grammar.classify(path).kind === 'ours') {
+        this.#reported.add(path);
+      }
       if (this.#reconciler.stampOf(path) !== stamp) this.#queue.remind(path, QUIET_MS);
     }
     for (const path of this.#journal.entries.keys()) if (!files.has(path)) this.#queue.remind(path, 0);

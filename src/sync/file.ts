@@ -42,15 +42,6 @@ const RACY_MS = 100;
 /** The stamp if it tells every later state from this one; otherwise empty. */
 export const lasting = (stamp: string): string => (isWithin(stamp, CHANGED, RACY_MS) ? '' : stamp);
 
-/**
- * Whether the last thing that happened to a file was not that something was written to it: a rename, as at the end of
- * most saves by way of another file. Both times are the same after a write.
- */
-export function wasRenamed(stamp: string): boolean {
-  const [, mtimeNs = '', ctimeNs = ''] = stamp.split(':');
-  return BigInt(ctimeNs) > BigInt(mtimeNs);
-}
-
 export function read(disk: Disk, file: string, links = 1n): Seen {
   const before = stat(disk, file);
   if (before === undefined) return { kind: 'absent' };

@@ -5,7 +5,7 @@ import { isAachatError, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type Digest, plan } from './core/plan.ts';
 import type { Directory } from './directory.ts';
-import { digestOf, isYoung, lasting, type Seen, wasRenamed } from './file.ts';
+import { digestOf, isYoung, lasting, type Seen } from './file.ts';
 import type { Entry, Journal, Operation } from './journal.ts';
 import { FOLDERS } from './names.ts';
 import { localProblem } from './refusal.ts';
@@ -32,8 +32,6 @@ export interface ReconcilerOptions {
 
 /** Quiet before a file is read. */
 export const QUIET_MS = 30;
-/** The same where nothing was heard of but its name: what is written to a new file is heard of a moment later. */
-export const NAMED_MS = 3;
 /** A file that is gone may be in the middle of being saved (unlink, then create); so may one that is nearly empty. */
 const GONE_MS = 1_000;
 const SHRUNK_MS = 300;
@@ -106,8 +104,13 @@ export class Reconciler {
     for (const slot of this.#slots.values()) slot.refused = undefined;
   }
 
-  /** Brings one path in step. @throws AachatError if the server cannot answer now; all that was handed in is safe */
-  async reconcile(path: string): Promise<void> {
+  /**
+   * Brings one path in step.
+   *
+   * @param isWhole whether a text that was read a moment ago is surely no part of a save, however young it is
+   * @throws AachatError if the server cannot answer now; all that was handed in is safe
+   */
+  async reconcile(path: string, isWhole = async () => false): Promise<void> {
     const { grammar, journal, again } = this.#options;
     const kind = grammar.classify(path);
     if (kind.kind === 'ours') return;
@@ -122,7 +125,7 @@ export class Reconciler {
         if (operation.path === path) await this.#deliver(operation);
       }
       for (let round = 0; round < ROUNDS; round += 1) {
-        if (await this.#step(path)) return;
+        if (await this.#step(path, isWhole)) return;
       }
       again(path, GONE_MS);
     } catch (thrown) {
@@ -143,7 +146,7 @@ export class Reconciler {
   }
 
   /** @returns whether nothing more is to be done now */
-  async #step(path: string): Promise<boolean> {
+  async #step(path: string, isWhole: () => Promise<boolean>): Promise<boolean> {
     const { directory, journal, remote, again } = this.#options;
     const slot = this.#slotOf(path);
     const seen = directory.look(path);
@@ -159,7 +162,7 @@ export class Reconciler {
       return true;
     }
     const base = journal.entries.get(path)?.base ?? null;
-    const waitMs = this.#doubt(path, slot, seen);
+    const waitMs = await this.#doubt(path, slot, seen, isWhole);
     if (waitMs > 0) {
       again(path, waitMs);
       return true;
@@ -200,7 +203,7 @@ export class Reconciler {
   }
 
   /** @returns how long to wait before this may be believed; 0: it may */
-  #doubt(path: string, slot: Slot, seen: Seen): number {
+  async #doubt(path: string, slot: Slot, seen: Seen, isWhole: () => Promise<boolean>): Promise<number> {
     const { journal, remote } = this.#options;
     const entry = journal.entries.get(path);
     const digest = seen.kind === 'file' ? seen.digest : null;
@@ -209,7 +212,7 @@ export class Reconciler {
     const now = performance.now();
     const begun = slot.doubt?.begun ?? now;
     // Whoever writes right now may not have been heard of yet.
-    const isWritten = seen.kind === 'file' && isYoung(seen.stamp, QUIET_MS) && !wasRenamed(seen.stamp);
+    const isWritten = isNews && seen.kind === 'file' && isYoung(seen.stamp, QUIET_MS) && !(await isWhole());
     const isRestless = isWritten && now - begun < RESTLESS_MS;
     const needed = !isNews ? 0 : digest === null ? GONE_MS : isShrunk ? SHRUNK_MS : isRestless ? QUIET_MS : 0;
     if (needed === 0) {

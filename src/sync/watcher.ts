@@ -3,11 +3,14 @@ import { basename, join, relative, sep } from 'node:path';
 import { watch } from 'chokidar';
 import { OURS } from './names.ts';
 
+/** Others make one hint of a new file and of what is written to it. */
+const TELLS_WRITES = process.platform === 'linux';
+
 export interface WatcherOptions {
   /**
    * Something happened to this path or, if it is a folder, below it; empty: to the watched folder itself.
    *
-   * @param isNamed it was made, renamed or removed; otherwise something was written there, or may have been
+   * @param isNamed it was made, renamed or removed, and each write to it is another hint
    */
   readonly onHint: (path: string, isNamed: boolean) => void;
   /** From now on hints may be missing, for example because the system has no watches left. */
@@ -29,7 +32,7 @@ export async function watchFolder(root: string, options: WatcherOptions): Promis
     if (watchedPath === undefined || typeof name !== 'string') return;
     // What happens to the watched folder itself comes with its own name; no document has the name of its folder.
     const path = toPath(name === basename(watchedPath) ? watchedPath : join(watchedPath, name));
-    if (path !== OURS) options.onHint(path, event === 'rename');
+    if (path !== OURS) options.onHint(path, event === 'rename' && TELLS_WRITES);
   });
   // What was made in a new folder before that was watched gave no hint, so the folder is the hint: once it is watched,
   // which is right after this event. Whoever looks earlier may miss what is made in between.

@@ -225,7 +225,7 @@ export class Place {
     const tell = () => life.onHint?.(path.slice(ROOT.length + 1), isNamed);
     if (this.hints === 'missing') return;
     if (this.hints === 'late') setTimeout(tell, this.#lateMs());
-    else setTimeout(tell, 0);
+    else setImmediate(tell);
     if (this.hints === 'twice') setTimeout(tell, this.#lateMs());
   }
 }
