@@ -38,6 +38,7 @@ export async function merges(rounds: number): Promise<readonly Row[]> {
       ['10 KB', '< 1×', scattered(10_000, false)],
       ['100 KB', '< 1×', scattered(100_000, false)],
       ['1 MB', '< 1×, < 50 ms', scattered(1_000_000, false)],
+      ['10 KB, every other line blank', '< 1×, < 10 ms', scattered(10_000, true)],
       ['every other line blank, 64,000 lines', '< 2×', scattered(250_000, true)],
     ];
     for (const [what, aim, [base, head, submitted]] of cases) {

@@ -1,8 +1,7 @@
 /**
  * What a benchmark of mirrors runs in a process of its own. Arguments: what to run, and its options as JSON.
  *
- *   mirrors  logged in, with the event socket open; at `open` it opens a mirror on each folder, at `collect` it gives
- *            all memory back that is not in use
+ *   mirrors  logged in, with the event socket open; at `open` it opens a mirror on each folder
  *   copier   the floor of a save: watches the first folder as the system can, and writes every file it hears of
  *            into the others, atomically
  */
@@ -86,13 +85,7 @@ async function runMirrors(): Promise<() => Promise<void>> {
     const problems = mirrors.flatMap((mirror) => mirror.status().problems.map(({ reason }) => reason));
     process.send?.({ inSyncMs, problems } satisfies InSync);
   };
-  process.on('message', (asked) => {
-    if (asked === 'open') void open();
-    else {
-      void globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
-      process.send?.('collected');
-    }
-  });
+  process.once('message', () => void open());
   return async () => {
     await socket[Symbol.asyncDispose]();
     await Promise.all(mirrors.map((mirror) => mirror.stop()));
