@@ -123,6 +123,42 @@ const FOUND: Record<string, Schedule> = {
   },
 };
 
-test.for(Object.entries(FOUND))('%s', async ([, schedule]) => {
+/** Small ones for what must never be done: each fails if one of these is. */
+const NEVER: Record<string, Schedule> = {
+  'S25: a base is never ahead of the disk, whenever the mirror ends': {
+    places: 2,
+    fates: [],
+    newsMs: [],
+    lateMs: [],
+    steps: [
+      { do: 'save', place: 0, document: 2, way: 'append', edit: { how: 'insert', at: 0 }, pausesMs: [] },
+      { do: 'pass', ms: 1500 },
+      { do: 'kill', place: 2, ms: 1, at: { nth: 25 } },
+      { do: 'save on server', document: 2, edit: { how: 'insert', at: 0 } },
+    ],
+  },
+  'S23: what cannot be looked at is not missing': {
+    places: 2,
+    fates: [],
+    newsMs: [],
+    lateMs: [],
+    steps: [
+      { do: 'lock', place: 1, mode: 0, ms: 20000 },
+      { do: 'pass', ms: 4000 },
+    ],
+  },
+  'S7: what is handed in lies in the journal first': {
+    places: 2,
+    fates: [],
+    newsMs: [],
+    lateMs: [],
+    steps: [
+      { do: 'away', how: 'losesAnswers', ms: 4000 },
+      { do: 'save', place: 1, document: 0, way: 'over', edit: { how: 'insert', at: 0 }, pausesMs: [990] },
+    ],
+  },
+};
+
+test.for([...Object.entries(FOUND), ...Object.entries(NEVER)])('%s', async ([, schedule]) => {
   expect(await play(schedule)).toEqual([]);
 });

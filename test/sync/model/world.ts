@@ -105,8 +105,9 @@ export class World {
       case 'link':
         return this.#link(place, step.ms);
       case 'clock':
-        // The age of a file counts for 30 ms.
+        // The age of a file counts for some milliseconds.
         for (const one of this.places) this.#finishAll(one);
+        await pass(100);
         return shiftWallClock(step.days * 86_400_000);
       case 'lose':
         return this.#lose(place, step.what, step.resume, step.ms);
@@ -296,7 +297,6 @@ export class World {
 
   #lose(place: Place, what: 'documents' | 'marker' | 'root', resume: 'restore' | 'delete', ms: number): void {
     if (!this.#isUsable(place)) return;
-    const unfinished = this.#savings.filter((one) => one.place === place).map(({ path }) => path);
     this.#finishAll(place);
     const { disk } = place;
     if (what === 'marker' && disk.lstatSync(`${ROOT}/.aachat/marker`) !== undefined) {
@@ -307,14 +307,18 @@ export class World {
       removeAll(disk, `${ROOT}/acme`);
     }
     if (what === 'root') {
-      // The server may have the half of them.
-      for (const path of unfinished) this.ledger.lower(wordsOf(readText(disk, `${ROOT}/${path}`) ?? ''), 'overwritten');
+      // The server may have the half of what was saved last.
+      for (const path of DOCUMENTS) {
+        const text = readText(disk, `${ROOT}/${path}`) ?? '';
+        if (!this.server.history(path).includes(text)) this.ledger.lower(wordsOf(text), 'overwritten');
+      }
       // Nobody but this place had them.
       this.ledger.lower(this.#own(place, [...this.ledger.words.keys()].join(' ')), 'taken out');
       removeAll(disk, ROOT);
     }
-    if (what !== 'marker') this.ledger.allowed += DOCUMENTS.length * 2;
-    for (const path of DOCUMENTS) if (what !== 'marker') this.ledger.wholes.add(JSON.stringify([path, null]));
+    // A folder that lost its memory deletes nothing.
+    for (const path of DOCUMENTS) if (what === 'documents') this.ledger.allow(path, null);
+    if (what !== 'marker') this.ledger.allowed += DOCUMENTS.length;
     this.#forAWhile(ms, () => {
       const { mirror } = place;
       if (mirror?.status().state !== 'stopped') return;
