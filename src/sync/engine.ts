@@ -317,7 +317,7 @@ export class Mirror {
       if (!this.#journal.entries.has(path) && this.#options.grammar.classify(path).kind === 'ours') {
         this.#reported.add(path);
       }
-      if (this.#reconciler.stampOf(path) !== stamp) this.#queue.remind(path, QUIET_MS);
+      if (!this.#reconciler.isInStep(path, stamp)) this.#queue.remind(path, QUIET_MS);
     }
     for (const path of this.#journal.entries.keys()) if (!files.has(path)) this.#queue.remind(path, 0);
     for (const path of [...odd.keys(), ...this.#reconciler.problems.keys()]) this.#queue.remind(path, 0);

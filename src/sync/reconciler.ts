@@ -72,9 +72,10 @@ export class Reconciler {
     return [...new Set(Array.from(journal.operations.values(), ({ path }) => path))];
   }
 
-  /** What the file's stamp was when it was last read; after a restart, when it was last in step. Empty: look again. */
-  stampOf(path: string): string | undefined {
-    return this.#slots.get(path)?.stamp ?? this.#options.journal.entries.get(path)?.stamp;
+  /** Whether a file with this stamp is as it was when it was last read (after a restart: in step), and in step. */
+  isInStep(path: string, stamp: string): boolean {
+    const known = this.#slots.get(path)?.stamp ?? this.#options.journal.entries.get(path)?.stamp;
+    return stamp === known && !this.isBehind(path);
   }
 
   /** Something happened there: if the file is gone, it went just now. */

@@ -121,6 +121,17 @@ const FOUND: Record<string, Schedule> = {
       { do: 'pass', ms: 1100 },
     ],
   },
+  'S28: a mirror that stopped in the middle of a look, and could not be resumed at once, looks again': {
+    places: 2,
+    fates: [],
+    newsMs: [],
+    lateMs: [],
+    steps: [
+      { do: 'save', place: 2, document: 2, way: 'append', edit: { how: 'insert', at: 0 }, pausesMs: [] },
+      { do: 'lose', place: 2, what: 'marker', resume: 'restore', ms: 1500 },
+      { do: 'full', place: 2, ms: 4000 },
+    ],
+  },
 };
 
 /** Small ones for what must never be done: each fails if one of these is. */
