@@ -160,6 +160,7 @@ export class Mirror {
       ...this.#reconciler.problems.keys(),
     ]);
     for (const path of paths) if (this.#reconciler.isBehind(path)) this.#queue.remind(path, 0);
+    for (const { path } of this.#journal.operations.values()) this.#queue.remind(path, 0);
     // Not before all that is behind waits: until then the status would say `in sync`.
     this.#options.onChange?.();
     if (this.#guard.halted === undefined && !this.#isClosed) this.#queue.resume();
@@ -223,7 +224,7 @@ export class Mirror {
    */
   async resume(how: 'restore' | 'delete'): Promise<void> {
     if (this.#guard.halted === undefined) return;
-    for (const path of this.#guard.answer(how)) this.#reconciler.forget(path);
+    this.#reconciler.forget(this.#guard.answer(how));
     // It may have gone with the folder; what it knew did not.
     this.#journal.compact();
     this.#queue.pause();

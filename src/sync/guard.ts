@@ -58,17 +58,16 @@ export class Guard {
   /**
    * Goes on as a person said, in a folder that is the mirror's from now on.
    *
-   * @returns paths of which nothing is to be remembered
+   * @returns whether nothing is to be remembered of a path
    */
-  answer(how: 'restore' | 'delete'): readonly string[] {
-    const { directory, journal } = this.#options;
+  answer(how: 'restore' | 'delete'): (path: string) => boolean {
+    const { directory } = this.#options;
     const hasMemory = directory.hasJournal();
     directory.mark();
-    const missing = new Set(this.#missing());
-    if (how === 'delete') this.#mayGo = missing;
+    if (how === 'delete') this.#mayGo = new Set(this.#missing());
     this.#halted = undefined;
     // What is in a folder that lost its journal began from nothing that is known.
-    return [...journal.entries.keys()].filter((path) => (missing.has(path) ? how === 'restore' : !hasMemory));
+    return (path) => (directory.isAbsent(path) ? how === 'restore' : !hasMemory);
   }
 
   #missing(): string[] {

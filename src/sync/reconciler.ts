@@ -84,20 +84,20 @@ export class Reconciler {
     if (slot?.doubt?.digest === null) slot.doubt = undefined;
   }
 
-  /** What is there began from nothing that is known, and what was handed in from there is there no more. */
-  forget(path: string): void {
-    const { journal } = this.#options;
-    journal.append({ path, entry: null });
-    for (const operation of [...journal.operations.values()]) {
-      if (operation.path === path) journal.append({ begin: { ...operation, isAside: true } });
-    }
-  }
-
   /** Whether path is not known to be in step. */
   isBehind(path: string): boolean {
     const base = this.#options.journal.entries.get(path)?.base ?? null;
     const slot = this.#slots.get(path);
     return (this.#options.remote.at(path) ?? null) !== base || (slot?.stamp !== undefined && slot.digest !== base);
+  }
+
+  /** What will lie at these paths began from nothing that is known, whatever will be answered. */
+  forget(isForgotten: (path: string) => boolean): void {
+    const { journal } = this.#options;
+    for (const path of [...journal.entries.keys()]) if (isForgotten(path)) journal.append({ path, entry: null });
+    for (const begin of [...journal.operations.values()]) {
+      if (isForgotten(begin.path)) journal.append({ begin: { ...begin, isAside: true } });
+    }
   }
 
   /** Refused texts may be handed in again: rights may have changed. */
@@ -244,6 +244,7 @@ export class Reconciler {
     const { grammar, journal, keep, onAccepted, replica } = this.#options;
     const bytes = text === null ? null : Buffer.from(text);
     const kind = grammar.classify(path);
+    // It may be forgotten meanwhile.
     const isAside = () => journal.operations.get(opId)?.isAside === true;
     try {
       if (kind.kind === 'conflict') {

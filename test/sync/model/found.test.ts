@@ -132,6 +132,30 @@ const FOUND: Record<string, Schedule> = {
       { do: 'full', place: 2, ms: 4000 },
     ],
   },
+  'S24: what was handed in before the folder was lost is answered when it is restored': {
+    places: 2,
+    fates: [],
+    newsMs: [],
+    lateMs: [],
+    steps: [
+      { do: 'away', how: 'isReachable', ms: 4000 },
+      { do: 'save', place: 1, document: 1, way: 'append', edit: { how: 'insert', at: 0 }, pausesMs: [] },
+      { do: 'pass', ms: 290 },
+      { do: 'lose', place: 1, what: 'root', resume: 'restore', ms: 5 },
+    ],
+  },
+  'S7: what was handed in when the mirror stopped is handed in again when it goes on': {
+    places: 2,
+    fates: [],
+    newsMs: [],
+    lateMs: [],
+    steps: [
+      { do: 'save', place: 0, document: 2, way: 'append', edit: { how: 'insert', at: 0 }, pausesMs: [] },
+      { do: 'away', how: 'isReachable', ms: 70000 },
+      { do: 'pass', ms: 50 },
+      { do: 'lose', place: 2, what: 'root', resume: 'delete', ms: 20000 },
+    ],
+  },
 };
 
 /** Small ones for what must never be done: each fails if one of these is. */
