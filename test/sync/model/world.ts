@@ -316,7 +316,7 @@ export class World {
       this.ledger.lower(this.#own(place, [...this.ledger.words.keys()].join(' ')), 'taken out');
       removeAll(disk, ROOT);
     }
-    // A folder that lost its memory deletes nothing.
+    // A folder that lost its memory deletes nothing unasked.
     for (const path of DOCUMENTS) if (what === 'documents') this.ledger.allow(path, null);
     if (what !== 'marker') this.ledger.allowed += DOCUMENTS.length;
     this.#forAWhile(ms, () => {
@@ -326,6 +326,7 @@ export class World {
         // Whatever went, by this step or by another one.
         this.ledger.lower(DOCUMENTS.flatMap((path) => this.server.openConflicts(path)).flatMap(wordsOf), 'overwritten');
         const gone = DOCUMENTS.filter((path) => readText(disk, `${ROOT}/${path}`) === undefined);
+        for (const path of gone) this.ledger.allow(path, null);
         this.ledger.lower(
           gone.flatMap((path) => wordsOf(this.server.text(path) ?? '')),
           'taken out',
