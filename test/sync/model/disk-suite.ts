@@ -86,6 +86,26 @@ export function diskSuite(name: string, open: () => Promise<Scope>): void {
         expect([names(), stats('b').nlink]).toEqual([['b'], 1n]);
       }));
 
+    test('two names change places in one step, if both are there', () =>
+      withScope(async ({ disk }, { at, put, get, stats, names, folder }) => {
+        folder('x');
+        put('a', 'one');
+        put('x/b', 'two');
+        const before = [stats('a'), stats('x/b')];
+        await later();
+        expect(disk.exchange(at('a'), at('x/b'))).toBe(true);
+        const after = [stats('x/b'), stats('a')];
+        expect([get('a'), get('x/b'), ...after.map(({ ino }) => ino)]).toEqual([
+          'two',
+          'one',
+          ...before.map(({ ino }) => ino),
+        ]);
+        expect(after.map(({ mtimeNs }) => mtimeNs)).toEqual(before.map(({ mtimeNs }) => mtimeNs));
+        expect(after.every(({ ctimeNs }, index) => ctimeNs > (before[index]?.ctimeNs ?? 0n))).toBe(true);
+        expect([disk.exchange(at('a'), at('none')), disk.exchange(at('none'), at('a'))]).toEqual([false, false]);
+        expect(names()).toEqual(['a', 'x']);
+      }));
+
     test('times: a text moves both; a name, a mode and a second name move that of the change only', () =>
       withScope(async ({ disk, chmod }, { at, put, stats }) => {
         put('a', 'one');

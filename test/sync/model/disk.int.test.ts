@@ -40,12 +40,3 @@ test('a full disk takes no more bytes and no new names, but gives what it has', 
   disk.renameSync('/a', '/b');
   expect(disk.fstatSync(fd).size).toBe(3n);
 });
-
-test('two names change places at once, and each file keeps its number', () => {
-  const disk = new MemoryDisk();
-  for (const name of ['/a', '/b']) disk.closeSync(disk.openSync(name, 0o102));
-  const [a, b] = ['/a', '/b'].map((name) => disk.lstatSync(name)?.ino);
-  expect(disk.exchange('/a', '/b')).toBe(true);
-  expect(['/a', '/b'].map((name) => disk.lstatSync(name)?.ino)).toEqual([b, a]);
-  expect(() => disk.exchange('/a', '/c')).toThrow('ENOENT');
-});

@@ -57,6 +57,8 @@ function failure(code: string, syscall: string, path?: string): NodeJS.ErrnoExce
 export class MemoryDisk implements Disk {
   /** While true, nothing gets longer and nothing new is made. */
   isFull: boolean = false;
+  /** Whether two names can change places in one step: not everywhere they can. */
+  canExchange: boolean = true;
   /** Hears the path of each name that was made, changed or taken away. */
   onChange: (path: string, isNamed: boolean) => void = () => {};
   #inodes = 0n;
@@ -96,7 +98,7 @@ export class MemoryDisk implements Disk {
       if (recursive && this.#find(path, 'mkdir')?.kind === 'folder') return;
       throw failure('EEXIST', 'mkdir', path);
     }
-    this.#checkRoom('mkdir', path);
+    if (this.isFull) throw failure('ENOSPC', 'mkdir', path);
     this.#add(folder, name, this.#make('folder', mode), 'mkdir', path);
   }
 
@@ -147,15 +149,20 @@ export class MemoryDisk implements Disk {
     this.onChange(to, true);
   }
 
-  /** Two names change places at once. @returns whether this system can do that */
+  /** Two names change places in one step. @returns false if nothing happened */
   exchange(one: string, other: string): boolean {
-    const [a, b] = [this.#named(one, 'rename'), this.#named(other, 'rename')];
-    for (const { folder } of [a, b]) this.#check(folder, WRITE | ENTER, 'rename', one);
-    a.folder.names.set(a.name, b.inode);
-    b.folder.names.set(b.name, a.inode);
-    for (const { folder, inode } of [a, b]) {
-      this.#touch(folder, 'modified');
-      this.#touch(inode, 'changed');
+    if (!this.canExchange) return false;
+    try {
+      const [a, b] = [this.#named(one, 'rename'), this.#named(other, 'rename')];
+      for (const { folder } of [a, b]) this.#check(folder, WRITE | ENTER, 'rename', one);
+      a.folder.names.set(a.name, b.inode);
+      b.folder.names.set(b.name, a.inode);
+      for (const { folder, inode } of [a, b]) {
+        this.#touch(folder, 'modified');
+        this.#touch(inode, 'changed');
+      }
+    } catch {
+      return false;
     }
     this.onChange(one, true);
     this.onChange(other, true);
@@ -195,7 +202,7 @@ export class MemoryDisk implements Disk {
     const writes = isWriting(flags);
     if (inode === undefined) {
       if ((flags & O_CREAT) === 0) throw failure('ENOENT', 'open', path);
-      this.#checkRoom('open', path);
+      if (this.isFull) throw failure('ENOSPC', 'open', path);
       inode = this.#make('file', mode);
       this.#add(folder, name, inode, 'open', path);
     } else {
@@ -329,10 +336,6 @@ export class MemoryDisk implements Disk {
 
   #check({ mode }: Inode, right: number, syscall: string, path: string): void {
     if ((mode & right) !== right) throw failure('EACCES', syscall, path);
-  }
-
-  #checkRoom(syscall: string, path: string): void {
-    if (this.isFull) throw failure('ENOSPC', syscall, path);
   }
 
   #add(folder: Inode, name: string, inode: Inode, syscall: string, path: string): void {

@@ -15,7 +15,15 @@ const OURS = `${ROOT}/.aachat`;
 
 /** Before which call of the mirror something happens: the nth of that name, or of any. */
 export interface Moment {
-  readonly call?: 'linkSync' | 'renameSync' | 'writeSync' | 'openSync' | 'unlinkSync' | 'sync' | 'lstatSync';
+  readonly call?:
+    | 'linkSync'
+    | 'renameSync'
+    | 'writeSync'
+    | 'openSync'
+    | 'unlinkSync'
+    | 'exchange'
+    | 'sync'
+    | 'lstatSync';
   readonly nth: number;
 }
 
@@ -34,6 +42,7 @@ const CHANGING: ReadonlySet<string> = new Set<keyof Disk>([
   'rmdirSync',
   'linkSync',
   'renameSync',
+  'exchange',
   'unlinkSync',
   'copyFileSync',
   'writeSync',
@@ -74,8 +83,9 @@ export class Place {
   #ambushes: Ambush[] = [];
   #life: Life = { isDead: true };
 
-  constructor(name: string, network: Network, lateMs: readonly number[]) {
+  constructor(name: string, network: Network, lateMs: readonly number[], canExchange: boolean) {
     this.name = name;
+    this.disk.canExchange = canExchange;
     this.#network = network;
     this.#lateMs = cycle(lateMs, 0);
     this.disk.mkdirSync(OUTSIDE, { recursive: true });
@@ -182,7 +192,7 @@ export class Place {
     for (const ambush of [...this.#ambushes]) {
       if (ambush.call !== undefined && ambush.call !== name) continue;
       ambush.left -= 1;
-      // S19 leaves this open: between the last look and the replacement nobody can put another file there unseen.
+      // S19 leaves this open where names cannot be exchanged: another file that is put there in this moment.
       if (ambush.left > 0 || (isLastMoment && ambush.replaces)) continue;
       this.#ambushes = this.#ambushes.filter((other) => other !== ambush);
       ambush.run();

@@ -65,7 +65,16 @@ const moment: fc.Arbitrary<Moment | undefined> = fc.option(
   fc.oneof(
     fc.record({ nth: fc.integer({ min: 1, max: 60 }) }),
     fc.record({
-      call: fc.constantFrom('linkSync', 'renameSync', 'writeSync', 'openSync', 'unlinkSync', 'sync', 'lstatSync'),
+      call: fc.constantFrom(
+        'linkSync',
+        'renameSync',
+        'writeSync',
+        'openSync',
+        'unlinkSync',
+        'exchange',
+        'sync',
+        'lstatSync',
+      ),
       nth: fc.integer({ min: 1, max: 4 }),
     }),
   ),

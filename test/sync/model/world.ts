@@ -34,7 +34,10 @@ export class World {
 
   constructor({ places, fates, newsMs, lateMs }: Schedule) {
     this.network = new Network(this.server, fates, newsMs);
-    this.places = Array.from({ length: places }, (_, index) => new Place(`p${index}`, this.network, lateMs));
+    this.places = Array.from(
+      { length: places },
+      (_, index) => new Place(`p${index}`, this.network, lateMs, index !== 1),
+    );
   }
 
   /** Documents that everybody has. */
@@ -316,7 +319,7 @@ export class World {
       this.ledger.lower(this.#own(place, [...this.ledger.words.keys()].join(' ')), 'taken out');
       removeAll(disk, ROOT);
     }
-    // A folder that lost its memory deletes nothing unasked.
+    // A folder that lost its memory deletes nothing by itself.
     for (const path of DOCUMENTS) if (what === 'documents') this.ledger.allow(path, null);
     if (what !== 'marker') this.ledger.allowed += DOCUMENTS.length;
     this.#forAWhile(ms, () => {
