@@ -112,7 +112,10 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: is('hints'), place, how: fc.constantFrom('prompt', 'late', 'twice', 'missing') }),
   },
   { weight: 1, arbitrary: fc.record({ do: is('full'), place, ms: long }) },
-  { weight: 1, arbitrary: fc.record({ do: is('lock'), place, mode: fc.constantFrom(0o000, 0o500, 0o300), ms: long }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: is('lock'), place, mode: fc.constantFrom(0o000, 0o000, 0o500, 0o300), ms: long }),
+  },
   { weight: 1, arbitrary: fc.record({ do: is('link'), place, ms: long }) },
   { weight: 1, arbitrary: fc.record({ do: is('clock'), days: fc.constantFrom(-1, 1) }) },
   {
