@@ -75,6 +75,7 @@ export class Mirror {
   #outages = 0;
   #outage: Pause | undefined = { reason: 'The server was not asked yet.', since: Date.now() };
   #isClosed: boolean = false;
+  #stopped: Promise<void> | undefined;
 
   /** Opens the folder. Nothing happens before `start`; the caller must `stop` it. */
   constructor(options: MirrorOptions) {
@@ -129,7 +130,7 @@ export class Mirror {
   async #watch(): Promise<void> {
     await this.#watcher?.[Symbol.asyncDispose]();
     this.#walkMs = WALK_MS;
-    this.#watcher = await (this.#options.watch ?? watchFolder)(this.#directory.root, {
+    const watcher = await (this.#options.watch ?? watchFolder)(this.#directory.root, {
       onHint: (path, isNamed) => this.#onHint(path, isNamed),
       onTrouble: (error) => {
         if (this.#walkMs === POLL_MS) return;
@@ -139,6 +140,9 @@ export class Mirror {
         this.#options.onChange?.();
       },
     });
+    // It may have been stopped meanwhile.
+    if (this.#isClosed) await watcher[Symbol.asyncDispose]();
+    else this.#watcher = watcher;
   }
 
   /** Asks the server for everything, for example after a new connection. Refused texts are handed in once more. */
@@ -186,7 +190,7 @@ export class Mirror {
   async flush(limitMs: number): Promise<MirrorStatus> {
     await this.#walk();
     const settled = async () => {
-      while (!this.#checkAsides() && !this.#isClosed) {
+      while (!this.#isClosed && !this.#checkAsides()) {
         await new Promise((resolve) => setTimeout(resolve, ASIDE_SOON_MS));
       }
       if (this.#guard.halted === undefined) await this.#queue.atRest();
@@ -234,7 +238,12 @@ export class Mirror {
   }
 
   /** Ends without another write. What was handed in and not answered is handed in again at the next start. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
     this.#isClosed = true;
     this.#inspection.close();
     for (const timer of [this.#walkTimer, this.#asideTimer, this.#retryTimer]) clearTimeout(timer);

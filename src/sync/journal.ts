@@ -55,6 +55,8 @@ export interface Change {
   readonly drop?: string;
 }
 
+/** No descriptor. */
+const NONE = -1;
 /** Past this size, and twice what it had after the last time, the file is written anew. */
 const COMPACT_BYTES = 4 * 1024 * 1024;
 const OPEN = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND;
@@ -187,7 +189,10 @@ export class Journal {
 
   async close(): Promise<void> {
     await this.#syncing;
-    this.#disk.closeSync(this.#fd);
+    const fd = this.#fd;
+    // Its number may be that of another file from now on.
+    this.#fd = NONE;
+    this.#disk.closeSync(fd);
   }
 }
 

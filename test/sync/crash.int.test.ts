@@ -1,6 +1,6 @@
 /** A mirror that is killed at any moment, and saves that race our replacements. */
 import { once } from 'node:events';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -145,7 +145,6 @@ test('S19: a program that goes on writing to the file it opened before', async (
   const path = 'acme/launch/notes/plan.md';
   await one.write(path, 'one\ntwo\nthree\n');
   await inStep(server, one, other);
-  const { open } = await import('node:fs/promises');
   const handle = await open(join(one.root, path), 'r+');
   await other.write(path, 'one\ntwo\nthree of bo\n');
   await eventually('it was replaced', async () => (await one.read(path))?.includes('bo'));
@@ -179,4 +178,31 @@ test('S7: what was handed in before an end is handed in again with the same id, 
   // Bo took `two` out. Handed in anew with the base of then, it would have come back.
   expect(server.history(path)).toHaveLength(5);
   expect(server.text(path)).toBe('zero\none\nthree\n');
+});
+
+test('S25: a mirror that was stopped while a program still writes does nothing more', async () => {
+  const server = new MemoryServer();
+  const calls: string[] = [];
+  const disk = new Proxy(realDisk, {
+    get(target, name: keyof typeof realDisk) {
+      calls.push(name);
+      return target[name];
+    },
+  });
+  await using one = await openMirror(server, { who: 'mia', disk });
+  await using other = await openMirror(server, { who: 'bo' });
+  const path = 'acme/launch/notes/plan.md';
+  await one.write(path, 'one\ntwo\n');
+  await inStep(server, one, other);
+  await using handle = await open(join(one.root, path), 'r+');
+  await other.write(path, 'one\ntwo of bo\n');
+  await eventually('it was replaced', async () => (await one.read(path))?.includes('bo'));
+  await handle.write('ONE\n', 0);
+  const { pending } = await one.mirror.flush(0);
+  expect(pending).toMatchObject([{ path }]);
+  await one.mirror.stop();
+  const before = calls.length;
+  // Longer than between two looks at what lies aside.
+  await sleep(1_000);
+  expect(calls.slice(before)).toEqual([]);
 });

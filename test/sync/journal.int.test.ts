@@ -1,5 +1,5 @@
 import { pbkdf2 } from 'node:crypto';
-import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -84,6 +84,18 @@ test('S7: stays small however often it changes', async () => {
   expect(after.entries.get('p')?.size).toBe(199);
   expect(after.operations.size).toBe(0);
   await after.close();
+});
+
+test('S7: what comes after its end goes into no other file', async () => {
+  await using dir = await tempDir();
+  const journal = new Journal(realDisk, join(dir.path, 'journal'));
+  await journal.close();
+  const others = ['one', 'two', 'three'].map((other) => join(dir.path, other));
+  // One of them gets the number that the journal had.
+  const opened = others.map((other) => openSync(other, 'w'));
+  expect(() => journal.append({ path: 'p', entry })).toThrow();
+  for (const fd of opened) closeSync(fd);
+  expect(others.map((other) => readFileSync(other, 'utf8'))).toEqual(['', '', '']);
 });
 
 test.each([
