@@ -365,6 +365,7 @@ export class Mirror {
 
   #keep(path: string, bytes: Uint8Array): void {
     const file = keepText(this.#disk, this.#options.kept, path, bytes);
+    if (this.#kept.some((one) => one.file === file)) return;
     this.#kept.push({ path, file });
     this.#options.log.warn('mirror.text_kept', { path, file });
   }

@@ -4,9 +4,9 @@ import { isSystemError } from '#base/errors.ts';
 import { PRIVATE_DIR, PRIVATE_FILE } from '#base/fs.ts';
 import { isoTime } from '#base/time.ts';
 import type { Disk } from './disk.ts';
-import { create } from './file.ts';
+import { bytesOf, create } from './file.ts';
 
-/** Writes `<folder>/<date>/<path>`, never over another text. @returns the file */
+/** Writes `<folder>/<date>/<path>`, never over another text, and each text once. @returns the file */
 export function keepText(disk: Disk, folder: string, path: string, bytes: Uint8Array): string {
   const file = join(folder, isoTime(Date.now()).slice(0, 10), path);
   disk.mkdirSync(dirname(file), { recursive: true, mode: PRIVATE_DIR });
@@ -17,6 +17,8 @@ export function keepText(disk: Disk, folder: string, path: string, bytes: Uint8A
       return name;
     } catch (thrown) {
       if (!isSystemError(thrown, 'EEXIST')) throw thrown;
+      // What could not be replaced is kept again at each look.
+      if (bytesOf(disk, name)?.equals(bytes) === true) return name;
     }
   }
 }

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { AachatError } from '#base/errors.ts';
+import { type Disk, realDisk } from '#sync/disk.ts';
 import type { Replica } from '#sync/replica.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
-import { inStep, type OpenMirror, openMirror } from '../support/mirror.ts';
+import { filesIn, inStep, type OpenMirror, openMirror } from '../support/mirror.ts';
 import { tempDir } from '../support/temp.ts';
 
 const _run = promisify(execFile);
@@ -213,6 +214,43 @@ test('S10: what may not be written stays, and is kept before it gives way', asyn
   await reader.mirror.refresh();
   await inStep(server, owner, reader);
   expect(server.text(note)).toBe('mine again\n');
+});
+
+test('S10: a text that cannot give way is kept once, however often that is tried', async () => {
+  const server = new MemoryServer();
+  await using owner = await openMirror(server);
+  await owner.write(note, 'one\n');
+  await owner.mirror.flush(60_000);
+  let isStuck = false as boolean;
+  let tries = 0;
+  const disk: Disk = {
+    ...realDisk,
+    exchange: (from, to) => !isStuck && realDisk.exchange(from, to),
+    renameSync(from, to) {
+      if (isStuck && to.endsWith(note)) {
+        tries += 1;
+        throw Object.assign(new Error('EACCES: permission denied, rename'), { code: 'EACCES', syscall: 'rename' });
+      }
+      realDisk.renameSync(from, to);
+    },
+  };
+  await using reader = await openMirror(server, { disk, rights: { mayWrite: () => false } });
+  await inStep(server, owner, reader);
+  await reader.write(note, 'mine\n');
+  await eventually('it is refused', () => problemOf(reader, note));
+  isStuck = true;
+  await owner.write(note, 'two\n');
+  await eventually('it was tried', () => tries > 0);
+  await reader.mirror.flush(60_000);
+  await reader.mirror.flush(60_000);
+  isStuck = false;
+  await eventually('it gave way', async () => {
+    await reader.mirror.flush(60_000);
+    return (await reader.read(note)) === 'two\n';
+  });
+  expect(tries).toBeGreaterThan(1);
+  expect([...(await filesIn(reader.kept)).values()]).toEqual(['mine\n']);
+  expect(reader.mirror.status().kept).toHaveLength(1);
 });
 
 test('S10: a deletion that was refused is undone, and the next one is asked anew', async () => {
