@@ -1,9 +1,7 @@
 /** What cannot be shared, what is refused, and what makes a mirror stop. */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { AachatError } from '#base/errors.ts';
 import { type Disk, realDisk } from '#sync/disk.ts';
@@ -13,10 +11,8 @@ import { MemoryServer } from '../support/memory-replica.ts';
 import { filesIn, inStep, type OpenMirror, openMirror } from '../support/mirror.ts';
 import { tempDir } from '../support/temp.ts';
 
-const _run = promisify(execFile);
 const folder = 'acme/launch/notes';
 const note = `${folder}/plan.md`;
-const _report = 'acme/launch/_errors.md';
 
 const problemOf = ({ mirror }: OpenMirror, path: string) =>
   mirror.status().problems.find((one) => one.path === path)?.reason;
