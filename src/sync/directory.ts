@@ -166,6 +166,11 @@ export class Directory {
     return this.staging.settle(staged, this.#at(path));
   }
 
+  /** Whether the file went aside as `name`, and nothing came since. */
+  isRemoved(name: string, path: string): boolean {
+    return this.staging.asideStamp(name) !== undefined && this.isAbsent(path);
+  }
+
   /** Whether the old file never lost its place: it was linked aside, and then nothing happened. */
   isInPlace(name: string, path: string): boolean {
     return this.staging.isInPlace(name, this.#at(path));

@@ -22,6 +22,8 @@ export interface Entry {
   readonly stamp: string;
   /** A staged file that is about to take its place. Once it is staged no longer, its digest is the base. */
   readonly writing?: Staged & { readonly digest: string };
+  /** Name of the aside that the file is about to become. Once it lies there and nothing is in its place, there is no entry. */
+  readonly removing?: string;
 }
 
 /** Something for the server, until it has answered. It keeps its id over a crash, so it happens exactly once. */
@@ -215,6 +217,7 @@ const isEntry = (value: unknown): boolean =>
   isTextOrNull(value['base']) &&
   typeof value['size'] === 'number' &&
   isText(value['stamp']) &&
+  isOptional(value['removing'], isName) &&
   isOptional(
     value['writing'],
     (one) => isRecord(one) && isName(one['name']) && isText(one['ino']) && isText(one['digest']),

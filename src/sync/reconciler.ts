@@ -59,14 +59,21 @@ export class Reconciler {
     this.#options = options;
   }
 
-  /** Decides what a crash left open: whether a staged file took its place, and which texts are to be handed in again. */
+  /**
+   * Decides what a crash left open: whether a staged file took its place, whether a file went aside, and which texts are
+   * to be handed in again.
+   */
   recover(): string[] {
     const { directory, journal } = this.#options;
     for (const [path, entry] of journal.entries) {
-      const { writing, ...before } = entry;
-      if (writing === undefined) continue;
-      const isDone = directory.settle(writing, path);
-      journal.append({ path, entry: isDone ? { base: writing.digest, size: before.size, stamp: '' } : before });
+      const { writing, removing, ...before } = entry;
+      if (removing !== undefined) {
+        journal.append({ path, entry: directory.isRemoved(removing, path) ? null : before });
+      }
+      if (writing !== undefined) {
+        const isDone = directory.settle(writing, path);
+        journal.append({ path, entry: isDone ? { base: writing.digest, size: before.size, stamp: '' } : before });
+      }
     }
     directory.staging.discardAll();
     return [...new Set(Array.from(journal.operations.values(), ({ path }) => path))];
@@ -289,14 +296,16 @@ export class Reconciler {
     const kind = grammar.classify(path);
     const bytes = await replica.read(kind.kind === 'conflict' ? kind.of : path, digest);
     if (digestOf(bytes) !== digest) throw new Error(`The server sent another text than asked for, for ${path}.`);
-    const before = journal.entries.get(path);
     const staged = directory.stage(path, bytes);
     const { name } = staged;
+    let before: Entry | undefined;
     try {
       if (expected !== null) await directory.staging.secure(name);
+      // Not before: while the disk is waited for, the folder may be lost and given back.
+      before = journal.entries.get(path);
       journal.append({
         path,
-        entry: { ...(before ?? { base: null, size: 0, stamp: '' }), writing: { ...staged, digest } },
+        entry: { ...(before ?? NOTHING), writing: { ...staged, digest } },
         ...(expected === null ? {} : { aside: { name, path, digest: expected } }),
       });
     } catch (thrown) {
@@ -328,16 +337,19 @@ export class Reconciler {
   #remove(path: string, expected: string): void {
     const { directory, journal, remote } = this.#options;
     const name = randomUUID();
-    journal.append({ aside: { name, path, digest: expected } });
-    if (!directory.remove(path, name, expected)) {
-      journal.append({ drop: name });
-      return;
+    const before = journal.entries.get(path) ?? NOTHING;
+    journal.append({ path, entry: { ...before, removing: name }, aside: { name, path, digest: expected } });
+    let isDone = false;
+    try {
+      isDone = directory.remove(path, name, expected);
+    } finally {
+      journal.append({ path, entry: isDone ? null : before });
     }
-    journal.append({ path, entry: null });
-    if (remote.at(path) === undefined) directory.prune(path);
+    if (isDone && remote.at(path) === undefined) directory.prune(path);
   }
 }
 
+const NOTHING: Entry = { base: null, size: 0, stamp: '' };
 const entryOf = (seen: Seen): Entry | null =>
   seen.kind === 'file' ? { base: seen.digest, size: seen.bytes.length, stamp: lasting(seen.stamp) } : null;
 

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
-import { realDisk } from '#sync/disk.ts';
+import { type Disk, realDisk } from '#sync/disk.ts';
 import { exchange } from '#sync/exchange.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
@@ -108,6 +108,45 @@ test('S25: stopped between any two steps of a replacement, the next start ends i
     expect(server.versions).toBe(3);
     expect(await one.read(path)).toBe('third\n');
   }
+});
+
+test('S25: ended right after a removal, the next start does not take it for a deletion by hand', async () => {
+  const server = new MemoryServer();
+  const path = 'acme/launch/notes/plan.md';
+  const bo = server.replica('bo');
+  let isEnded = false as boolean;
+  const ended = () => {
+    if (isEnded) throw new Error('This process has ended.');
+  };
+  const disk: Disk = {
+    ...realDisk,
+    renameSync(from, to) {
+      ended();
+      realDisk.renameSync(from, to);
+      isEnded = from.endsWith(path);
+    },
+    lstatSync(file, options) {
+      ended();
+      return realDisk.lstatSync(file, options);
+    },
+    writeSync(fd, bytes, offset) {
+      ended();
+      return realDisk.writeSync(fd, bytes, offset);
+    },
+  };
+  await using one = await openMirror(server, { disk });
+  await one.write(path, 'one\n');
+  await one.write('acme/launch/notes/other.md', 'other\n');
+  await inStep(server, one);
+  const baseDigest = (await bo.list()).documents.find((document) => document.path === path)?.digest ?? null;
+  await bo.push({ path, opId: newId(), baseDigest, bytes: null });
+  await eventually('it ended', () => isEnded);
+  await one.restart(async () => {
+    await bo.push({ path, opId: newId(), baseDigest: null, bytes: Buffer.from('one\n') });
+    isEnded = false;
+  });
+  await inStep(server, one);
+  expect(await one.read(path)).toBe('one\n');
 });
 
 test('S19: a save in place that races a replacement is not lost', async () => {

@@ -1,11 +1,13 @@
 /** Which texts are believed while somebody may be writing, on a real file system. */
-import { renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { newId } from '#base/id.ts';
 import { Directory } from '#sync/directory.ts';
 import { realDisk } from '#sync/disk.ts';
+import { digestOf } from '#sync/file.ts';
 import { Journal } from '#sync/journal.ts';
 import { QUIET_MS, Reconciler } from '#sync/reconciler.ts';
 import { Remote } from '#sync/remote.ts';
@@ -16,10 +18,10 @@ import { tempDir } from '../support/temp.ts';
 
 const note = 'acme/launch/notes/plan.md';
 
-/** @param onPush happens while the server is asked */
-async function scene(onPush: (file: string) => void = () => {}) {
+/** @param onPush happens while the server is asked @param disk the real one unless said otherwise */
+async function scene(onPush: (file: string) => void = () => {}, disk = realDisk) {
   const dir = await tempDir();
-  const directory = new Directory(realDisk, dir.path);
+  const directory = new Directory(disk, dir.path);
   const file = join(directory.root, note);
   await mkdir(dirname(file), { recursive: true });
   const journal = new Journal(realDisk, directory.journalFile);
@@ -84,4 +86,30 @@ test('S14 a save that began while the server was asked is no version before it w
   await s.reconciler.reconcile(note);
   expect(s.server.history(note)).toEqual(['before\n']);
   expect(s.later).toEqual([QUIET_MS]);
+});
+
+test('S24 what was forgotten while the disk was waited for stays forgotten', async () => {
+  let meanwhile = () => {};
+  await using s = await scene(() => {}, {
+    ...realDisk,
+    async sync(fd) {
+      await realDisk.sync(fd);
+      meanwhile();
+    },
+  });
+  writeFileSync(s.file, 'one\n');
+  await sleep(50);
+  await s.reconciler.reconcile(note);
+  const baseDigest = digestOf(Buffer.from('one\n'));
+  const bytes = Buffer.from('two\n');
+  const { document } = await s.server.replica('bo').push({ path: note, opId: newId(), baseDigest, bytes });
+  s.reconciler.hear({ document });
+  meanwhile = () => {
+    rmSync(dirname(s.file), { recursive: true });
+    s.reconciler.forget(() => true);
+    meanwhile = () => {};
+  };
+  await s.reconciler.reconcile(note);
+  expect(readFileSync(s.file, 'utf8')).toBe('two\n');
+  expect(s.server.text(note)).toBe('two\n');
 });
