@@ -79,7 +79,7 @@ export class Asides {
     const { staging } = directory;
     const stamp = staging.asideStamp(name);
     if (stamp === undefined) {
-      journal.append({ drop: name });
+      this.#drop(name);
       return 'settled';
     }
     const now = performance.now();

@@ -327,10 +327,13 @@ export class Reconciler {
     journal.append({ path, entry: { base: digest, size: bytes.length, stamp: '' } });
   }
 
-  /** First the journal: a staged file that is gone counts as one that took its place. */
+  /**
+   * First the journal: a staged file that is gone counts as one that took its place. What lies aside is not forgotten:
+   * there may be a save that came in between.
+   */
   #unwind(path: string, name: string, entry: Entry | undefined): void {
     const { directory, journal } = this.#options;
-    journal.append({ path, entry: entry ?? null, drop: name });
+    journal.append({ path, entry: entry ?? null });
     directory.staging.discard(name);
   }
 

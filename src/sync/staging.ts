@@ -100,7 +100,8 @@ export class Staging {
     }
     const odd = this.#oddity(this.#aside(name));
     if (odd === undefined) return true;
-    this.#disk.renameSync(this.#aside(name), target);
+    // Over nothing that was put there since, where names can be exchanged.
+    if (!this.#disk.exchange(this.#aside(name), target)) this.#disk.renameSync(this.#aside(name), target);
     throw new CannotShare(odd);
   }
 
@@ -124,8 +125,9 @@ export class Staging {
 
   /** Whatever comes to lie aside, if only since the last look, is there as a whole. @returns undefined: not this way */
   #exchange(target: string, name: string, expected: string): boolean | undefined {
-    if (!this.#has(target, expected)) return false;
     const staged = this.#staged(name);
+    const fresh = stat(this.#disk, staged)?.ino;
+    if (!this.#has(target, expected)) return false;
     if (!this.#disk.exchange(staged, target)) return stat(this.#disk, target) === undefined ? false : undefined;
     try {
       const odd = this.#oddity(staged);
@@ -133,6 +135,8 @@ export class Staging {
       this.#disk.renameSync(staged, this.#aside(name));
     } catch (thrown) {
       this.#disk.exchange(staged, target);
+      // Whatever came back in its stead was put there since.
+      if (stat(this.#disk, staged)?.ino !== fresh) this.#disk.renameSync(staged, this.#aside(name));
       throw thrown;
     }
     return true;

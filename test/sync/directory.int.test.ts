@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -15,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Directory } from '#sync/directory.ts';
-import { realDisk } from '#sync/disk.ts';
+import { type Disk, realDisk } from '#sync/disk.ts';
 import { digestOf } from '#sync/file.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -240,7 +241,7 @@ test('S20: a folder that turns into a link between two steps is not followed', a
 test('S19: a folder that takes the place of a file in that moment keeps it', async () => {
   let file = '';
   const becomeFolder = () => {
-    if (statSync(file).isDirectory()) return;
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return;
     unlinkSync(file);
     mkdirSync(file);
     writeFileSync(join(file, 'inside'), 'mine');
@@ -265,6 +266,56 @@ test('S19: a folder that takes the place of a file in that moment keeps it', asy
   put('one', null);
   expect(() => directory.remove(path, 'gone', digest('one'))).toThrow('a folder');
   expect(readFileSync(join(file, 'inside'), 'utf8')).toBe('mine');
+});
+
+/** Something odd takes the place of the file in the moment of `call`, and a save follows before it is given back. */
+function oddThenSaved(call: 'exchange' | 'renameSync') {
+  let file = '';
+  let calls = 0;
+  const meanwhile = (isOfFile: boolean) => {
+    if (!isOfFile) return;
+    calls += 1;
+    if (calls === 1) linkSync(file, `${file}.second`);
+    if (calls !== 2) return;
+    writeFileSync(`${file}.tmp.1.ab`, 'saved');
+    renameSync(`${file}.tmp.1.ab`, file);
+  };
+  const disk: Disk = {
+    ...realDisk,
+    exchange(from, to) {
+      meanwhile(to === file);
+      return realDisk.exchange(from, to);
+    },
+    renameSync(from, to) {
+      if (call === 'renameSync') meanwhile(from === file || to === file);
+      realDisk.renameSync(from, to);
+    },
+  };
+  return {
+    disk,
+    of(path: string) {
+      file = path;
+    },
+  };
+}
+
+test('S19: a save while something odd is given back is in its place or lies aside', async () => {
+  const replacing = oddThenSaved('exchange');
+  await using scope = await open(replacing.disk);
+  const { directory, put, file } = scope;
+  put('one', null);
+  replacing.of(file);
+  const staged = directory.stage(path, bytes('two'));
+  expect(() => directory.swap(path, staged.name, digest('one'))).toThrow('second name');
+  directory.staging.discard(staged.name);
+  expect(directory.staging.asideBytes(staged.name)?.toString()).toBe('saved');
+
+  const removing = oddThenSaved('renameSync');
+  await using other = await open(removing.disk);
+  other.put('one', null);
+  removing.of(other.file);
+  expect(() => other.directory.remove(path, 'gone', digest('one'))).toThrow('second name');
+  expect(other.directory.staging.asideBytes('gone')?.toString()).toBe('saved');
 });
 
 test('S19: a replacement that fails leaves the file with one name', async () => {
