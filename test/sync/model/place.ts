@@ -170,13 +170,13 @@ export class Place {
       get: (target, name: keyof Disk) => {
         const call = target[name] as (...args: readonly unknown[]) => unknown;
         return (...args: readonly unknown[]) => {
-          // The system closes what a dead process had open, and nobody waits for an answer any more.
-          if (life.isDead && name === 'closeSync') return undefined;
-          if (life.isDead && name === 'sync') return new Promise(() => {});
-          if (life.isDead) throw new Ended();
-          this.#meet(name, args);
-          if (life.isDead as boolean) {
-            if (name === 'writeSync') this.#writeHalf(...(args as Parameters<Disk['writeSync']>));
+          const wasDead = life.isDead;
+          if (!wasDead) this.#meet(name, args);
+          if (life.isDead) {
+            if (name === 'writeSync' && !wasDead) this.#writeHalf(...(args as Parameters<Disk['writeSync']>));
+            // The system closes what a dead process had open, and nobody waits for an answer any more.
+            if (name === 'closeSync') return undefined;
+            if (name === 'sync') return new Promise(() => {});
             throw new Ended();
           }
           this.#count(name, args);
