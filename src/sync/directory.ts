@@ -50,11 +50,15 @@ export class Directory {
     return join(this.#ours, 'journal');
   }
 
-  /** Makes what a mirror needs, also where it was removed: from now on this is the folder of the mirror. */
-  mark(): void {
+  /** Makes what a mirror needs but the marker, also where it was removed: from now on this is the folder of the mirror. */
+  adopt(): void {
     this.#disk.mkdirSync(this.root, { recursive: true });
     this.#identity = identity(this.#rootStats());
     this.#makeOurs();
+  }
+
+  /** Without the marker a mirror stops. */
+  mark(): void {
     const marker = join(this.#ours, 'marker');
     if (this.#stat(marker) === undefined) create(this.#disk, marker, Buffer.from(MARKER));
   }

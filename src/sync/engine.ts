@@ -228,9 +228,7 @@ export class Mirror {
    */
   async resume(how: 'restore' | 'delete'): Promise<void> {
     if (this.#guard.halted === undefined) return;
-    this.#reconciler.forget(this.#guard.answer(how));
-    // It may have gone with the folder; what it knew did not.
-    this.#journal.compact();
+    this.#guard.answer(how, (isForgotten) => this.#reconciler.forget(isForgotten));
     this.#queue.pause();
     await this.#watch();
     await this.#walk();

@@ -56,18 +56,20 @@ export class Guard {
   }
 
   /**
-   * Goes on as a person said, in a folder that is the mirror's from now on.
+   * Goes on as a person said, in a folder that is the mirror's from now on. Until all of it is done the answer counts
+   * for nothing, whatever fails or ends in between: what is gone must not pass for deleted by hand.
    *
-   * @returns whether nothing is to be remembered of a path
+   * @param forget takes whether nothing is to be remembered of a path, and forgets for good
    */
-  answer(how: 'restore' | 'delete'): (path: string) => boolean {
+  answer(how: 'restore' | 'delete', forget: (isForgotten: (path: string) => boolean) => void): void {
     const { directory } = this.#options;
     const hasMemory = directory.hasJournal();
-    directory.mark();
+    directory.adopt();
     if (how === 'delete') this.#mayGo = new Set(this.#missing());
-    this.#halted = undefined;
     // What is in a folder that lost its journal began from nothing that is known.
-    return (path) => (directory.isAbsent(path) ? how === 'restore' : !hasMemory);
+    forget((path) => (directory.isAbsent(path) ? how === 'restore' : !hasMemory));
+    directory.mark();
+    this.#halted = undefined;
   }
 
   #missing(): string[] {

@@ -148,6 +148,16 @@ export class Journal {
     return this.#next;
   }
 
+  /**
+   * Writes the file anew with these changes, all or none of them; it may have gone with its folder.
+   *
+   * @throws if it cannot be written; until the end of this process the changes are remembered all the same
+   */
+  rewrite(changes: readonly Change[]): void {
+    for (const change of changes) this.#apply(change);
+    this.#compact();
+  }
+
   /** Makes the file as small as it can be; on a full disk it stays as it is. */
   compact(): void {
     try {

@@ -101,10 +101,12 @@ export class Reconciler {
   /** What will lie at these paths began from nothing that is known, whatever will be answered. */
   forget(isForgotten: (path: string) => boolean): void {
     const { journal } = this.#options;
-    for (const path of [...journal.entries.keys()]) if (isForgotten(path)) journal.append({ path, entry: null });
-    for (const begin of [...journal.operations.values()]) {
-      if (isForgotten(begin.path)) journal.append({ begin: { ...begin, isAside: true } });
-    }
+    const paths = [...journal.entries.keys()].filter(isForgotten);
+    const begun = [...journal.operations.values()].filter(({ path }) => isForgotten(path));
+    journal.rewrite([
+      ...paths.map((path) => ({ path, entry: null })),
+      ...begun.map((begin) => ({ begin: { ...begin, isAside: true } })),
+    ]);
   }
 
   /** Refused texts may be handed in again: rights may have changed. */

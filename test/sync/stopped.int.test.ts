@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { realDisk } from '#sync/disk.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
 import { inStep, openMirror } from '../support/mirror.ts';
@@ -10,9 +11,9 @@ import { inStep, openMirror } from '../support/mirror.ts';
 const folder = 'acme/launch/notes';
 const note = `${folder}/plan.md`;
 
-async function many(count: number) {
+async function many(count: number, disk = realDisk) {
   const server = new MemoryServer();
-  const one = await openMirror(server);
+  const one = await openMirror(server, { disk });
   for (let index = 0; index < count; index += 1) await one.write(`${folder}/n${index}.md`, `${index}\n`);
   await inStep(server, one);
   return { server, one, [Symbol.asyncDispose]: () => one[Symbol.asyncDispose]() };
@@ -108,6 +109,41 @@ test.for(Object.entries(losses))('S22: loses %s, and a person who means it delet
   await one.restart();
   await inStep(server, one, other);
   expect(server.all().size).toBe(3 - missing.length);
+});
+
+test('S22: an answer that a full disk does not take is asked for again, and deletes nothing', async () => {
+  let isFull = false as boolean;
+  const full = (file: string) => {
+    if (isFull && /journal/.test(file)) {
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC', syscall: 'write' });
+    }
+  };
+  const files = new Map<number, string>();
+  await using crowd = await many(5, {
+    ...realDisk,
+    openSync(file, flags, mode) {
+      const fd = realDisk.openSync(file, flags, mode);
+      files.set(fd, file);
+      return fd;
+    },
+    writeSync(fd, bytes, offset) {
+      full(files.get(fd) ?? '');
+      return realDisk.writeSync(fd, bytes, offset);
+    },
+  });
+  const { server, one } = crowd;
+  await rm(join(one.root, '.aachat/marker'));
+  for (const name of ['n1', 'n2']) await rm(join(one.root, `${folder}/${name}.md`));
+  await eventually('it stops', () => one.mirror.status().state === 'stopped');
+  isFull = true;
+  await expect(one.mirror.resume('restore')).rejects.toThrow('ENOSPC');
+  expect(one.mirror.status().state).toBe('stopped');
+  isFull = false;
+  await one.restart();
+  expect(one.mirror.status().state).toBe('stopped');
+  await one.mirror.resume('restore');
+  await inStep(server, one);
+  expect([server.all().size, server.versions]).toEqual([5, 5]);
 });
 
 test('S22: a folder that is moved away stops the mirror at once', async () => {
