@@ -2,6 +2,7 @@
  * Documents that a branch of a connected repo tracks in git, although `init` hides them: git writes and removes them
  * whenever another branch is checked out, and nobody meant that for the team.
  */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSerial } from '#base/async.ts';
 import { AachatError } from '#base/errors.ts';
@@ -16,7 +17,8 @@ const LOOK_MS = 50;
 
 /**
  * @param root of the work tree
- * @returns throws AachatError `FORBIDDEN` if git may have written or removed the document at `path`
+ * @returns throws AachatError `FORBIDDEN` if git may have written or removed the document at `path`, `GIT_FAILED` if git
+ *   cannot say that now
  */
 export function guardTracked(root: string): (path: string, isDeletion: boolean) => Promise<void> {
   let files: readonly string[] | undefined;
@@ -54,10 +56,14 @@ export function guardTracked(root: string): (path: string, isDeletion: boolean) 
 
   return (path, isDeletion) =>
     inOrder(async () => {
-      // Without git nobody tracks anything.
-      await look().catch(() => {
+      try {
+        await look();
+      } catch (thrown) {
+        // Where git fails just now, nobody knows what it tracks; without a repository it tracks nothing.
+        if ((await lstatIfExists(join(root, '.git'))) !== undefined) throw thrown;
         tracked = new Set();
-      });
+        stamp = undefined;
+      }
       const file = `${DOCUMENTS}/${path}`;
       if (tracked.has(file)) {
         throw new AachatError(
