@@ -127,8 +127,10 @@ export class Staging {
   #exchange(target: string, name: string, expected: string): boolean | undefined {
     const staged = this.#staged(name);
     const fresh = stat(this.#disk, staged)?.ino;
+    const before = this.#stamp(target);
     if (!this.#has(target, expected)) return false;
-    if (!this.#disk.exchange(staged, target)) return stat(this.#disk, target) === undefined ? false : undefined;
+    // If the file is another one by now, that may be why; the next look tells.
+    if (!this.#disk.exchange(staged, target)) return this.#stamp(target) === before ? undefined : false;
     try {
       const odd = this.#oddity(staged);
       if (odd !== undefined) throw new CannotShare(odd);
@@ -243,8 +245,12 @@ export class Staging {
 
   /** @returns undefined if it is gone */
   asideStamp(name: string): string | undefined {
-    const stats = stat(this.#disk, this.#aside(name));
-    return stats === undefined ? undefined : stampOf(stats);
+    return this.#stamp(this.#aside(name));
+  }
+
+  #stamp(file: string): string | undefined {
+    const stats = stat(this.#disk, file);
+    return stats && stampOf(stats);
   }
 
   /** Whatever it has, also what cannot be shared; undefined if it is no file any more. */

@@ -268,6 +268,25 @@ test('S19: a folder that takes the place of a file in that moment keeps it', asy
   expect(readFileSync(join(file, 'inside'), 'utf8')).toBe('mine');
 });
 
+test('S19: a file that is deleted and made again in that moment says nothing about the disk', async () => {
+  let remade = 0;
+  await using scope = await open({
+    ...realDisk,
+    exchange(from, to) {
+      const text = readFileSync(to);
+      unlinkSync(to);
+      const isDone = realDisk.exchange(from, to);
+      writeFileSync(to, text);
+      remade += 1;
+      return isDone;
+    },
+  });
+  const { directory, put, file } = scope;
+  put('one', null);
+  expect(put('two', digest('one'))).toBe(false);
+  expect([remade, readFileSync(file, 'utf8'), directory.staging.replacesBy]).toEqual([1, 'one', 'exchange']);
+});
+
 /** Something odd takes the place of the file in the moment of `call`, and a save follows before it is given back. */
 function oddThenSaved(call: 'exchange' | 'renameSync') {
   let file = '';
