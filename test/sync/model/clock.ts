@@ -25,6 +25,9 @@ export async function withClock<T>(run: () => Promise<T>): Promise<T> {
 /** Lets everything happen that waits for nothing but its turn. */
 export const settle = (): Promise<void> => new Promise((resolve) => nextTurn(resolve));
 
+/** Happens when whoever runs now gives way, as what the system tells of a change does. */
+export const soon = (run: () => void): void => void nextTurn(run);
+
 export async function pass(ms: number): Promise<void> {
   let isOver = false as boolean;
   setTimeout(() => {

@@ -4,7 +4,7 @@ import { silentLog } from '#base/log.ts';
 import { GRAMMAR } from '#runtime/document-replica.ts';
 import type { Disk } from '#sync/disk.ts';
 import { Mirror } from '#sync/engine.ts';
-import { cycle } from './clock.ts';
+import { cycle, soon } from './clock.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import type { Asker, Network } from './network.ts';
 
@@ -235,7 +235,7 @@ export class Place {
     const tell = () => life.onHint?.(path.slice(ROOT.length + 1), isNamed);
     if (this.hints === 'missing') return;
     if (this.hints === 'late') setTimeout(tell, this.#lateMs());
-    else setImmediate(tell);
+    else soon(tell);
     if (this.hints === 'twice') setTimeout(tell, this.#lateMs());
   }
 }
