@@ -79,7 +79,7 @@ export class Asides {
     const { staging } = directory;
     const stamp = staging.asideStamp(name);
     if (stamp === undefined) {
-      this.#drop(name);
+      this.#forget(name);
       return 'settled';
     }
     const now = performance.now();
@@ -105,13 +105,21 @@ export class Asides {
       return 'edited';
     }
     const bytes = staging.asideBytes(name);
-    if (bytes !== undefined) keep(path, bytes);
-    this.#drop(name);
+    // What has no text, a folder for example, stays where it is: it is not ours to remove.
+    if (bytes === undefined) this.#forget(name);
+    else {
+      keep(path, bytes);
+      this.#drop(name);
+    }
     return 'settled';
   }
 
   #drop(name: string): void {
     this.#options.directory.staging.dropAside(name);
+    this.#forget(name);
+  }
+
+  #forget(name: string): void {
     this.#options.journal.append({ drop: name });
     this.#known.delete(name);
     this.#failed.delete(name);

@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Asides } from '#sync/asides.ts';
@@ -25,6 +25,7 @@ async function replaced() {
   const asides = new Asides({ directory, journal, keep: () => {}, onFailure: () => {} });
   return {
     asides,
+    file: join(directory.root, '.aachat/aside', name),
     handedIn: () => Array.from(journal.operations.values(), ({ text }) => text),
     kept: () => journal.asides.size,
     type: (text: string) => writeSync(fd, text, 0),
@@ -68,4 +69,16 @@ test.for([300, 2_000, 120_000])('S19: a change is handed in when it is looked at
   expect(it.asides.check()).toEqual([path]);
   expect(it.handedIn()).toEqual(['OLD\n']);
   expect(it.asides.unsettled.size).toBe(0);
+});
+
+test('S19: a folder that came to lie aside is left alone, and holds up nothing', async () => {
+  await using it = await replaced();
+  const pass = passingTime();
+  rmSync(it.file);
+  mkdirSync(it.file);
+  writeFileSync(join(it.file, 'inside'), 'mine');
+  it.asides.check();
+  pass(2_000);
+  expect([it.asides.check(), it.asides.unsettled.size, it.kept()]).toEqual([[], 0, 0]);
+  expect(readFileSync(join(it.file, 'inside'), 'utf8')).toBe('mine');
 });
