@@ -44,7 +44,8 @@ function linuxStart(pid: number): string | undefined {
 }
 
 let boot: string | undefined;
-function bootId(): string {
+/** Of this run of the machine; Linux only. */
+export function bootId(): string {
   boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().slice(-12);
   return boot;
 }

@@ -129,6 +129,16 @@ export class Directory {
     }
   }
 
+  /** Whether it is surely a file with nothing in it. */
+  isEmptyFile(path: string): boolean {
+    try {
+      const stats = this.#hasParents(path) ? this.#stat(this.#at(path)) : undefined;
+      return stats?.isFile() === true && stats.size === 0n;
+    } catch {
+      return false;
+    }
+  }
+
   look(path: string): Seen {
     try {
       if (!this.#hasParents(path)) return { kind: 'absent' };

@@ -8,6 +8,7 @@
 import { constants } from 'node:fs';
 import { PRIVATE_FILE } from '#base/fs.ts';
 import { parseJson } from '#base/json.ts';
+import { bootId } from '#base/process.ts';
 import type { Digest } from './core/plan.ts';
 import type { Disk } from './disk.ts';
 import { remove } from './file.ts';
@@ -55,8 +56,11 @@ export interface Change {
   readonly aside?: Aside & { readonly name: string };
   /** Name of an aside that is gone. */
   readonly drop?: string;
+  /** The run of the machine in which the rest was written. */
+  readonly boot?: string;
 }
 
+const BOOT = process.platform === 'linux' ? bootId() : '';
 /** No descriptor. */
 const NONE = -1;
 /** Past this size, and twice what it had after the last time, the file is written anew. */
@@ -69,6 +73,8 @@ export class Journal {
   readonly entries = new Map<string, Entry>();
   readonly operations = new Map<string, Operation>();
   readonly asides = new Map<string, Aside>();
+  /** The machine was started since it was written: what was not synced may be lost. */
+  readonly isOfEarlierBoot: boolean;
   readonly #disk: Disk;
   readonly #file: string;
   #fd: number;
@@ -77,6 +83,7 @@ export class Journal {
   #syncing = Promise.resolve();
   #next: Promise<void> | undefined;
   #hasPast: boolean = false;
+  #boot: string | undefined;
 
   /** Opens the file, or begins one; the folder must exist. The caller must `close` it. */
   constructor(disk: Disk, file: string) {
@@ -84,6 +91,7 @@ export class Journal {
     this.#file = file;
     this.#fd = disk.openSync(file, OPEN, PRIVATE_FILE);
     this.#load();
+    this.isOfEarlierBoot = this.#boot !== BOOT;
     this.#compact();
   }
 
@@ -96,7 +104,8 @@ export class Journal {
     }
   }
 
-  #apply({ path, entry, begin, end, aside, drop }: Change): void {
+  #apply({ path, entry, begin, end, aside, drop, boot }: Change): void {
+    this.#boot = boot ?? this.#boot;
     if (path !== undefined) {
       if (entry === null) this.entries.delete(path);
       else if (entry !== undefined) this.entries.set(path, entry);
@@ -189,6 +198,7 @@ export class Journal {
 
   #replace(fd: number, fresh: string): number {
     const changes: readonly Change[] = [
+      { boot: BOOT },
       ...Array.from(this.entries, ([path, entry]) => ({ path, entry })),
       ...Array.from(this.operations.values(), (begin) => ({ begin })),
       ...Array.from(this.asides, ([name, aside]) => ({ aside: { name, ...aside } })),
@@ -211,14 +221,15 @@ export class Journal {
 /** Whoever can write to the mirror can write here: no name may lead out of it, and nothing may be what it is not. */
 function isChange(value: unknown): value is Change {
   if (!isRecord(value)) return false;
-  const { path, entry, begin, end, aside, drop } = value;
+  const { path, entry, begin, end, aside, drop, boot } = value;
   return (
     isOptional(path, isPath) &&
     isOptional(entry, (one) => one === null || isEntry(one)) &&
     isOptional(begin, isOperation) &&
     isOptional(end, isText) &&
     isOptional(aside, (one) => isRecord(one) && isName(one['name']) && isPath(one['path']) && isText(one['digest'])) &&
-    isOptional(drop, isName)
+    isOptional(drop, isName) &&
+    isOptional(boot, isText)
   );
 }
 

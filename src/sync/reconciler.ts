@@ -60,8 +60,8 @@ export class Reconciler {
   }
 
   /**
-   * Decides what a crash left open: whether a staged file took its place, whether a file went aside, and which texts are
-   * to be handed in again.
+   * Decides what a crash left open: whether a staged file took its place, whether a file went aside, what a power cut
+   * emptied, and which texts are to be handed in again.
    */
   recover(): string[] {
     const { directory, journal } = this.#options;
@@ -75,8 +75,17 @@ export class Reconciler {
         journal.append({ path, entry: isDone ? { base: writing.digest, size: before.size, stamp: '' } : before });
       }
     }
+    if (journal.isOfEarlierBoot) this.#giveBackEmptied();
     directory.staging.discardAll();
     return [...new Set(Array.from(journal.operations.values(), ({ path }) => path))];
+  }
+
+  /** A power cut empties files that were written a moment before. Whoever emptied one meanwhile takes no word with it. */
+  #giveBackEmptied(): void {
+    const { directory, journal } = this.#options;
+    for (const [path, { base, size }] of [...journal.entries]) {
+      if (base !== null && size > 0 && directory.isEmptyFile(path)) this.#remove(path, EMPTY);
+    }
   }
 
   /** Whether a file with this stamp is as it was when it was last read (after a restart: in step), and in step. */
@@ -354,6 +363,7 @@ export class Reconciler {
   }
 }
 
+const EMPTY = digestOf(Buffer.alloc(0));
 const NOTHING: Entry = { base: null, size: 0, stamp: '' };
 const entryOf = (seen: Seen): Entry | null =>
   seen.kind === 'file' ? { base: seen.digest, size: seen.bytes.length, stamp: lasting(seen.stamp) } : null;

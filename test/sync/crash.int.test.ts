@@ -149,6 +149,28 @@ test('S25: ended right after a removal, the next start does not take it for a de
   expect(await one.read(path)).toBe('one\n');
 });
 
+test.each([
+  ['another', 'text\n', 1],
+  ['the same', '', 2],
+])('S25: a file is empty at the next start, in %s run of the machine', async (boot, expected, versions) => {
+  const path = 'acme/launch/notes/plan.md';
+  const server = new MemoryServer();
+  await using other = await openMirror(server, { who: 'other' });
+  await using one = await openMirror(server);
+  await other.write(path, 'text\n');
+  await inStep(server, one, other);
+  await one.restart(async () => {
+    await writeFile(join(one.root, path), '');
+    const journal = join(one.root, '.aachat/journal');
+    const text = await readFile(journal, 'utf8');
+    if (boot === 'another') await writeFile(journal, text.replace(/"boot":"[^"]*"/, '"boot":"before"'));
+  });
+  await eventually('it is decided', async () => (await one.mirror.flush(60_000)).state === 'in sync');
+  await inStep(server, one, other);
+  expect(await one.read(path)).toBe(expected);
+  expect(server.versions).toBe(versions);
+});
+
 test('S19: a save in place that races a replacement is not lost', async () => {
   const server = new MemoryServer();
   await using one = await openMirror(server, { who: 'mia' });
