@@ -310,11 +310,10 @@ export class World {
       removeAll(disk, `${ROOT}/acme`);
     }
     if (what === 'root') {
-      // The server may have the half of what was saved last.
-      for (const path of DOCUMENTS) {
-        const text = readText(disk, `${ROOT}/${path}`) ?? '';
-        if (!this.server.history(path).includes(text)) this.ledger.lower(wordsOf(text), 'overwritten');
-      }
+      // The server may have the half of what was saved last, in a file that may have lost its place by now.
+      const texts = [`${ROOT}/acme`, `${ROOT}/.aachat/aside`].flatMap((folder) => [...filesIn(disk, folder).values()]);
+      const known = new Set(DOCUMENTS.flatMap((path) => this.server.history(path)));
+      this.ledger.lower(texts.filter((text) => !known.has(text)).flatMap(wordsOf), 'overwritten');
       // Nobody but this place had them.
       this.ledger.lower(this.#own(place, [...this.ledger.words.keys()].join(' ')), 'taken out');
       removeAll(disk, ROOT);
