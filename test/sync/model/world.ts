@@ -329,6 +329,8 @@ export class World {
         this.ledger.lower(DOCUMENTS.flatMap((path) => this.server.openConflicts(path)).flatMap(wordsOf), 'overwritten');
         const gone = DOCUMENTS.filter((path) => readText(disk, `${ROOT}/${path}`) === undefined);
         for (const path of gone) this.ledger.allow(path, null);
+        // What this place knew of them may be older than what the server says by now.
+        this.ledger.lower(gone.flatMap((path) => this.server.history(path)).flatMap(wordsOf), 'overwritten');
         this.ledger.lower(
           gone.flatMap((path) => wordsOf(this.server.text(path) ?? '')),
           'taken out',
