@@ -90,7 +90,7 @@ export class Staging {
   /** Removes the file if it has `expected`; it lies aside as `name` then. @returns whether it was removed */
   remove(target: string, name: string, expected: string): boolean {
     this.#checkFolders();
-    if (!this.#has(target, expected)) return false;
+    if (this.#stampWith(target, expected) === undefined) return false;
     try {
       // Not unlinked: whatever was put there since is an edit that lies aside.
       this.#disk.renameSync(target, this.#aside(name));
@@ -127,10 +127,10 @@ export class Staging {
   #exchange(target: string, name: string, expected: string): boolean | undefined {
     const staged = this.#staged(name);
     const fresh = stat(this.#disk, staged)?.ino;
-    const before = this.#stamp(target);
-    if (!this.#has(target, expected)) return false;
+    const stamp = this.#stampWith(target, expected);
+    if (stamp === undefined) return false;
     // If the file is another one by now, that may be why; the next look tells.
-    if (!this.#disk.exchange(staged, target)) return this.#stamp(target) === before ? undefined : false;
+    if (!this.#disk.exchange(staged, target)) return this.#stamp(target) === stamp ? undefined : false;
     try {
       const odd = this.#oddity(staged);
       if (odd !== undefined) throw new CannotShare(odd);
@@ -159,10 +159,11 @@ export class Staging {
     return true;
   }
 
-  #has(target: string, expected: string): boolean {
+  /** @returns the stamp of the file if it has `expected` */
+  #stampWith(target: string, expected: string): string | undefined {
     const seen = read(this.#disk, target);
     if (seen.kind === 'problem') throw new CannotShare(seen.reason);
-    return seen.kind === 'file' && seen.digest === expected;
+    return seen.kind === 'file' && seen.digest === expected ? seen.stamp : undefined;
   }
 
   #oddity(file: string): string | undefined {
