@@ -60,7 +60,6 @@ export interface Change {
   readonly boot?: string;
 }
 
-const BOOT = process.platform === 'linux' ? bootId() : '';
 /** No descriptor. */
 const NONE = -1;
 /** Past this size, and twice what it had after the last time, the file is written anew. */
@@ -84,6 +83,7 @@ export class Journal {
   #next: Promise<void> | undefined;
   #hasPast: boolean = false;
   #boot: string | undefined;
+  readonly #ownBoot = process.platform === 'linux' ? bootId() : '';
 
   /** Opens the file, or begins one; the folder must exist. The caller must `close` it. */
   constructor(disk: Disk, file: string) {
@@ -91,7 +91,7 @@ export class Journal {
     this.#file = file;
     this.#fd = disk.openSync(file, OPEN, PRIVATE_FILE);
     this.#load();
-    this.isOfEarlierBoot = this.#boot !== BOOT;
+    this.isOfEarlierBoot = this.#boot !== this.#ownBoot;
     this.#compact();
   }
 
@@ -198,7 +198,7 @@ export class Journal {
 
   #replace(fd: number, fresh: string): number {
     const changes: readonly Change[] = [
-      { boot: BOOT },
+      { boot: this.#ownBoot },
       ...Array.from(this.entries, ([path, entry]) => ({ path, entry })),
       ...Array.from(this.operations.values(), (begin) => ({ begin })),
       ...Array.from(this.asides, ([name, aside]) => ({ aside: { name, ...aside } })),
