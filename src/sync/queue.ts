@@ -72,7 +72,7 @@ export class Queue {
       this.#busy.add(path);
       void this.#options.work(path).finally(() => {
         this.#busy.delete(path);
-        if (!this.#waiting.has(path) && !this.#ready.has(path)) this.#since.delete(path);
+        if (!this.isWaiting(path)) this.#since.delete(path);
         this.#pump();
         if (this.isAtRest()) this.#rest();
       });
