@@ -45,10 +45,9 @@ export function guardTracked(root: string): (path: string, isDeletion: boolean) 
     const stats = await Promise.all(kept.map((file) => lstatIfExists(file)));
     const now = stats.map((one) => `${one?.ino} ${one?.mtimeMs} ${one?.size}`).join();
     if (now === stamp) return;
-    const before = git(['ls-tree', '-r', '-z', '--name-only', 'HEAD@{1}', '--', `:(top,literal)${DOCUMENTS}`], {
-      cwd: root,
-      // There was none before.
-    }).catch(() => '');
+    const listing = ['ls-tree', '-r', '-z', '--name-only', 'HEAD@{1}', '--', `:(top,literal)${DOCUMENTS}`];
+    // There may have been none before.
+    const before = git(listing, { cwd: root }).catch(() => '');
     tracked = await trackedPaths(root, [DOCUMENTS]);
     for (const path of [...tracked, ...(await before).split('\0')]) left.add(path);
     stamp = now;
