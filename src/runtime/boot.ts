@@ -20,6 +20,7 @@ import type { ClonePool } from './clone-pool.ts';
 import { resolveDeclared } from './declared-environment.ts';
 import type { Engine } from './engine.ts';
 import { agentEnvironment } from './environment.ts';
+import { outputsOf } from './event-log.ts';
 import { refuseForeignSettings } from './foreign-settings.ts';
 import { authorEnvironment } from './git.ts';
 import { DOCUMENTS, type Home, MIRROR_FOLDER } from './home.ts';
@@ -312,7 +313,7 @@ async function openDocuments(
 async function boundaries(home: Home, session: Session): Promise<Pick<PermissionScope, 'denied' | 'exempt'>> {
   const { dir, token, log } = home.session(session.id);
   const exempt = [dir, home.workspace(session.agent, session.id)];
-  const denied = [...secretPlaces(home, session), home.sessions, home.workspaces, token, log];
+  const denied = [...secretPlaces(home, session), home.sessions, home.workspaces, token, log, outputsOf(log)];
   return { denied: await Promise.all(denied.map(realPlace)), exempt: await Promise.all(exempt.map(realPlace)) };
 }
 
@@ -326,7 +327,13 @@ async function foreignPlaces(home: Home, session: Session): Promise<readonly str
     [home.sessions, home.workspaces].map(async (dir) => (await readdir(dir)).map((name) => join(dir, name))),
   );
   const { token, log } = home.session('*');
-  return [...secretPlaces(home, session), token, log, ...others.flat().filter((path) => !own.includes(path))];
+  return [
+    ...secretPlaces(home, session),
+    token,
+    log,
+    outputsOf(log),
+    ...others.flat().filter((path) => !own.includes(path)),
+  ];
 }
 
 /** What is edited in the person's documents counts as the person's word; what a mirror remembers decides what is shared. */

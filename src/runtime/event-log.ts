@@ -1,167 +1,184 @@
 /**
- * The local, append-only log of one session: the truth about its turns. Never leaves this machine.
- *
- * One JSON object per line, `{"seq":…,"at":…,"type":…,…,"crc":"…"}`; the checksum covers everything before it. A tail
- * that a crash tore or damaged is cut to the last good line and kept aside, never silently dropped.
+ * The local, append-only log of one session: the truth about its turns. Never leaves this machine. The rules are in
+ * `SPEC.md`.
  */
-import { appendFile, type FileHandle, open, readFile, truncate } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { crc32 } from 'node:zlib';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { type FileHandle, open, truncate } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
 import { createSerial } from '#base/async.ts';
-import { isSystemError } from '#base/errors.ts';
-import { ensureDir, PRIVATE_FILE } from '#base/fs.ts';
+import { AachatError, isSystemError } from '#base/errors.ts';
+import { ensureDir, PRIVATE_FILE, removeAll } from '#base/fs.ts';
+import { claimPidFile } from '#base/pid-file.ts';
 import { type Clock, isoTime } from '#base/time.ts';
-import type { Counters, StopReason } from '#contract/entities.ts';
-import type { MessageId, PermissionId, ProjectId, RunId, SignalId, TurnId } from '#contract/ids.ts';
+import { LOG_VERSION, type LogEvent, type LogLine } from './log-events.ts';
+import { decode, encode, LOG_START, type LogPosition } from './log-lines.ts';
+import { putAside } from './log-outputs.ts';
 
-/** What can be in the log. Readers skip types that they do not know, so that an older program can read a newer log. */
-export type LogEvent =
-  | { readonly type: 'run.started'; readonly runId: RunId; readonly epoch: number }
-  | {
-      readonly type: 'agent.opened';
-      readonly pid: number;
-      readonly program: string;
-      readonly conversation: string;
-      readonly opened: string;
-    }
-  | {
-      readonly type: 'turn.started';
-      readonly turnId: TurnId;
-      readonly projectId: ProjectId;
-      readonly signals: readonly SignalId[];
-    }
-  /** Written before the prompt is sent: from here on the agent may have seen it. */
-  | {
-      readonly type: 'turn.prompted';
-      readonly turnId: TurnId;
-      readonly prompt: string;
-      /** How many of the oldest `document.lost` it told the agent about. */
-      readonly told?: number;
-    }
-  /** Broken off on purpose, to be taken up again. */
-  | { readonly type: 'turn.held'; readonly turnId: TurnId; readonly cause: 'limit' | 'login' | 'stopped' }
-  | { readonly type: 'turn.finished'; readonly turnId: TurnId; readonly outcome: TurnRecord }
-  | { readonly type: 'turn.posted'; readonly turnId: TurnId; readonly messageId: MessageId }
-  | { readonly type: 'turn.closed'; readonly turnId: TurnId }
-  | { readonly type: 'update'; readonly turnId: TurnId | null; readonly update: unknown }
-  | {
-      readonly type: 'permission.asked';
-      readonly turnId: TurnId | null;
-      readonly permissionId: PermissionId;
-      readonly title: string;
-      readonly toolKind: string;
-    }
-  | {
-      readonly type: 'permission.answered';
-      readonly permissionId: PermissionId;
-      readonly outcome: string;
-    }
-  /** An edit of the agent is not in the document, or not all of it: the next prompt says so. */
-  | ({ readonly type: 'document.lost' } & DocumentNotice)
-  | { readonly type: 'problem'; readonly message: string; readonly hint: string | null }
-  | { readonly type: 'run.ended'; readonly runId: RunId; readonly reason: string };
+export type { DocumentNotice, LogEvent, LogLine, TurnRecord } from './log-events.ts';
 
-export interface DocumentNotice {
-  readonly path: string;
-  /** Path of the file with the agent's text; null: it was a deletion, and the document is back. */
-  readonly conflict: string | null;
+/** What follows from lines, one after the other. Pure. */
+export interface Reducer<S> {
+  readonly initial: S;
+  readonly advance: (state: S, line: LogLine) => S;
 }
-
-/** How a turn came out. `text` is what will be posted; empty: nothing. */
-export interface TurnRecord {
-  readonly state: 'ended' | 'failed' | 'cancelled';
-  readonly stopReason: StopReason;
-  readonly text: string;
-  readonly counters: Counters | null;
-  /** Where a later rewind can cut the conversation. */
-  readonly lastMessageId: string | null;
-}
-
-export type LogLine = LogEvent & { readonly seq: number; readonly at: string };
 
 export interface EventLog extends AsyncDisposable {
-  /** Appends in call order. Resolves when the line is written; with `durable`, when it would survive a power loss. */
+  /**
+   * Appends in call order. Resolves when the line is written; with `durable`, when it would survive a power loss.
+   *
+   * @throws AachatError `CONFLICT` if somebody else wrote into the file
+   */
   append(event: LogEvent, durable?: 'durable'): Promise<void>;
 }
 
-/** Opens the log for its one writer, after cutting a damaged tail. */
-export async function openEventLog(
+/** Where long updates of a log lie. */
+export const outputsOf = (path: string): string => join(dirname(path), 'outputs');
+
+/**
+ * Opens the log for its one writer, after cutting a damaged tail.
+ *
+ * @returns the log, and what follows from the lines that it has
+ * @throws AachatError `CONFLICT` while another one writes it, `PROTOCOL_MISMATCH` if a newer program wrote it
+ */
+export async function openEventLog<S>(
   path: string,
+  { initial, advance }: Reducer<S>,
   clock: Clock = Date.now,
-): Promise<EventLog & { readonly lines: readonly LogLine[] }> {
-  await ensureDir(dirname(path));
-  const { lines, goodBytes } = await mend(path, clock);
-  const file: FileHandle = await open(path, 'a', PRIVATE_FILE);
+): Promise<EventLog & { readonly state: S }> {
+  const claim = await claimPidFile(`${path}.writer`, z.object({}), {});
+  if (!claim.claimed) {
+    throw new AachatError('CONFLICT', `Process ${claim.holder.pid} is writing the log of this session.`, {
+      hint: 'It ends with `aachat down`.',
+    });
+  }
+  try {
+    let state = initial;
+    const { bytes, seq } = await mend(path, clock, (line) => {
+      state = advance(state, line);
+    });
+    const file = await open(path, 'a', PRIVATE_FILE);
+    return { state, ...writerOf(path, file, { bytes, seq }, clock, claim.file.release) };
+  } catch (thrown) {
+    claim.file.release();
+    throw thrown;
+  }
+}
+
+function writerOf(path: string, file: FileHandle, end: LogPosition, clock: Clock, release: () => void): EventLog {
   const serial = createSerial();
-  let [seq, size] = [lines.at(-1)?.seq ?? 0, goodBytes];
+  let { bytes: size, seq } = end;
+
+  async function write(event: LogEvent): Promise<void> {
+    // What another one wrote must neither be cut off below nor be followed by a number that it has taken.
+    if ((await file.stat()).size !== size) {
+      throw new AachatError('CONFLICT', `Something else wrote into ${path}.`, {
+        hint: 'Run `aachat down`, then `aachat up`: what does not belong there is put aside.',
+      });
+    }
+    const aside = event.type === 'update' ? await putAside(outputsOf(path), event.update) : {};
+    const line = encode({ v: LOG_VERSION, seq: seq + 1, at: isoTime(clock()), ...event, ...aside });
+    const bytes = Buffer.from(line);
+    try {
+      await file.appendFile(bytes);
+    } catch (thrown) {
+      // On a full disk a part of it was written: it would hide everything that comes after it.
+      await file.truncate(size);
+      throw thrown;
+    }
+    seq += 1;
+    size += bytes.length;
+  }
+
   return {
-    lines,
     append: (event, durable) =>
       serial(async () => {
-        const line = Buffer.from(encode({ seq: seq + 1, at: isoTime(clock()), ...event }));
-        try {
-          await file.appendFile(line);
-        } catch (thrown) {
-          // On a full disk a part of it was written: it would hide everything that comes after it.
-          await file.truncate(size);
-          throw thrown;
-        }
-        seq += 1;
-        size += line.length;
+        await write(event);
         if (durable === 'durable') await file.datasync();
       }),
-    [Symbol.asyncDispose]: () => serial(() => file.close()),
+    [Symbol.asyncDispose]: () =>
+      serial(async () => {
+        release();
+        await file.close();
+      }),
   };
 }
 
-/** Reads a log that somebody else may be writing; the damaged tail, if any, is left alone. */
+/** Folds a log that somebody else may be writing; a damaged tail, if any, is left alone. */
+export async function foldLog<S>(path: string, { initial, advance }: Reducer<S>): Promise<S> {
+  let state = initial;
+  await scanLog(path, (line) => {
+    state = advance(state, line);
+  });
+  return state;
+}
+
+/** All lines of a log; `foldLog` needs no memory for them. */
 export async function readEventLog(path: string): Promise<readonly LogLine[]> {
-  return decode(await readOrEmpty(path)).lines;
+  const lines: LogLine[] = [];
+  await scanLog(path, (line) => lines.push(line));
+  return lines;
 }
 
-export function encode(line: LogLine): string {
-  const body = JSON.stringify(line).slice(0, -1);
-  return `${body},"crc":"${checksum(body)}"}\n`;
-}
-
-const checksum = (text: string): string => crc32(text).toString(16).padStart(8, '0');
-const LINE = /^(?<body>\{.*),"crc":"(?<crc>[0-9a-f]{8})"\}$/s;
+const CHUNK_BYTES = 1024 * 1024;
+/** No line of ours is this long: what has no end by then is damage, such as the NULs of a power loss. */
+const LONGEST_LINE = 64 * CHUNK_BYTES;
 
 /**
- * Reads lines up to the first one that is not whole.
+ * Hands over the good lines of a log, as far as there are any. No file: none.
  *
- * @returns the good lines and how many bytes they take
+ * @param onLine gets each line and where it ends
+ * @param from where an earlier scan ended
+ * @returns where the good lines end
  */
-export function decode(bytes: Buffer): { readonly lines: readonly LogLine[]; readonly goodBytes: number } {
-  const lines: LogLine[] = [];
-  let start = 0;
-  for (;;) {
-    // Only the byte 0x0a ends a line: U+2028 and its like stand inside JSON strings.
-    const end = bytes.indexOf(0x0a, start);
-    if (end < 0) break;
-    const groups = LINE.exec(bytes.toString('utf8', start, end))?.groups;
-    if (groups?.['body'] === undefined || checksum(groups['body']) !== groups['crc']) break;
-    lines.push(JSON.parse(`${groups['body']}}`) as LogLine);
-    start = end + 1;
+export async function scanLog(
+  path: string,
+  onLine: (line: LogLine, end: LogPosition) => void,
+  from: LogPosition = LOG_START,
+): Promise<LogPosition> {
+  let position = from;
+  await using file = await openIfExists(path);
+  let rest: Buffer = Buffer.alloc(0);
+  while (file !== undefined && rest.length < LONGEST_LINE) {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, position.bytes + rest.length);
+    if (bytesRead === 0) break;
+    const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+    const decoded = decode(bytes, position);
+    for (const { line, end } of decoded.lines) onLine(line, end);
+    rest = bytes.subarray(decoded.position.bytes - position.bytes);
+    position = decoded.position;
+    if (decoded.isDamaged) break;
   }
-  return { lines, goodBytes: start };
+  return position;
 }
 
-async function mend(path: string, clock: Clock): Promise<ReturnType<typeof decode>> {
-  const bytes = await readOrEmpty(path);
-  const { lines, goodBytes } = decode(bytes);
-  if (goodBytes < bytes.length) {
-    await appendFile(`${path}.damaged-${clock()}`, bytes.subarray(goodBytes), { mode: PRIVATE_FILE });
-    await truncate(path, goodBytes);
-  }
-  return { lines, goodBytes };
-}
-
-async function readOrEmpty(path: string): Promise<Buffer> {
+/** Cuts what follows the last good line and keeps it beside the log. */
+async function mend(path: string, clock: Clock, onLine: (line: LogLine) => void): Promise<LogPosition> {
+  await ensureDir(dirname(path));
+  const position = await scanLog(path, onLine);
+  await using file = await openIfExists(path);
+  const size = (await file?.stat())?.size ?? 0;
+  if (size <= position.bytes) return position;
+  const aside = `${path}.damaged-${clock()}`;
   try {
-    return await readFile(path);
+    const to = createWriteStream(aside, { flags: 'wx', mode: PRIVATE_FILE, flush: true });
+    await pipeline(createReadStream(path, { start: position.bytes }), to);
   } catch (thrown) {
-    if (isSystemError(thrown, 'ENOENT')) return Buffer.alloc(0);
+    // On a full disk: the next try has all of it again.
+    if (!isSystemError(thrown, 'EEXIST')) await removeAll(aside);
+    throw thrown;
+  }
+  await truncate(path, position.bytes);
+  return position;
+}
+
+async function openIfExists(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r');
+  } catch (thrown) {
+    if (isSystemError(thrown, 'ENOENT')) return undefined;
     throw thrown;
   }
 }

@@ -10,7 +10,7 @@
  *   posted     the answer is there                   → close
  */
 import type { ProjectId, SignalId, TurnId } from '#contract/ids.ts';
-import type { DocumentNotice, LogLine, TurnRecord } from './event-log.ts';
+import type { DocumentNotice, LogLine, Reducer, TurnRecord } from './event-log.ts';
 
 export interface OwedTurn {
   readonly turnId: TurnId;
@@ -43,8 +43,12 @@ export interface Recovery {
   readonly notices: readonly DocumentNotice[];
 }
 
-export const recover = (lines: readonly LogLine[]): Recovery =>
-  lines.reduce(advance, { conversation: null, introduced: false, owed: null, tokens: 0, costMicros: 0, notices: [] });
+export const RECOVERY: Reducer<Recovery> = {
+  initial: { conversation: null, introduced: false, owed: null, tokens: 0, costMicros: 0, notices: [] },
+  advance,
+};
+
+export const recover = (lines: readonly LogLine[]): Recovery => lines.reduce(advance, RECOVERY.initial);
 
 function advance(state: Recovery, line: LogLine): Recovery {
   const { owed } = state;

@@ -16,9 +16,9 @@ import type { Accepted } from '#sync/replica.ts';
 import { type ActivityReport, createActivityReport } from './activity-report.ts';
 import { type Booted, type BootStep, bootSession, type Launcher } from './boot.ts';
 import { noticeOf } from './document-replica.ts';
-import { type DocumentNotice, type EventLog, type LogEvent, openEventLog, readEventLog } from './event-log.ts';
+import { type DocumentNotice, type EventLog, foldLog, type LogEvent, openEventLog } from './event-log.ts';
 import type { PermissionDesk } from './permissions.ts';
-import { recover } from './recovery.ts';
+import { RECOVERY, type Recovery } from './recovery.ts';
 import { NOTHING_YET, reportOf, type SessionReport } from './report.ts';
 import { activityOf, phaseOf, type SessionEvent, type SessionState, transition } from './session-state.ts';
 import type { Failure } from './turn.ts';
@@ -253,10 +253,8 @@ export class LiveAgentSession {
     const { launcher, agent, team, onChange } = this.#options;
     const files = launcher.home.session(this.session.id);
     await writePrivate(files.facts, `${JSON.stringify({ id: this.session.id, agent: agent.name, team: team.slug })}\n`);
-    // The lines of a long life are many: they are read here, and not kept.
-    const { lines, ...events } = await openEventLog(files.log);
+    const { state: past, ...events } = await openEventLog(files.log, RECOVERY);
     this.#events = events;
-    const past = recover(lines);
     this.#earlierTokens = past.tokens;
     this.#notices = [...past.notices];
     const booted = await bootSession({
@@ -299,7 +297,7 @@ export class LiveAgentSession {
     this.#send({ kind: 'booted' });
   }
 
-  #createLoop(booted: Booted, log: EventLog, past: ReturnType<typeof recover>): TurnLoop {
+  #createLoop(booted: Booted, log: EventLog, past: Recovery): TurnLoop {
     const { launcher, desk, agent, onChange } = this.#options;
     const { log: path } = launcher.home.session(this.session.id);
     return createTurnLoop({
@@ -312,7 +310,7 @@ export class LiveAgentSession {
       owed: past.owed,
       introduced: past.introduced,
       notices: this.#notices,
-      reread: async () => recover(await readEventLog(path)).owed,
+      reread: async () => (await foldLog(path, RECOVERY)).owed,
       isReady: () => this.#state.kind === 'ready',
       isStopping: () => this.#state.kind === 'stopping',
       send: (event) => this.#send(event),

@@ -4,13 +4,13 @@ import { expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
 import { runCommand } from '#cli/exit.ts';
 import { shortId } from '#contract/ids.ts';
-import { encode } from '#runtime/event-log.ts';
+import { encode } from '#runtime/log-lines.ts';
 import { commandFacts, run } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { tempDir, writeFiles } from '../support/temp.ts';
 
-const log = (message: string) =>
-  encode({ seq: 1, at: '2026-01-01T00:00:00.000Z', type: 'problem', message, hint: null });
+const log = (message: string, seq = 1) =>
+  encode({ seq, at: '2026-01-01T00:00:00.000Z', type: 'problem', message, hint: null });
 
 test('the log without a session is the one that was written to last', async () => {
   await using dir = await tempDir();
@@ -52,7 +52,7 @@ test('follows a log that a crash tore and its session mended', async () => {
   const { size } = await stat(path);
   await appendFile(path, log('never whole').slice(0, 20));
   await truncate(path, size);
-  await appendFile(path, log('two'));
+  await appendFile(path, log('two', 2));
   await until(2);
   end.abort();
   expect([await running, messages()]).toEqual([0, ['one', 'two']]);

@@ -12,7 +12,7 @@ import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Agent, TurnOutcome } from '#runtime/agent.ts';
 import { type EventLog, openEventLog, readEventLog } from '#runtime/event-log.ts';
-import { recover } from '#runtime/recovery.ts';
+import { RECOVERY, recover } from '#runtime/recovery.ts';
 import { runTurn, type TurnResult, type TurnTask } from '#runtime/turn.ts';
 import {
   addMachine,
@@ -124,8 +124,8 @@ async function scene() {
     const run = await openRun(mia, session, machine, past.owed?.turnId);
     await ownerHttp.call(ROUTES.setActivity, { params: { runId: run.id }, body: { activity: 'input_ready' } });
     const { token } = await ownerHttp.call(ROUTES.mintSessionToken, { params: { runId: run.id } });
-    await using log = await openEventLog(path);
-    const { owed } = recover(log.lines);
+    await using log = await openEventLog(path, RECOVERY);
+    const { owed } = log.state;
     const signals = await waiting(mia, session);
     if (owed === null && signals.length === 0) return undefined;
     const task: TurnTask =

@@ -2,14 +2,14 @@
 
 import { readdir, stat } from 'node:fs/promises';
 import { AachatError, isSystemError } from '#base/errors.ts';
-import { openTail } from '#base/tail.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { follow } from '#cli/follow.ts';
 import { clockTime, indent, plain } from '#cli/output.ts';
 import { pickById } from '#cli/pick.ts';
 import { SessionId, shortId } from '#contract/ids.ts';
-import { decode, type LogLine } from '#runtime/event-log.ts';
+import { type LogLine, scanLog } from '#runtime/event-log.ts';
 import type { Home } from '#runtime/home.ts';
+import { LOG_START } from '#runtime/log-lines.ts';
 
 /** `aachat session log [session] [--limit <count>] [--follow]`; without one the session that was written to last */
 export async function log(
@@ -18,25 +18,33 @@ export async function log(
 ): Promise<void> {
   const { home, output, signal } = context;
   const id = args.session === undefined ? await newestLocal(home) : await findLocal(home, args.session);
-  const tail = openTail(home.session(id).log);
-  const next = async () => decode(Buffer.from(await tail.next())).lines;
+  let position = LOG_START;
+  const next = async (most = Number.POSITIVE_INFINITY) => {
+    const lines: LogLine[] = [];
+    position = await scanLog(
+      home.session(id).log,
+      (line) => {
+        lines.push(line);
+        // The log of a long life is longer than what is shown of it.
+        if (lines.length >= 2 * most) lines.splice(0, lines.length - most);
+      },
+      position,
+    );
+    return lines.slice(-most);
+  };
   const which = args.session === undefined ? [`Session ${shortId(id)}`] : [];
-  try {
-    const lines = (await next()).slice(-args.limit);
-    if (!args.follow) {
-      const text = lines.flatMap(show).join('\n') || 'Nothing is in the log yet.';
-      output.result({ sessionId: id, lines }, [...which, text].join('\n'));
-      return;
-    }
-    for (const line of which) output.note(line);
-    const tell = (line: LogLine) => {
-      const shown = show(line);
-      if (output.isJson || shown.length > 0) output.line(line, shown.join('\n'));
-    };
-    await follow(lines, next, tell, signal);
-  } finally {
-    await tail.close();
+  const lines = await next(args.limit);
+  if (!args.follow) {
+    const text = lines.flatMap(show).join('\n') || 'Nothing is in the log yet.';
+    output.result({ sessionId: id, lines }, [...which, text].join('\n'));
+    return;
   }
+  for (const line of which) output.note(line);
+  const tell = (line: LogLine) => {
+    const shown = show(line);
+    if (output.isJson || shown.length > 0) output.line(line, shown.join('\n'));
+  };
+  await follow(lines, () => next(), tell, signal);
 }
 
 async function newestLocal(home: Home): Promise<SessionId> {

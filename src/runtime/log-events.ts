@@ -1,0 +1,79 @@
+/**
+ * What can be in the log of a session, as schemas, and the version of it. The rules are in `SPEC.md`; a test holds the
+ * version to the schemas.
+ */
+import { z } from 'zod';
+import { Counters, StopReason } from '#contract/entities.ts';
+import { MessageId, PermissionId, ProjectId, RunId, SignalId, TurnId } from '#contract/ids.ts';
+
+/**
+ * Raised when an older program would misread what a newer one writes. A new type, or a new optional field, is not such
+ * a change: readers skip what they do not know.
+ */
+export const LOG_VERSION = 1;
+
+const { object, literal, string, int, unknown } = z;
+
+/** How a turn came out. `text` is what will be posted; empty: nothing. */
+export const TurnRecord = object({
+  state: z.enum(['ended', 'failed', 'cancelled']),
+  stopReason: StopReason,
+  text: string(),
+  counters: Counters.nullable(),
+  /** Where a later rewind can cut the conversation. */
+  lastMessageId: string().nullable(),
+});
+export type TurnRecord = z.infer<typeof TurnRecord>;
+
+export const DocumentNotice = object({
+  path: string(),
+  /** Path of the file with the agent's text; null: it was a deletion, and the document is back. */
+  conflict: string().nullable(),
+});
+export type DocumentNotice = Readonly<z.infer<typeof DocumentNotice>>;
+
+/** A file beside the log, because it would be too long for a line of it. */
+export const Output = object({ file: string(), bytes: int() });
+export type Output = z.infer<typeof Output>;
+
+export const LogEvent = z.discriminatedUnion('type', [
+  object({ type: literal('run.started'), runId: RunId, epoch: int() }),
+  object({ type: literal('agent.opened'), pid: int(), program: string(), conversation: string(), opened: string() }),
+  object({
+    type: literal('turn.started'),
+    turnId: TurnId,
+    projectId: ProjectId,
+    signals: z.array(SignalId).readonly(),
+  }),
+  /** Written before the prompt is sent: from here on the agent may have seen it. */
+  object({
+    type: literal('turn.prompted'),
+    turnId: TurnId,
+    prompt: string(),
+    /** How many of the oldest `document.lost` it told the agent about. */
+    told: int().optional(),
+  }),
+  /** Broken off on purpose, to be taken up again. */
+  object({ type: literal('turn.held'), turnId: TurnId, cause: z.enum(['limit', 'login', 'stopped']) }),
+  object({ type: literal('turn.finished'), turnId: TurnId, outcome: TurnRecord }),
+  object({ type: literal('turn.posted'), turnId: TurnId, messageId: MessageId }),
+  object({ type: literal('turn.closed'), turnId: TurnId }),
+  /** As the agent program said it; where `whole` is set, long texts are cut and that file has them. */
+  object({ type: literal('update'), turnId: TurnId.nullable(), update: unknown(), whole: Output.optional() }),
+  object({
+    type: literal('permission.asked'),
+    turnId: TurnId.nullable(),
+    permissionId: PermissionId,
+    title: string(),
+    toolKind: string(),
+  }),
+  object({ type: literal('permission.answered'), permissionId: PermissionId, outcome: string() }),
+  /** An edit of the agent is not in the document, or not all of it: the next prompt says so. */
+  DocumentNotice.extend({ type: literal('document.lost') }),
+  object({ type: literal('problem'), message: string(), hint: string().nullable() }),
+  object({ type: literal('run.ended'), runId: RunId, reason: string() }),
+]);
+export type LogEvent = z.infer<typeof LogEvent>;
+
+/** `seq` counts from 1 without a gap; `v` is the version, without it 1. */
+export type LogLine = LogEvent & { readonly v?: number; readonly seq: number; readonly at: string };
