@@ -205,11 +205,17 @@ export type Session = z.infer<typeof Session>;
 export const Counters = z.object({
   inputTokens: z.int().nonnegative(),
   outputTokens: z.int().nonnegative(),
-  cachedTokens: z.int().nonnegative(),
+  /** Input that the provider had kept from before, and input that it kept for later: counted by itself, not again above. */
+  cacheReadTokens: z.int().nonnegative(),
+  cacheWriteTokens: z.int().nonnegative(),
   /** Millionths of a US dollar, as estimated by the agent program. */
   costMicros: z.int().nonnegative(),
 });
 export type Counters = z.infer<typeof Counters>;
+
+/** With those that a cache saved. */
+export const allTokens = (counters: Counters): number =>
+  counters.inputTokens + counters.outputTokens + counters.cacheReadTokens + counters.cacheWriteTokens;
 
 export const TurnState = z.enum(['open', 'ended', 'failed', 'cancelled', 'interrupted']);
 export type TurnState = z.infer<typeof TurnState>;

@@ -9,8 +9,12 @@ import { MessageId, PermissionId, ProjectId, RunId, SignalId, TurnId } from '#co
 /**
  * Raised when an older program would misread what a newer one writes. A new type, or a new optional field, is not such
  * a change: readers skip what they do not know.
+ *
+ * History
+ *   1  first version
+ *   2  counters tell what was read from a cache from what was written to it
  */
-export const LOG_VERSION = 1;
+export const LOG_VERSION = 2;
 
 const { object, literal, string, int, unknown } = z;
 
@@ -77,3 +81,13 @@ export type LogEvent = z.infer<typeof LogEvent>;
 
 /** `seq` counts from 1 without a gap; `v` is the version, without it 1. */
 export type LogLine = LogEvent & { readonly v?: number; readonly seq: number; readonly at: string };
+
+/** A line as this version has it. */
+export function modernize(line: LogLine): LogLine {
+  if ((line.v ?? 1) >= 2 || line.type !== 'turn.finished') return line;
+  const { counters } = line.outcome as { readonly counters: { readonly cachedTokens?: number } | null };
+  if (counters?.cachedTokens === undefined) return line;
+  const { cachedTokens, ...rest } = counters;
+  const split = { ...rest, cacheReadTokens: cachedTokens, cacheWriteTokens: 0 } as Counters;
+  return { ...line, outcome: { ...line.outcome, counters: split } };
+}

@@ -1,7 +1,7 @@
 /** Lines of a session's log as bytes, and back. Pure. The rules are in `SPEC.md`. */
 import { crc32 } from 'node:zlib';
 import { AachatError } from '#base/errors.ts';
-import { LOG_VERSION, type LogLine } from './log-events.ts';
+import { LOG_VERSION, type LogLine, modernize } from './log-events.ts';
 
 /** How far a log was read: whole good lines only. */
 export interface LogPosition {
@@ -56,7 +56,7 @@ function parse(line: Buffer): LogLine | undefined {
   const body = line.subarray(0, at);
   if (line.toString('latin1', at + SEAL.length) !== `${checksum(body)}"}`) return undefined;
   try {
-    return JSON.parse(`${body.toString('utf8')}}`) as LogLine;
+    return modernize(JSON.parse(`${body.toString('utf8')}}`) as LogLine);
   } catch {
     // Somebody made a seal for what is no line.
     return undefined;

@@ -82,7 +82,8 @@ export function countersOf(reply: PromptResponse, costMicros: number): Counters 
   return {
     inputTokens: count('inputTokens'),
     outputTokens: count('outputTokens'),
-    cachedTokens: count('cachedReadTokens') + count('cachedWriteTokens'),
+    cacheReadTokens: count('cachedReadTokens'),
+    cacheWriteTokens: count('cachedWriteTokens'),
     costMicros,
   };
 }

@@ -3,7 +3,7 @@ import { AachatError } from '#base/errors.ts';
 import { isoTime } from '#base/time.ts';
 import type { Budget, BudgetState } from '#contract/budget.ts';
 import { DEFAULT_BUDGET } from '#contract/default-budget.ts';
-import { Counters } from '#contract/entities.ts';
+import { allTokens, Counters } from '#contract/entities.ts';
 import type { AgentId, ProjectId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import type { AgentRow } from './database/schema.ts';
@@ -45,8 +45,7 @@ const RULES: Record<LimitName, Rule> = {
   },
   tokensPerDay: {
     windowMs: DAY_MS,
-    amount: ({ counters }) =>
-      counters === null ? 0 : counters.inputTokens + counters.outputTokens + counters.cachedTokens,
+    amount: ({ counters }) => (counters === null ? 0 : allTokens(counters)),
     show: (amount) => amount.toLocaleString('en'),
     unit: 'tokens in the last 24 hours',
     option: '--tokens-per-day',

@@ -75,7 +75,7 @@ test('a program without anything that the protocol leaves to it works', async ()
     stopReason: 'end_turn',
     text: 'go',
     lastMessageId: null,
-    counters: { inputTokens: 0, outputTokens: 0, cachedTokens: 0, costMicros: 0 },
+    counters: { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costMicros: 0 },
   });
   expect(asked).toEqual([
     {

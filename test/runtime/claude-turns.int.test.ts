@@ -38,8 +38,18 @@ test('the answer is the last message, and counters are those of the turn', async
   const second = await claude.agent.prompt(script({ text: 'Again.' }));
   const third = await claude.agent.prompt(script({ text: 'Once more.' }));
   if (first.kind !== 'ended' || second.kind !== 'ended' || third.kind !== 'ended') throw new Error('A turn failed.');
-  expect(first.counters).toMatchObject({ inputTokens: 200, outputTokens: 20, cachedTokens: 14 });
-  expect(second.counters).toMatchObject({ inputTokens: 100, outputTokens: 10, cachedTokens: 7 });
+  expect(first.counters).toMatchObject({
+    inputTokens: 200,
+    outputTokens: 20,
+    cacheReadTokens: 14,
+    cacheWriteTokens: 0,
+  });
+  expect(second.counters).toMatchObject({
+    inputTokens: 100,
+    outputTokens: 10,
+    cacheReadTokens: 7,
+    cacheWriteTokens: 0,
+  });
   // The cost that the program reports is cumulative; a turn has its own. A side call may fall into any of them.
   const [one, two, three] = [first, second, third].map(({ counters }) => counters.costMicros);
   expect(two).toBeGreaterThan(0);

@@ -8,7 +8,7 @@ const outcome: TurnRecord = {
   state: 'ended',
   stopReason: 'end_turn',
   text: 'done',
-  counters: { inputTokens: 10, outputTokens: 5, cachedTokens: 0, costMicros: 2 },
+  counters: { inputTokens: 10, outputTokens: 5, cacheReadTokens: 0, cacheWriteTokens: 0, costMicros: 2 },
   lastMessageId: null,
 };
 const steps: readonly LogEvent[] = [

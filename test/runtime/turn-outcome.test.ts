@@ -24,7 +24,13 @@ test('only a limit has a time when it ends', () => {
 test('counters are those that the program gave, as whole numbers', () => {
   const usage = { inputTokens: 10, outputTokens: 2.4, cachedReadTokens: 3, cachedWriteTokens: 4, totalTokens: 99 };
   const reply = { stopReason: 'end_turn', usage } as const;
-  expect(countersOf(reply, 5)).toEqual({ inputTokens: 10, outputTokens: 2, cachedTokens: 7, costMicros: 5 });
+  expect(countersOf(reply, 5)).toEqual({
+    inputTokens: 10,
+    outputTokens: 2,
+    cacheReadTokens: 3,
+    cacheWriteTokens: 4,
+    costMicros: 5,
+  });
 });
 
 test.for([undefined, null, 'many', { inputTokens: -1, outputTokens: Number.NaN }])(
@@ -33,7 +39,8 @@ test.for([undefined, null, 'many', { inputTokens: -1, outputTokens: Number.NaN }
     expect(countersOf({ stopReason: 'end_turn', ...{ usage } } as never, 0)).toEqual({
       inputTokens: 0,
       outputTokens: 0,
-      cachedTokens: 0,
+      cacheReadTokens: 0,
+      cacheWriteTokens: 0,
       costMicros: 0,
     });
   },

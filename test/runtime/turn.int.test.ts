@@ -75,7 +75,7 @@ function countingAgent(outcome?: TurnOutcome) {
     closed: new AbortController().signal,
     async prompt(text) {
       prompts.push(text);
-      const counters = { inputTokens: 1, outputTokens: 1, cachedTokens: 0, costMicros: 0 };
+      const counters = { inputTokens: 1, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, costMicros: 0 };
       return (
         outcome ?? {
           kind: 'ended',
@@ -207,7 +207,7 @@ describe('a turn', () => {
       kind: 'ended',
       stopReason: 'end_turn',
       text: 'NOTHING TO SAY',
-      counters: { inputTokens: 0, outputTokens: 0, cachedTokens: 0, costMicros: 0 },
+      counters: { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costMicros: 0 },
       lastMessageId: null,
     };
     await send(s.mia, s.project, '@ada one');
@@ -338,7 +338,7 @@ describe('a turn', () => {
   test('a longer answer than a message may have is cut, and says so', async () => {
     await using s = await scene();
     await send(s.mia, s.project, '@ada write a book');
-    const counters = { inputTokens: 0, outputTokens: 0, cachedTokens: 0, costMicros: 0 };
+    const counters = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costMicros: 0 };
     const book: TurnOutcome = {
       kind: 'ended',
       stopReason: 'end_turn',

@@ -10,7 +10,10 @@ const NOW = Date.parse('2026-01-02T12:00:00.000Z');
 
 const turn = (agoMs: number, cost: Partial<NonNullable<CountedTurn['counters']>> | null = {}): CountedTurn => ({
   startedAt: NOW - agoMs,
-  counters: cost === null ? null : { inputTokens: 0, outputTokens: 0, cachedTokens: 0, costMicros: 0, ...cost },
+  counters:
+    cost === null
+      ? null
+      : { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costMicros: 0, ...cost },
 });
 const budget = (limits: Partial<Budget>): Budget => ({ ...DEFAULT_BUDGET, ...limits });
 const inMs = (ms: number) => new Date(NOW + ms).toISOString();
@@ -32,7 +35,7 @@ describe('what a budget leaves', () => {
   });
 
   test('tokens and cost count for a day, and a turn without counters costs nothing', () => {
-    const dear = { inputTokens: 1, outputTokens: 2, cachedTokens: 4, costMicros: 10 };
+    const dear = { inputTokens: 1, outputTokens: 2, cacheReadTokens: 3, cacheWriteTokens: 1, costMicros: 10 };
     const turns = [turn(DAY_MS, dear), turn(20 * HOUR_MS, dear), turn(HOUR_MS, null), turn(HOUR_MS, dear)];
     expect(judge(DEFAULT_BUDGET, turns, NOW)).toMatchObject({
       used: { tokensPerDay: 14, costMicrosPerDay: 20 },

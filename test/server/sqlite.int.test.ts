@@ -1,15 +1,20 @@
-/** The embedded database where the disk is full. */
+/** The embedded database where the disk is full, and where it comes from an older program. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { Counters } from '#contract/entities.ts';
+import { migrate } from '#server/database/migrations.ts';
 import { openSqlite } from '#server/database/sqlite.ts';
 import { tempDir } from '../support/temp.ts';
 
 /** Writes, and moves the log into the database, until the disk takes no more; then closes. */
 const FILL = `
   import { sql } from 'kysely';
-  import { openSqlite } from '#server/database/sqlite.ts';
+  import { Counters } from '#contract/entities.ts';
+import { migrate } from '#server/database/migrations.ts';
+import { openSqlite } from '#server/database/sqlite.ts';
   const database = openSqlite(process.argv[1]);
   await sql\`create table notes (text text)\`.execute(database.db);
   let written = 0;
@@ -36,4 +41,19 @@ test('closes on a full disk, and has everything that was acknowledged', async ()
     .select((eb) => eb.fn.countAll<number>().as('count'))
     .executeTakeFirstOrThrow();
   expect(count).toBe(Number(stdout));
+});
+
+test('the counters of older turns are read on', async () => {
+  await using dir = await tempDir();
+  await using database = openSqlite(join(dir.path, 'test.db'));
+  const { db, engine } = database;
+  await migrate(db, engine);
+  await sql`delete from migrations where name = '0006-cache-counters'`.execute(db);
+  await sql`pragma foreign_keys = off`.execute(db);
+  const old = JSON.stringify({ inputTokens: 1, outputTokens: 2, cachedTokens: 4, costMicros: 5 });
+  await sql`insert into turns values ('t', 's', 'r', 'p', 0, 'ended', null, ${old}, 0, 0, 0, 'then', null)`.execute(db);
+  await migrate(db, engine);
+  const { counters } = await db.selectFrom('turns').select('counters').executeTakeFirstOrThrow();
+  const split = { inputTokens: 1, outputTokens: 2, cacheReadTokens: 4, cacheWriteTokens: 0, costMicros: 5 };
+  expect(Counters.parse(JSON.parse(counters ?? ''))).toEqual(split);
 });

@@ -151,4 +151,12 @@ const MIGRATIONS: readonly Migration[] = [
     name: '0005-budgets',
     statements: () => [`alter table agents add column budget text`, `alter table agents add column budget_told text`],
   },
+  {
+    name: '0006-cache-counters',
+    // What was counted together cannot be told apart any more.
+    statements: () => [
+      `update turns set counters = replace(counters, '"cachedTokens":', '"cacheWriteTokens":0,"cacheReadTokens":')
+        where counters is not null`,
+    ],
+  },
 ];

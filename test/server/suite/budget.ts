@@ -21,7 +21,7 @@ import { crew, eventsOf, movableClock, type Open, subscribe } from './fixture.ts
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-const FREE: Counters = { inputTokens: 0, outputTokens: 0, cachedTokens: 0, costMicros: 0 };
+const FREE: Counters = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costMicros: 0 };
 const EXCEEDED = { code: 'BUDGET_EXCEEDED' };
 
 /** A crew whose agent runs, by a clock that can be moved. */
@@ -114,7 +114,11 @@ export function budgetSuite(engine: string, open: Open): void {
     });
 
     test.each([
-      ['tokensPerDay', 1000, { ...FREE, inputTokens: 300, outputTokens: 100, cachedTokens: 200 }],
+      [
+        'tokensPerDay',
+        1000,
+        { ...FREE, inputTokens: 300, outputTokens: 100, cacheReadTokens: 200, cacheWriteTokens: 0 },
+      ],
       ['costMicrosPerDay', 2_000_000, { ...FREE, costMicros: 1_200_000 }],
     ] as const)('%s counts what the turns of a day cost', async (limit, most, counters) => {
       await using it = await busyCrew(open);
