@@ -29,6 +29,16 @@ export const TurnRecord = object({
 });
 export type TurnRecord = z.infer<typeof TurnRecord>;
 
+/** Where a repo of the workspace stood. */
+export const GitState = object({
+  /** Branch that was checked out; null: none. */
+  ref: string().nullable(),
+  /** Newest commit of the remote's default branch that the work stands on; null: it has none in common. */
+  base: string().nullable(),
+  commit: string(),
+});
+export type GitState = Readonly<z.infer<typeof GitState>>;
+
 export const DocumentNotice = object({
   path: string(),
   /** Path of the file with the agent's text; null: it was a deletion, and the document is back. */
@@ -59,7 +69,13 @@ export const LogEvent = z.discriminatedUnion('type', [
   }),
   /** Broken off on purpose, to be taken up again. */
   object({ type: literal('turn.held'), turnId: TurnId, cause: z.enum(['limit', 'login', 'stopped']) }),
-  object({ type: literal('turn.finished'), turnId: TurnId, outcome: TurnRecord }),
+  object({
+    type: literal('turn.finished'),
+    turnId: TurnId,
+    outcome: TurnRecord,
+    /** Of the team's repo and the agent's own, as the agent left them. */
+    git: object({ team: GitState.nullable(), agent: GitState.nullable() }).optional(),
+  }),
   object({ type: literal('turn.posted'), turnId: TurnId, messageId: MessageId }),
   object({ type: literal('turn.closed'), turnId: TurnId }),
   /** As the agent program said it; where `whole` is set, long texts are cut and that file has them. */

@@ -144,6 +144,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
         isCancelled: () => turn.isCancelled,
         notices: options.notices,
         preamble: introduced ? '' : booted.preamble,
+        gitState: booted.workspace.gitState,
         clock: Date.now,
       },
       task,

@@ -14,6 +14,7 @@ import type { Agent, TurnOutcome } from './agent.ts';
 import type { DocumentNotice, EventLog, TurnRecord } from './event-log.ts';
 import { interruptedPrompt, isSilence, type PromptInput, turnPrompt } from './prompt.ts';
 import type { OwedTurn } from './recovery.ts';
+import type { Workspace } from './workspace.ts';
 
 /** What a turn is about: something new, or what an earlier run still owes. */
 export type TurnTask =
@@ -49,6 +50,8 @@ export interface TurnContext {
   readonly preamble: string;
   /** The turn goes on when what is wrong has passed. */
   readonly onTrouble: (failure: Failure) => void;
+  /** Where the repos of the workspace stand. */
+  readonly gitState: Workspace['gitState'];
   readonly clock: Clock;
 }
 
@@ -139,7 +142,8 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
     return later;
   }
   const record = context.isCancelled() && outcome.kind === 'failed' ? CANCELLED : recordOf(outcome);
-  await log.append({ type: 'turn.finished', turnId, outcome: record }, 'durable');
+  const git = await context.gitState();
+  await log.append({ type: 'turn.finished', turnId, outcome: record, git }, 'durable');
   return settle(context, turnId, projectId, record, 'finished', context.isCancelled() ? undefined : outcome);
 }
 

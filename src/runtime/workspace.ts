@@ -10,9 +10,11 @@ import { type AgentRepo, readAgentRepo } from './agent-repo.ts';
 import { type Clone, cloneName, createRemote, excludePaths } from './clone.ts';
 import type { ClonePool } from './clone-pool.ts';
 import { git } from './git.ts';
+import { gitStateOf } from './git-state.ts';
 import { DOCUMENTS, type Home } from './home.ts';
+import type { GitState } from './log-events.ts';
 import { listSkills, projectSkills, SKILL_FOLDERS, type Skill } from './skills.ts';
-import { addWorktree, checkoutVisible, holderOf, removeWorktree } from './worktree.ts';
+import { addWorktree, checkoutVisible, holderOf, pointerTo, removeWorktree } from './worktree.ts';
 
 export interface WorkspaceOptions {
   readonly home: Home;
@@ -38,6 +40,8 @@ export interface Workspace {
   /** The team's repo has files of its own where documents would lie. */
   readonly tracksDocuments: boolean;
   readonly commits: { readonly team: string; readonly agent: string };
+  /** Where both repos stand now. */
+  gitState(): Promise<{ readonly team: GitState | null; readonly agent: GitState | null }>;
   /**
    * Removes the folder if nothing in it would be lost.
    *
@@ -165,6 +169,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       );
       warnings.push(...(await projectSkills(placed, join(path, target))).values());
     }
+    const [teamState, agentState] = await Promise.all([stateOf(team, path), stateOf(agent, agentDir)]);
     return {
       path,
       agentDir,
@@ -173,6 +178,10 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       warnings: [...new Set(warnings)],
       tracksDocuments: tracked(DOCUMENTS).size > 0,
       commits: { team: teamCommit, agent: agentCommit },
+      gitState: async () => {
+        const [ofTeam, ofAgent] = await Promise.all([teamState(), agentState()]);
+        return { team: ofTeam, agent: ofAgent };
+      },
       close,
     };
   } catch (thrown) {
@@ -181,6 +190,9 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     throw thrown;
   }
 }
+
+const stateOf = async (clone: Clone, path: string) =>
+  gitStateOf(await pointerTo(clone.gitDir, path), `refs/remotes/origin/${clone.defaultBranch}`);
 
 /** Whether a local repo is neither at its place nor known from an earlier fetch. */
 const isMissing = async (home: Home, remote: string): Promise<boolean> =>

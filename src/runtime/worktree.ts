@@ -328,7 +328,8 @@ async function isHalfMade({ gitDir }: Worktree): Promise<boolean> {
   return (await readIfExists(join(gitDir, 'locked')))?.trim() === 'initializing';
 }
 
-async function pointerTo(gitDir: string, path: string): Promise<Worktree | undefined> {
+/** The worktree of a clone at a path, by what the clone says; nothing is looked at there. */
+export async function pointerTo(gitDir: string, path: string): Promise<Worktree | undefined> {
   const place = await placeInGit(path);
   return (await readPointers(gitDir)).find((worktree) => worktree.path === place);
 }

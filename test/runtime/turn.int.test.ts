@@ -28,6 +28,8 @@ import {
 import { testServer } from '../support/server.ts';
 import { tempDir } from '../support/temp.ts';
 
+const GIT = { team: { ref: null, base: 'b', commit: 'c' }, agent: null };
+
 class Killed extends Error {}
 
 /** Counts steps and dies at the chosen one. */
@@ -150,6 +152,7 @@ async function scene() {
         isCancelled,
         onTrouble: over.onTrouble ?? (() => {}),
         preamble: '',
+        gitState: async () => GIT,
         clock: Date.now,
       },
       task,
@@ -164,7 +167,8 @@ async function scene() {
     return messages.filter(({ author }) => author.kind === 'agent').map(({ body }) => body);
   };
   const turns = async () => (await ownerHttp.call(ROUTES.getSession, { params: { sessionId: session.id } })).turns;
-  return { mia, ada, project, ownerHttp, live, said, turns, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const log = () => readEventLog(path);
+  return { mia, ada, project, ownerHttp, live, said, turns, log, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 const never = () => reaper(0);
@@ -175,6 +179,7 @@ describe('a turn', () => {
     const whole = reaper(0);
     await send(s.mia, s.project, '@ada count');
     await s.live(whole, countingAgent().agent);
+    expect(await s.log()).toContainEqual(expect.objectContaining({ type: 'turn.finished', git: GIT }));
     expect(whole.steps).toBeGreaterThan(12);
     for (let dieAt = 1; dieAt <= whole.steps; dieAt += 1) {
       const before = { said: (await s.said()).length, turns: (await s.turns()).length };
