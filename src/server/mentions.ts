@@ -1,6 +1,7 @@
 /** Whom a text mentions. Pure: the names that can be meant are passed in. */
+
+import { isWordCharacter } from '#base/words.ts';
 import type { Party } from '#contract/entities.ts';
-import { isWordCharacter } from './words.ts';
 
 /**
  * Finds mentions: the longest known name after an `@`.

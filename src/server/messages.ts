@@ -2,6 +2,7 @@
 import type { CompiledQuery } from 'kysely';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
+import { indexedWords } from '#base/words.ts';
 import { type Message, Party } from '#contract/entities.ts';
 import type { MessageId, ProjectId, SessionId, TurnId, UserId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
@@ -14,7 +15,6 @@ import { findMentions } from './mentions.ts';
 import { projectOf } from './projects.ts';
 import { party, type Reading, type Writing } from './request.ts';
 import { createSignal, moveSignals, partyOf, wakeableSession, wakesOf } from './signals.ts';
-import { indexedWords } from './words.ts';
 
 export const messageOf = (row: MessageRow): Message => ({
   id: row.id,

@@ -1,5 +1,6 @@
 /** Reading across projects: what is unread, who was mentioned, what was said about something. */
 import { AachatError } from '#base/errors.ts';
+import { wordQuery } from '#base/words.ts';
 import type { MessageId, ProjectId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import type { Actor } from './authorize.ts';
@@ -9,7 +10,6 @@ import { readableProjects } from './facts.ts';
 import { messageOf, readerOf } from './messages.ts';
 import { projectOf } from './projects.ts';
 import { hidden, party, type Reading } from './request.ts';
-import { wordQuery } from './words.ts';
 
 interface Unread {
   readonly project_id: ProjectId;

@@ -1,9 +1,9 @@
 /** The small decisions of the platform: who is woken, who holds the dm, what is searched for. */
 import { describe, expect, test } from 'vitest';
+import { wordQuery } from '#base/words.ts';
 import type { Party } from '#contract/entities.ts';
 import { type DmCandidate, dmHolder } from '#server/coverage.ts';
 import { wakesOf } from '#server/signals.ts';
-import { wordQuery } from '#server/words.ts';
 
 const ann: Party = { kind: 'user', id: 'ann' as never, name: 'ann' };
 const bot: Party = { kind: 'agent', id: 'bot' as never, name: 'bot.ann' };

@@ -17,7 +17,7 @@ export interface Engine {
     table: 'agents' | 'sessions' | 'teams' | 'projects' | 'documents',
     ids: readonly string[],
   ): Promise<void>;
-  /** What inserts a message and indexes its words (see `words.ts`). */
+  /** What inserts a message and indexes its words (see `base/words.ts`). */
   insertMessage(tx: Queries, row: MessageRow, words: readonly string[]): readonly CompiledQuery[];
   /** A condition on `messages`: holds every one of `words`, and one that begins with `prefix` (if there is one). */
   hasWords(words: readonly string[], prefix: string | undefined): RawBuilder<boolean>;

@@ -1,5 +1,5 @@
 /**
- * Words of a text, for search. One reading for both database engines, so that both find the same: they only ever see
+ * Words of a text, for search. One reading for every database engine, so that all find the same: they only ever see
  * words that were made here.
  */
 
