@@ -13,7 +13,7 @@ import { ensureDir, PRIVATE_FILE, removeAll } from '#base/fs.ts';
 import { claimPidFile } from '#base/pid-file.ts';
 import { type Clock, isoTime } from '#base/time.ts';
 import { LOG_VERSION, type LogEvent, type LogLine } from './log-events.ts';
-import { decode, encode, LOG_START, type LogPosition } from './log-lines.ts';
+import { type Decoded, decode, encode, LOG_START, type LogPosition } from './log-lines.ts';
 import { putAside } from './log-outputs.ts';
 
 export type { DocumentNotice, LogEvent, LogLine, TurnRecord } from './log-events.ts';
@@ -108,16 +108,14 @@ function writerOf(path: string, file: FileHandle, end: LogPosition, clock: Clock
 /** Folds a log that somebody else may be writing; a damaged tail, if any, is left alone. */
 export async function foldLog<S>(path: string, { initial, advance }: Reducer<S>): Promise<S> {
   let state = initial;
-  await scanLog(path, (line) => {
-    state = advance(state, line);
-  });
+  for await (const batch of scanLog(path)) for (const { line } of batch) state = advance(state, line);
   return state;
 }
 
 /** All lines of a log; `foldLog` needs no memory for them. */
 export async function readEventLog(path: string): Promise<readonly LogLine[]> {
   const lines: LogLine[] = [];
-  await scanLog(path, (line) => lines.push(line));
+  for await (const batch of scanLog(path)) for (const { line } of batch) lines.push(line);
   return lines;
 }
 
@@ -126,38 +124,36 @@ const CHUNK_BYTES = 1024 * 1024;
 const LONGEST_LINE = 64 * CHUNK_BYTES;
 
 /**
- * Hands over the good lines of a log, as far as there are any. No file: none.
+ * The good lines of a log, some at a time, each with the place where it ends. No file: none.
  *
- * @param onLine gets each line and where it ends
  * @param from where an earlier scan ended
- * @returns where the good lines end
  */
-export async function scanLog(
-  path: string,
-  onLine: (line: LogLine, end: LogPosition) => void,
-  from: LogPosition = LOG_START,
-): Promise<LogPosition> {
-  let position = from;
+export async function* scanLog(path: string, from: LogPosition = LOG_START): AsyncGenerator<Decoded['lines']> {
   await using file = await openIfExists(path);
+  if (file === undefined) return;
+  let position = from;
   let rest: Buffer = Buffer.alloc(0);
-  while (file !== undefined && rest.length < LONGEST_LINE) {
+  while (rest.length < LONGEST_LINE) {
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, position.bytes + rest.length);
-    if (bytesRead === 0) break;
+    if (bytesRead === 0) return;
     const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
     const decoded = decode(bytes, position);
-    for (const { line, end } of decoded.lines) onLine(line, end);
+    yield decoded.lines;
+    if (decoded.isDamaged) return;
     rest = bytes.subarray(decoded.position.bytes - position.bytes);
     position = decoded.position;
-    if (decoded.isDamaged) break;
   }
-  return position;
 }
 
 /** Cuts what follows the last good line and keeps it beside the log. */
 async function mend(path: string, clock: Clock, onLine: (line: LogLine) => void): Promise<LogPosition> {
   await ensureDir(dirname(path));
-  const position = await scanLog(path, onLine);
+  let position = LOG_START;
+  for await (const batch of scanLog(path)) {
+    for (const { line } of batch) onLine(line);
+    position = batch.at(-1)?.end ?? position;
+  }
   await using file = await openIfExists(path);
   const size = (await file?.stat())?.size ?? 0;
   if (size <= position.bytes) return position;

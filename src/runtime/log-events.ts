@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { Counters, StopReason } from '#contract/entities.ts';
-import { MessageId, PermissionId, ProjectId, RunId, SignalId, TurnId } from '#contract/ids.ts';
+import { MessageId, PermissionId, ProjectId, RunId, SessionId, SignalId, TurnId } from '#contract/ids.ts';
 
 /**
  * Raised when an older program would misread what a newer one writes. A new type, or a new optional field, is not such
@@ -46,12 +46,27 @@ export const DocumentNotice = object({
 });
 export type DocumentNotice = Readonly<z.infer<typeof DocumentNotice>>;
 
+export const SessionFacts = object({
+  agent: string(),
+  team: string(),
+  name: string().nullable(),
+  parentId: SessionId.nullable(),
+  forkedFromId: SessionId.nullable(),
+});
+export type SessionFacts = Readonly<z.infer<typeof SessionFacts>>;
+
 /** A file beside the log, because it would be too long for a line of it. */
 export const Output = object({ file: string(), bytes: int() });
 export type Output = z.infer<typeof Output>;
 
 export const LogEvent = z.discriminatedUnion('type', [
-  object({ type: literal('run.started'), runId: RunId, epoch: int() }),
+  object({
+    type: literal('run.started'),
+    runId: RunId,
+    epoch: int(),
+    /** What the session is, as the server said it then. */
+    about: SessionFacts.optional(),
+  }),
   object({ type: literal('agent.opened'), pid: int(), program: string(), conversation: string(), opened: string() }),
   object({
     type: literal('turn.started'),

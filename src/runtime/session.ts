@@ -17,6 +17,7 @@ import { type ActivityReport, createActivityReport } from './activity-report.ts'
 import { type Booted, type BootStep, bootSession, type Launcher } from './boot.ts';
 import { noticeOf } from './document-replica.ts';
 import { type DocumentNotice, type EventLog, foldLog, type LogEvent, openEventLog } from './event-log.ts';
+import { SessionFacts } from './log-events.ts';
 import type { PermissionDesk } from './permissions.ts';
 import { RECOVERY, type Recovery } from './recovery.ts';
 import { NOTHING_YET, reportOf, type SessionReport } from './report.ts';
@@ -271,7 +272,8 @@ export class LiveAgentSession {
       },
       onRun: async (run) => {
         this.#run = run;
-        await events.append({ type: 'run.started', runId: run.id, epoch: run.epoch });
+        const about = SessionFacts.parse(this.session);
+        await events.append({ type: 'run.started', runId: run.id, epoch: run.epoch, about });
       },
       onUpdate: (update) => this.#loop?.onUpdate(update),
       onPermission: async (request, scope, policy) =>

@@ -21,15 +21,12 @@ export async function log(
   let position = LOG_START;
   const next = async (most = Number.POSITIVE_INFINITY) => {
     const lines: LogLine[] = [];
-    position = await scanLog(
-      home.session(id).log,
-      (line) => {
-        lines.push(line);
-        // The log of a long life is longer than what is shown of it.
-        if (lines.length >= 2 * most) lines.splice(0, lines.length - most);
-      },
-      position,
-    );
+    for await (const batch of scanLog(home.session(id).log, position)) {
+      position = batch.at(-1)?.end ?? position;
+      for (const { line } of batch) lines.push(line);
+      // The log of a long life is longer than what is shown of it.
+      if (lines.length > most) lines.splice(0, lines.length - most);
+    }
     return lines.slice(-most);
   };
   const which = args.session === undefined ? [`Session ${shortId(id)}`] : [];
