@@ -3,7 +3,7 @@
  * confirm. Either everything stands at the end, or nothing is left behind.
  */
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { toAachatError } from '#base/errors.ts';
 import { ensureDir, realPlace, writePrivate } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
@@ -342,6 +342,7 @@ const secretPlaces = (home: Home, { agent, id }: Session): readonly string[] => 
   home.state,
   home.server,
   home.leases,
+  dirname(home.sessionIndex),
   home.docs,
   join(home.workspace(agent, id), MIRROR_FOLDER),
 ];

@@ -28,6 +28,8 @@ export interface Home {
   readonly cache: string;
   readonly workspaces: string;
   readonly sessions: string;
+  /** Index over all sessions; may be deleted. */
+  readonly sessionIndex: string;
   readonly leases: string;
   readonly bin: string;
   readonly tokens: string;
@@ -84,6 +86,7 @@ export function openHome(root: string | undefined, uid = process.getuid?.() ?? 0
     cache: at('.run', 'cache'),
     workspaces: at('.run', 'workspaces'),
     sessions: at('.run', 'sessions'),
+    sessionIndex: at('.run', 'index', 'sessions.db'),
     leases: at('.run', 'leases'),
     bin: at('.run', 'bin'),
     tokens: at('.run', 'tokens'),

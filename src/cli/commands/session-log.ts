@@ -1,15 +1,16 @@
 /** `aachat session log`: what a session did on this machine. Read from its files; nothing of it is at the server. */
 
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { AachatError, isSystemError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { follow } from '#cli/follow.ts';
 import { clockTime, indent, plain } from '#cli/output.ts';
 import { pickById } from '#cli/pick.ts';
-import { SessionId, shortId } from '#contract/ids.ts';
+import { type SessionId, shortId } from '#contract/ids.ts';
 import { type LogLine, scanLog } from '#runtime/event-log.ts';
 import type { Home } from '#runtime/home.ts';
 import { LOG_START } from '#runtime/log-lines.ts';
+import { localSessions } from '#runtime/session-search.ts';
 
 /** `aachat session log [session] [--limit <count>] [--follow]`; without one the session that was written to last */
 export async function log(
@@ -75,15 +76,6 @@ export async function findLocal(home: Home, text: string): Promise<SessionId> {
       hint: 'Run `aachat session list` to see the ids.',
     },
   }).id;
-}
-
-async function localSessions(home: Home): Promise<readonly SessionId[]> {
-  try {
-    return (await readdir(home.sessions)).flatMap((name) => SessionId.safeParse(name).data ?? []);
-  } catch (thrown) {
-    if (isSystemError(thrown, 'ENOENT')) return [];
-    throw thrown;
-  }
 }
 
 function show(line: LogLine): readonly string[] {

@@ -1,0 +1,167 @@
+/** Brings the index over all sessions up to their logs, and looks things up in it. The rules are in `SPEC.md`. */
+import { open, readdir, stat } from 'node:fs/promises';
+import { isSystemError } from '#base/errors.ts';
+import { withFileLock } from '#base/pid-file.ts';
+import { indexedWords, wordQuery } from '#base/words.ts';
+import { SessionId } from '#contract/ids.ts';
+import { outputsOf, scanLog } from './event-log.ts';
+import type { Home } from './home.ts';
+import type { LogLine } from './log-events.ts';
+import { decode } from './log-lines.ts';
+import { readAside } from './log-outputs.ts';
+import { textOf } from './log-text.ts';
+import { HISTORY } from './session-history.ts';
+import {
+  type FoundLine,
+  type IndexedLine,
+  type IndexedSession,
+  isDamagedIndex,
+  openSessionIndex,
+  removeSessionIndex,
+  type SessionIndex,
+  unindexed,
+} from './session-index.ts';
+
+export interface SearchHit {
+  readonly sessionId: SessionId;
+  readonly agent: string | null;
+  readonly line: LogLine;
+  /** All that is searched in the line. */
+  readonly text: string;
+}
+
+export interface Refreshed {
+  readonly sessions: number;
+  /** Lines that came into the index now. */
+  readonly lines: number;
+}
+
+/**
+ * Uses the index of a home, after bringing it up to the logs. One that is damaged is made anew.
+ *
+ * @param from `scratch` throws away what there is
+ */
+export async function withSessionIndex<T>(
+  home: Home,
+  from: 'logs' | 'scratch',
+  use: (index: SessionIndex, refreshed: Refreshed) => Promise<T> | T,
+): Promise<T> {
+  const attempt = async (start: 'logs' | 'scratch') => {
+    if (start === 'scratch') await withFileLock(home.sessionIndex, () => removeSessionIndex(home.sessionIndex));
+    using index = await withFileLock(home.sessionIndex, () => openSessionIndex(home.sessionIndex));
+    const refreshed = await withFileLock(home.sessionIndex, () => refresh(home, index));
+    return await use(index, refreshed);
+  };
+  try {
+    return await attempt(from);
+  } catch (thrown) {
+    if (!isDamagedIndex(thrown)) throw thrown;
+    return await attempt('scratch');
+  }
+}
+
+/** The sessions that have run on this machine. */
+export async function localSessions(home: Home): Promise<readonly SessionId[]> {
+  try {
+    return (await readdir(home.sessions)).flatMap((name) => SessionId.safeParse(name).data ?? []);
+  } catch (thrown) {
+    if (isSystemError(thrown, 'ENOENT')) return [];
+    throw thrown;
+  }
+}
+
+async function refresh(home: Home, index: SessionIndex): Promise<Refreshed> {
+  const here = new Set(await localSessions(home));
+  for (const id of index.ids()) if (!here.has(id)) index.remove(id);
+  let lines = 0;
+  for (const id of here) lines += await indexLog(index, id, home.session(id).log);
+  return { sessions: here.size, lines };
+}
+
+/** @returns how many lines came in */
+async function indexLog(index: SessionIndex, id: SessionId, log: string): Promise<number> {
+  const size = await sizeOf(log);
+  let known = index.get(id) ?? unindexed(id);
+  if (known.position.bytes === size && size > 0 && (await sealAt(log, size)) === known.seal) return 0;
+  // It is not the log that was indexed: somebody put another one in its place.
+  if (known.position.bytes > 0 && (await sealAt(log, known.position.bytes)) !== known.seal) {
+    index.remove(id);
+    known = unindexed(id);
+  }
+  let count = 0;
+  for await (const batch of scanLog(log, known.position)) {
+    const last = batch.at(-1);
+    if (last === undefined) continue;
+    const lines: IndexedLine[] = [];
+    let [history, start] = [known.history, known.position.bytes];
+    for (const { line, end } of batch) {
+      history = HISTORY.advance(history, line);
+      const words = indexedWords(textOf(line, await wholeUpdate(log, line)));
+      if (words.length > 0) lines.push({ seq: line.seq, at: line.at, start, length: end.bytes - start, words });
+      start = end.bytes;
+    }
+    known = { id, history, position: last.end, seal: await sealAt(log, last.end.bytes) } satisfies IndexedSession;
+    index.put(known, lines);
+    count += batch.length;
+  }
+  return count;
+}
+
+const wholeUpdate = async (log: string, line: LogLine): Promise<unknown> =>
+  line.type === 'update' && line.whole !== undefined ? await readAside(outputsOf(log), line.whole) : undefined;
+
+/** The end of a line has its checksum, over its number and time: enough to know it again. */
+const SEAL_BYTES = 32;
+
+async function sealAt(log: string, end: number): Promise<string> {
+  const length = Math.min(SEAL_BYTES, end);
+  return (await readAt(log, end - length, length)).toString('latin1');
+}
+
+async function readAt(path: string, start: number, length: number): Promise<Buffer> {
+  try {
+    await using file = await open(path, 'r');
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, start);
+    return buffer.subarray(0, bytesRead);
+  } catch (thrown) {
+    if (isSystemError(thrown, 'ENOENT')) return Buffer.alloc(0);
+    throw thrown;
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (thrown) {
+    if (isSystemError(thrown, 'ENOENT')) return 0;
+    throw thrown;
+  }
+}
+
+/**
+ * Looks for words in everything that sessions of this machine did.
+ *
+ * @param typed every word must occur in a line; the last one may be only begun
+ * @returns newest first; undefined if there is no word in what was typed
+ */
+export async function searchSessions(
+  home: Home,
+  index: SessionIndex,
+  typed: string,
+  options: { readonly session?: SessionId | undefined; readonly limit: number; readonly offset: number },
+): Promise<readonly SearchHit[] | undefined> {
+  const query = wordQuery(typed);
+  if (query === undefined) return undefined;
+  const hits = await Promise.all(index.find({ ...query, ...options }).map((found) => hitOf(home, index, found)));
+  return hits.flatMap((hit) => hit ?? []);
+}
+
+/** @returns undefined if the line is not there any more */
+async function hitOf(home: Home, index: SessionIndex, found: FoundLine): Promise<SearchHit | undefined> {
+  const { log } = home.session(found.sessionId);
+  const bytes = await readAt(log, found.start, found.length);
+  const line = decode(bytes, { bytes: found.start, seq: found.seq - 1 }).lines[0]?.line;
+  if (line === undefined) return undefined;
+  const agent = index.get(found.sessionId)?.history.about?.agent ?? null;
+  return { sessionId: found.sessionId, agent, line, text: textOf(line, await wholeUpdate(log, line)) };
+}
