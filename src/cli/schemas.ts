@@ -7,10 +7,11 @@ import { ERROR_CODES } from '#base/errors.ts';
 import { BudgetState } from '#contract/budget.ts';
 import { CONTROL_ROUTES, LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import { Document, DocumentConflict } from '#contract/documents.ts';
-import { Agent, Member, Message, Project, Session, Signal, Team, User } from '#contract/entities.ts';
+import { Agent, Counters, Member, Message, Project, Session, Signal, Team, User } from '#contract/entities.ts';
 import { StreamEvent } from '#contract/frames.ts';
-import { AgentName, Seq, SessionId, StreamId } from '#contract/ids.ts';
+import { AgentName, ProjectId, RunId, Seq, SessionId, StreamId, TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { GitState, SessionFacts } from '#runtime/log-events.ts';
 import { POLICIES } from '#runtime/policy.ts';
 
 export interface CommandOutput {
@@ -57,6 +58,53 @@ const EnvironmentName = object({
   value: z.enum(['set', 'own', 'missing']),
 });
 const LogLine = z.looseObject({ seq: int(), at: z.iso.datetime(), type: string() });
+const SearchHit = object({
+  sessionId: SessionId,
+  agent: string().nullable(),
+  seq: int(),
+  at: z.iso.datetime(),
+  type: string(),
+  turnId: TurnId.nullable(),
+  text: string(),
+});
+const Totals = Counters.extend({ turns: int() });
+const Repos = object({ team: GitState.nullable(), agent: GitState.nullable() });
+const LocalTurn = object({
+  turnId: TurnId,
+  projectId: ProjectId,
+  startedAt: z.iso.datetime(),
+  state: string(),
+  stopReason: string().nullable(),
+  counters: Counters.nullable(),
+  tools: int(),
+  prompts: int(),
+  git: Repos.nullable(),
+});
+const History = object({
+  about: SessionFacts.nullable(),
+  run: object({
+    runId: RunId,
+    epoch: int(),
+    startedAt: z.iso.datetime(),
+    endedAt: z.iso.datetime().nullable(),
+    reason: string().nullable(),
+  }).nullable(),
+  program: string().nullable(),
+  conversation: string().nullable(),
+  turns: array(LocalTurn),
+  totals: Totals,
+  permissionsAsked: int(),
+  problem: object({ at: z.iso.datetime(), message: string(), hint: string().nullable() }).nullable(),
+  lastAt: z.iso.datetime().nullable(),
+});
+const Relative = object({
+  id: SessionId,
+  agent: string().nullable(),
+  name: string().nullable(),
+  state: z.enum(['running', 'stopped']),
+  how: z.enum(['spawned', 'forked']).nullable(),
+  level: int(),
+});
 const UpLogLine = z.looseObject({ level: string(), at: z.iso.datetime(), event: string() });
 const inProject = { stream: StreamId, project: string().nullable() };
 const member = { data: object({ project: Project, member: Member }) };
@@ -155,7 +203,16 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
     ]),
   },
   'session list': { data: ROUTES.listSessions.reply },
-  'session show': { data: ROUTES.getSession.reply },
+  'session show': {
+    data: ROUTES.getSession.reply.extend({ totals: Totals, local: History.nullable(), family: array(Relative) }),
+  },
+  'session search': {
+    data: object({
+      hits: array(SearchHit),
+      hasMore: boolean(),
+      indexed: object({ sessions: int(), lines: int() }),
+    }),
+  },
   'session run': { data: object({ session: Session, starts: boolean() }) },
   'session send': signalled,
   'session cancel': signalled,

@@ -66,6 +66,7 @@ const VERBS = {
   'session log': 'refused',
   'session remove': 'refused',
   'session run': 'refused',
+  'session search': 'refused',
   'session send': 'refused',
   'session show': 'allowed',
   'session stop': 'refused',

@@ -114,6 +114,8 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
     'doc restore --project launch --at 0m --yes',
     `session show ${id}`,
     `session log ${id}`,
+    'session search answer',
+    'session search --reindex',
     `session cancel ${id}`,
     'status',
     'logs',

@@ -4,13 +4,12 @@ import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
-import { compact } from '#cli/live-view.ts';
 import { messageText, resolve } from '#cli/messages.ts';
-import { clockTime, plain, table } from '#cli/output.ts';
+import { clockTime } from '#cli/output.ts';
 import { type Page, pageText } from '#cli/paging.ts';
 import { pickById } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
-import type { Session, SessionState, Turn } from '#contract/entities.ts';
+import type { Session, SessionState } from '#contract/entities.ts';
 import { SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { UpFile } from '#runtime/up-file.ts';
@@ -46,41 +45,6 @@ const row = ({ id, agent, team, state, activity, name, projects, updatedAt }: Se
   activity?.replaceAll('_', ' ') ?? state,
   clockTime(updatedAt),
   name ?? projects.map((project) => project.name).join(', '),
-];
-
-/** `aachat session show <session>` */
-export async function show(context: CommandContext, args: { readonly session: string }): Promise<void> {
-  const { http } = await context.connect();
-  const { id } = await findSession(context, http, args.session);
-  const found = await http.call(ROUTES.getSession, { params: { sessionId: id } }, context.signal);
-  const { session, turns, signals } = found;
-  const { run } = session;
-  const facts = [
-    ['session', session.id],
-    ['agent', session.agent],
-    ['team', session.team],
-    ['state', session.activity?.replaceAll('_', ' ') ?? session.state],
-    ['projects', session.projects.map(({ name }) => name).join(', ') || '-'],
-    ...(run === null
-      ? []
-      : [
-          [
-            'run',
-            `${run.epoch} on ${plain(run.machine)} since ${clockTime(run.startedAt)}${run.reason === null ? '' : `, ended: ${run.reason}`}`,
-          ],
-        ]),
-    ...(signals.length === 0 ? [] : [['waiting', `${signals.filter(({ state }) => state === 'queued').length}`]]),
-  ];
-  const history = turns.map(turnRow);
-  context.output.result(found, `${table(facts)}${history.length === 0 ? '' : `\n\n${table(history)}`}`);
-}
-
-const turnRow = ({ id, startedAt, state, stopReason, counters, hop }: Turn): readonly string[] => [
-  `turn ${shortId(id)}`,
-  clockTime(startedAt),
-  stopReason === null || stopReason === 'end_turn' ? state : `${state} (${stopReason})`,
-  `hop ${hop}`,
-  counters === null ? '' : `${compact(counters.inputTokens + counters.outputTokens)} tokens`,
 ];
 
 /** `aachat session run <agent> <text...> [--project <project>…]` */

@@ -43,13 +43,13 @@ export function declareSessions(program: Command, act: Act): void {
 
   session
     .command('show')
-    .description('show one session: its projects, where it runs, its turns and what they cost')
+    .description('show one session: its projects, where it runs and comes from, its turns and what they cost')
     .argument('<session>', SESSION)
     .addHelpText('after', example('aachat session show 1a2b3c4d'))
     .action(
       act(
         async (context, id: string) => {
-          const { show } = await import('#cli/commands/session.ts');
+          const { show } = await import('#cli/commands/session-show.ts');
           await show(context, { session: id });
         },
         { reads: true },
@@ -144,6 +144,29 @@ export function declareSessions(program: Command, act: Act): void {
         async (context, id: string | undefined, options: { limit: number; follow?: boolean }) => {
           const { log } = await import('#cli/commands/session-log.ts');
           await log(context, { session: id, limit: options.limit, follow: options.follow === true });
+        },
+        { reads: true },
+      ),
+    );
+
+  session
+    .command('search')
+    .description('search what sessions did on this machine: prompts, answers, thoughts, tools and what they printed')
+    .argument('[words...]', 'all of them must occur; the last one may be only begun')
+    .option('--session <session>', 'only in this session')
+    .option('--limit <count>', 'at most this many, the newest', upTo(1_000), 20)
+    .option(...OFFSET)
+    .option('--reindex', 'make the index anew from the logs first')
+    .addHelpText('after', example('aachat session search launch date', 'aachat session search --reindex'))
+    .action(
+      act(
+        async (
+          context,
+          words: string[],
+          options: { session?: string; limit: number; offset: number; reindex?: boolean },
+        ) => {
+          const { search } = await import('#cli/commands/session-search.ts');
+          await search(context, { ...options, words, reindex: options.reindex === true });
         },
         { reads: true },
       ),

@@ -1,0 +1,133 @@
+/** `aachat session show`: a session as the server knows it, and what this machine remembers of it. */
+
+import { isAachatError } from '#base/errors.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { compact } from '#cli/live-view.ts';
+import { clockTime, plain, table } from '#cli/output.ts';
+import type { Counters, Session, Signal, Turn } from '#contract/entities.ts';
+import { type SessionId, shortId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+import type { SessionHistory, TurnHistory } from '#runtime/session-history.ts';
+import type { Relative } from '#runtime/session-index.ts';
+import { findSession } from './session.ts';
+
+/** `aachat session show <session>` */
+export async function show(context: CommandContext, args: { readonly session: string }): Promise<void> {
+  const { http } = await context.connect();
+  const { id } = await findSession(context, http, args.session);
+  const found = await http.call(ROUTES.getSession, { params: { sessionId: id } }, context.signal);
+  const { session, turns, signals } = found;
+  const { local, family } = await remembered(context, id);
+  const totals = local?.totals ?? sum(turns);
+  const facts = [
+    ['session', session.id],
+    ['agent', session.agent],
+    ['team', session.team],
+    ...(session.name === null ? [] : [['name', session.name]]),
+    ['state', session.activity?.replaceAll('_', ' ') ?? session.state],
+    ['projects', session.projects.map(({ name }) => name).join(', ') || '-'],
+    ...runFacts(session),
+    ...(local?.program == null ? [] : [['program', `${local.program}, conversation ${local.conversation}`]]),
+    ...(signals.length === 0 ? [] : [['signals', delivery(signals)]]),
+    ['turns', `${totals.turns}`],
+    ...(totals.turns === 0 ? [] : [['tokens', tokens(totals)]]),
+    ...(totals.costMicros === 0 ? [] : [['cost', dollars(totals.costMicros)]]),
+  ];
+  const past = new Map(local?.turns.map((turn) => [turn.turnId, turn]));
+  const parts = [
+    table(facts),
+    table(family.map(familyRow)),
+    table(turns.map((turn) => turnRow(turn, past.get(turn.id)))),
+    table(waiting(signals)),
+  ];
+  context.output.result({ ...found, totals, local, family }, parts.filter((part) => part !== '').join('\n\n'));
+}
+
+/** Of an agent in its session it is none of the business what this machine knows of others. */
+async function remembered(
+  { home, inSession }: CommandContext,
+  id: SessionId,
+): Promise<{ readonly local: SessionHistory | null; readonly family: readonly Relative[] }> {
+  if (inSession) return { local: null, family: [] };
+  const { withSessionIndex } = await import('#runtime/session-search.ts');
+  try {
+    return await withSessionIndex(home, 'logs', (index) => ({
+      local: index.get(id)?.history ?? null,
+      family: index.family(id),
+    }));
+  } catch (thrown) {
+    // Another process makes the index right now: what the server knows is worth showing without it.
+    if (isAachatError(thrown, 'TIMEOUT')) return { local: null, family: [] };
+    throw thrown;
+  }
+}
+
+function runFacts({ run }: Session): readonly (readonly string[])[] {
+  if (run === null) return [];
+  const end = run.reason === null ? '' : `, ended: ${run.reason}`;
+  return [['run', `${run.epoch} on ${plain(run.machine)} since ${clockTime(run.startedAt)}${end}`]];
+}
+
+/** `3 acted, 1 queued` */
+function delivery(signals: readonly Signal[]): string {
+  const states = Map.groupBy(signals, ({ state }) => state);
+  return [...states].map(([state, those]) => `${those.length} ${state}`).join(', ');
+}
+
+const waiting = (signals: readonly Signal[]): readonly (readonly string[])[] =>
+  signals
+    .filter(({ state }) => state === 'queued')
+    .map(({ kind, sender, createdAt }) => ['waits', clockTime(createdAt), `${kind} of ${sender.name}`]);
+
+const familyRow = ({ id, agent, name, state, how, level }: Relative): readonly string[] => [
+  level < 0
+    ? `came from${level < -1 ? `, ${-level} ago` : ''}`
+    : `${how ?? 'came'} from it${level > 1 ? `, ${level} on` : ''}`,
+  shortId(id),
+  agent ?? 'not on this machine',
+  agent === null ? '' : state,
+  name ?? '',
+];
+
+const turnRow = ({ id, startedAt, state, stopReason, counters, hop }: Turn, local?: TurnHistory): readonly string[] => [
+  `turn ${shortId(id)}`,
+  clockTime(startedAt),
+  stopReason === null || stopReason === 'end_turn' ? state : `${state} (${stopReason})`,
+  `hop ${hop}`,
+  counters === null ? '' : tokens(counters),
+  counters === null || counters.costMicros === 0 ? '' : dollars(counters.costMicros),
+  local === undefined ? '' : `${local.tools} tools`,
+  place(local),
+];
+
+/** `main@c0ffee1`, where the turn left the team's repo. */
+function place(local: TurnHistory | undefined): string {
+  const state = local?.git?.team;
+  if (state == null) return '';
+  const branch = state.ref?.replace(/^refs\/heads\//, '');
+  return `${branch === undefined ? '' : `${branch}@`}${state.commit.slice(0, 7)}`;
+}
+
+/** `1.2k in, 300 out, 9k from cache, 2k to cache` */
+function tokens({ inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens }: Counters): string {
+  const cached = [
+    ...(cacheReadTokens === 0 ? [] : [`${compact(cacheReadTokens)} from cache`]),
+    ...(cacheWriteTokens === 0 ? [] : [`${compact(cacheWriteTokens)} to cache`]),
+  ];
+  return [`${compact(inputTokens)} in`, `${compact(outputTokens)} out`, ...cached].join(', ');
+}
+
+const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(micros < 10_000 ? 4 : 2)}`;
+
+/** Of the turns that the server shows, for a session that ran elsewhere. */
+function sum(turns: readonly Turn[]): SessionHistory['totals'] {
+  const of = (name: keyof Counters) => turns.reduce((all, { counters }) => all + (counters?.[name] ?? 0), 0);
+  return {
+    turns: turns.length,
+    inputTokens: of('inputTokens'),
+    outputTokens: of('outputTokens'),
+    cacheReadTokens: of('cacheReadTokens'),
+    cacheWriteTokens: of('cacheWriteTokens'),
+    costMicros: of('costMicros'),
+  };
+}
