@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { createSerial } from '#base/async.ts';
 import { AachatError, isSystemError } from '#base/errors.ts';
 import { ensureDir, PRIVATE_FILE, removeAll } from '#base/fs.ts';
-import { claimPidFile } from '#base/pid-file.ts';
+import { claimPidFile, readPidFile } from '#base/pid-file.ts';
 import { type Clock, isoTime } from '#base/time.ts';
 import { LOG_VERSION, type LogEvent, type LogLine } from './log-events.ts';
 import { type Decoded, decode, encode, LOG_START, type LogPosition } from './log-lines.ts';
@@ -47,7 +47,7 @@ export async function openEventLog<S>(
   { initial, advance }: Reducer<S>,
   clock: Clock = Date.now,
 ): Promise<EventLog & { readonly state: S }> {
-  const claim = await claimPidFile(`${path}.writer`, z.object({}), {});
+  const claim = await claimPidFile(writerFile(path), z.object({}), {});
   if (!claim.claimed) {
     throw new AachatError('CONFLICT', `Process ${claim.holder.pid} is writing the log of this session.`, {
       hint: 'It ends with `aachat down`.',
@@ -65,6 +65,12 @@ export async function openEventLog<S>(
     throw thrown;
   }
 }
+
+/** Whether a living process has the log open to write: its session runs on this machine. */
+export const isWritten = async (path: string): Promise<boolean> =>
+  (await readPidFile(writerFile(path), z.object({}))) !== undefined;
+
+const writerFile = (path: string): string => `${path}.writer`;
 
 function writerOf(path: string, file: FileHandle, end: LogPosition, clock: Clock, release: () => void): EventLog {
   const serial = createSerial();

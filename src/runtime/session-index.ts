@@ -59,6 +59,7 @@ export interface Relative {
   readonly id: SessionId;
   readonly agent: string | null;
   readonly name: string | null;
+  /** By its log: one that was killed had no time to say that it ended. */
   readonly state: 'running' | 'stopped';
   /** How it came from the one above it. */
   readonly how: 'spawned' | 'forked' | null;

@@ -4,7 +4,7 @@ import { isSystemError } from '#base/errors.ts';
 import { withFileLock } from '#base/pid-file.ts';
 import { indexedWords, wordQuery } from '#base/words.ts';
 import { SessionId } from '#contract/ids.ts';
-import { outputsOf, scanLog } from './event-log.ts';
+import { isWritten, outputsOf, scanLog } from './event-log.ts';
 import type { Home } from './home.ts';
 import type { LogLine } from './log-events.ts';
 import { decode } from './log-lines.ts';
@@ -17,6 +17,7 @@ import {
   type IndexedSession,
   isDamagedIndex,
   openSessionIndex,
+  type Relative,
   removeSessionIndex,
   type SessionIndex,
   unindexed,
@@ -154,6 +155,16 @@ export async function searchSessions(
   if (query === undefined) return undefined;
   const hits = await Promise.all(index.find({ ...query, ...options }).map((found) => hitOf(home, index, found)));
   return hits.flatMap((hit) => hit ?? []);
+}
+
+/** The family of a session. What a log says to be running counts as such while a process writes it. */
+export async function familyOf(home: Home, index: SessionIndex, id: SessionId): Promise<readonly Relative[]> {
+  return await Promise.all(
+    index.family(id).map(async (relative) => {
+      const runs = relative.state === 'running' && (await isWritten(home.session(relative.id).log));
+      return { ...relative, state: runs ? 'running' : 'stopped' } as const;
+    }),
+  );
 }
 
 /** @returns undefined if the line is not there any more */

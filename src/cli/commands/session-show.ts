@@ -49,11 +49,11 @@ async function remembered(
   id: SessionId,
 ): Promise<{ readonly local: SessionHistory | null; readonly family: readonly Relative[] }> {
   if (inSession) return { local: null, family: [] };
-  const { withSessionIndex } = await import('#runtime/session-search.ts');
+  const { familyOf, withSessionIndex } = await import('#runtime/session-search.ts');
   try {
-    return await withSessionIndex(home, 'logs', (index) => ({
+    return await withSessionIndex(home, 'logs', async (index) => ({
       local: index.get(id)?.history ?? null,
-      family: index.family(id),
+      family: await familyOf(home, index, id),
     }));
   } catch (thrown) {
     // Another process makes the index right now: what the server knows is worth showing without it.
@@ -96,7 +96,7 @@ const turnRow = ({ id, startedAt, state, stopReason, counters, hop }: Turn, loca
   `hop ${hop}`,
   counters === null ? '' : tokens(counters),
   counters === null || counters.costMicros === 0 ? '' : dollars(counters.costMicros),
-  local === undefined ? '' : `${local.tools} tools`,
+  local === undefined ? '' : `${local.tools} ${local.tools === 1 ? 'tool' : 'tools'}`,
   place(local),
 ];
 
