@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { commands } from './commands.ts';
 import { printTable, type Row } from './measure.ts';
 import { merges } from './merge.ts';
+import { sessions } from './sessions.ts';
 import { sync } from './sync.ts';
 import { boots, idle, turns } from './up.ts';
 
@@ -24,6 +25,7 @@ const groups: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   idle,
   merge: () => merges(rounds),
   sync: () => sync(quick),
+  sessions: () => sessions(rounds, quick),
 };
 
 const rows: Row[] = [];
