@@ -210,7 +210,7 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
     data: object({
       hits: array(SearchHit),
       hasMore: boolean(),
-      indexed: object({ sessions: int(), lines: int() }),
+      indexed: object({ sessions: int(), lines: int(), unread: array(SessionId) }),
     }),
   },
   'session run': { data: object({ session: Session, starts: boolean() }) },

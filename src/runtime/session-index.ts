@@ -70,8 +70,13 @@ export interface Relative {
 export interface SessionIndex extends Disposable {
   get(id: SessionId): IndexedSession | undefined;
   ids(): readonly SessionId[];
-  /** Everything at once, or nothing. */
-  put(session: IndexedSession, lines: readonly IndexedLine[]): void;
+  /**
+   * Everything at once, or nothing.
+   *
+   * @param after how far its log must be in the index by now
+   * @returns false if it is not: another one was at work on it
+   */
+  put(session: IndexedSession, lines: readonly IndexedLine[], after: LogPosition): boolean;
   remove(id: SessionId): void;
   /** Lines with all of `words`, and one that begins with `prefix`; newest first, over all sessions or those of one. */
   find(query: {
@@ -192,11 +197,16 @@ function indexOf(db: DatabaseSync): SessionIndex {
       return { id, position, seal: String(row['seal']), history: JSON.parse(String(row['history'])) };
     },
     ids: () => all('select id from sessions').map(({ id }) => id as SessionId),
-    put(session, lines) {
+    put(session, lines, after) {
+      let isNext = false;
       atOnce(() => {
+        const [row] = all('select bytes from sessions where id = ?', session.id);
+        isNext = Number(row?.['bytes'] ?? 0) === after.bytes;
+        if (!isNext) return;
         const number = write(session);
         for (const line of lines) add(number, line);
       });
+      return isNext;
     },
     remove(id) {
       atOnce(() => {

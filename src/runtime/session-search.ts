@@ -1,6 +1,6 @@
 /** Brings the index over all sessions up to their logs, and looks things up in it. The rules are in `SPEC.md`. */
 import { open, readdir, stat } from 'node:fs/promises';
-import { isSystemError } from '#base/errors.ts';
+import { isAachatError, isSystemError } from '#base/errors.ts';
 import { withFileLock } from '#base/pid-file.ts';
 import { indexedWords, wordQuery } from '#base/words.ts';
 import { SessionId } from '#contract/ids.ts';
@@ -35,26 +35,36 @@ export interface Refreshed {
   readonly sessions: number;
   /** Lines that came into the index now. */
   readonly lines: number;
+  /** Sessions whose logs a newer program wrote: what it wrote is not in the index. */
+  readonly unread: readonly SessionId[];
+}
+
+export interface RefreshOptions {
+  /** `scratch` throws away what there is. */
+  readonly from?: 'logs' | 'scratch';
+  readonly signal?: AbortSignal;
+  /** It will take a while. */
+  readonly onLong?: () => void;
 }
 
 /**
  * Uses the index of a home, after bringing it up to the logs. One that is damaged is made anew.
  *
- * @param from `scratch` throws away what there is
+ * @throws AachatError `CANCELLED` when `signal` aborts; what is in the index by then stays
  */
 export async function withSessionIndex<T>(
   home: Home,
-  from: 'logs' | 'scratch',
   use: (index: SessionIndex, refreshed: Refreshed) => Promise<T> | T,
+  options: RefreshOptions = {},
 ): Promise<T> {
   const attempt = async (start: 'logs' | 'scratch') => {
     if (start === 'scratch') await withFileLock(home.sessionIndex, () => removeSessionIndex(home.sessionIndex));
     using index = await withFileLock(home.sessionIndex, () => openSessionIndex(home.sessionIndex));
-    const refreshed = await withFileLock(home.sessionIndex, () => refresh(home, index));
+    const refreshed = await withFileLock(home.sessionIndex, () => refresh(home, index, options));
     return await use(index, refreshed);
   };
   try {
-    return await attempt(from);
+    return await attempt(options.from ?? 'logs');
   } catch (thrown) {
     if (!isDamagedIndex(thrown)) throw thrown;
     return await attempt('scratch');
@@ -71,25 +81,44 @@ export async function localSessions(home: Home): Promise<readonly SessionId[]> {
   }
 }
 
-async function refresh(home: Home, index: SessionIndex): Promise<Refreshed> {
+/** So much takes seconds to index. */
+const LONG_BYTES = 20e6;
+
+async function refresh(home: Home, index: SessionIndex, { signal, onLong }: RefreshOptions): Promise<Refreshed> {
   const here = new Set(await localSessions(home));
   for (const id of index.ids()) if (!here.has(id)) index.remove(id);
-  let lines = 0;
-  for (const id of here) lines += await indexLog(index, id, home.session(id).log);
-  return { sessions: here.size, lines };
+  let [lines, bytes] = [0, 0];
+  const unread: SessionId[] = [];
+  for (const id of here) {
+    try {
+      for await (const batch of indexLog(index, id, home.session(id).log)) {
+        signal?.throwIfAborted();
+        if (bytes < LONG_BYTES && bytes + batch.bytes >= LONG_BYTES) onLong?.();
+        bytes += batch.bytes;
+        lines += batch.lines;
+      }
+    } catch (thrown) {
+      if (!isAachatError(thrown, 'PROTOCOL_MISMATCH')) throw thrown;
+      unread.push(id);
+    }
+  }
+  return { sessions: here.size, lines, unread };
 }
 
-/** @returns how many lines came in */
-async function indexLog(index: SessionIndex, id: SessionId, log: string): Promise<number> {
+/** Yields what came in, some at a time. */
+async function* indexLog(
+  index: SessionIndex,
+  id: SessionId,
+  log: string,
+): AsyncGenerator<{ readonly lines: number; readonly bytes: number }> {
   const size = await sizeOf(log);
   let known = index.get(id) ?? unindexed(id);
-  if (known.position.bytes === size && size > 0 && (await sealAt(log, size)) === known.seal) return 0;
+  if (known.position.bytes === size && size > 0 && (await sealAt(log, size)) === known.seal) return;
   // It is not the log that was indexed: somebody put another one in its place.
   if (known.position.bytes > 0 && (await sealAt(log, known.position.bytes)) !== known.seal) {
     index.remove(id);
     known = unindexed(id);
   }
-  let count = 0;
   for await (const batch of scanLog(log, known.position)) {
     const last = batch.at(-1);
     if (last === undefined) continue;
@@ -101,11 +130,11 @@ async function indexLog(index: SessionIndex, id: SessionId, log: string): Promis
       if (words.length > 0) lines.push({ seq: line.seq, at: line.at, start, length: end.bytes - start, words });
       start = end.bytes;
     }
-    known = { id, history, position: last.end, seal: await sealAt(log, last.end.bytes) } satisfies IndexedSession;
-    index.put(known, lines);
-    count += batch.length;
+    const next: IndexedSession = { id, history, position: last.end, seal: await sealAt(log, last.end.bytes) };
+    if (!index.put(next, lines, known.position)) return;
+    yield { lines: batch.length, bytes: last.end.bytes - known.position.bytes };
+    known = next;
   }
-  return count;
 }
 
 const wholeUpdate = async (log: string, line: LogLine): Promise<unknown> =>

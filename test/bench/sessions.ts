@@ -9,7 +9,7 @@ import type { SessionId, TurnId } from '#contract/ids.ts';
 import { foldLog, openEventLog } from '#runtime/event-log.ts';
 import { type Home, openHome } from '#runtime/home.ts';
 import { LOG_VERSION, type LogEvent } from '#runtime/log-events.ts';
-import { encode } from '#runtime/log-lines.ts';
+import { encode, LOG_START } from '#runtime/log-lines.ts';
 import { RECOVERY } from '#runtime/recovery.ts';
 import { HISTORY } from '#runtime/session-history.ts';
 import { openSessionIndex, unindexed } from '#runtime/session-index.ts';
@@ -38,7 +38,7 @@ function event(number: number, turnId: TurnId): LogEvent {
   return { type: 'update', turnId, update: { sessionUpdate: 'agent_message_chunk', text: `${text(12)}${needle}` } };
 }
 
-export async function writeLines(path: string, count: number): Promise<void> {
+async function writeLines(path: string, count: number): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   let turnId = newId<TurnId>();
   let part = '';
@@ -131,10 +131,10 @@ async function searches(home: Home, rounds: number, quick: boolean): Promise<rea
   const total = (lines * 10).toLocaleString('en');
   const grep = () => spawnSync('grep', ['-h', 'needle', ...logs], { maxBuffer: 1e9 });
   const start = performance.now();
-  await withSessionIndex(home, 'logs', () => {});
+  await withSessionIndex(home, () => {});
   const built = performance.now() - start;
   const size = (await stat(home.sessionIndex)).size;
-  return await withSessionIndex(home, 'logs', async (index) => {
+  return await withSessionIndex(home, async (index) => {
     const look = (typed: string) => () => searchSessions(home, index, typed, { limit: 21, offset: 0 });
     const took = await interleave(rounds, {
       common: look('w77 '),
@@ -142,7 +142,7 @@ async function searches(home: Home, rounds: number, quick: boolean): Promise<rea
       two: look('needle w77 '),
       prefix: look('need'),
       broad: look('w7'),
-      refresh: () => withSessionIndex(home, 'logs', () => {}),
+      refresh: () => withSessionIndex(home, () => {}),
       grep,
     });
     const floor = `${ms(took.grep)} grep`;
@@ -195,7 +195,7 @@ async function lookups(dir: string, rounds: number, quick: boolean): Promise<rea
   const took = await interleave(rounds * 3, {
     insert: () => {
       made += 1;
-      index.put({ ...unindexed(idOf(made)), history: { ...HISTORY.initial, about } }, []);
+      index.put({ ...unindexed(idOf(made)), history: { ...HISTORY.initial, about } }, [], LOG_START);
     },
     status: () => index.inState('running', 50),
     family: () => {

@@ -4,6 +4,7 @@ import { newId } from '#base/id.ts';
 import type { SessionId } from '#contract/ids.ts';
 import { openHome } from '#runtime/home.ts';
 import type { LogEvent } from '#runtime/log-events.ts';
+import { encode } from '#runtime/log-lines.ts';
 import { type Refreshed, searchSessions, withSessionIndex } from '#runtime/session-search.ts';
 import { says, started, turn, writeLog } from '../support/session-logs.ts';
 import { tempDir } from '../support/temp.ts';
@@ -13,7 +14,7 @@ async function scene() {
   const home = openHome(dir.path);
   let refreshed: Refreshed | undefined;
   const found = async (typed: string, options: { limit?: number; offset?: number; session?: SessionId } = {}) => {
-    const hits = await withSessionIndex(home, 'logs', (index, fresh) => {
+    const hits = await withSessionIndex(home, (index, fresh) => {
       refreshed = fresh;
       return searchSessions(home, index, typed, { limit: 50, offset: 0, ...options });
     });
@@ -75,7 +76,7 @@ describe('search', () => {
     await using s = await scene();
     for (let count = 0; count < 3; count += 1) await s.session([started(), ...turn('ask', `needle ${count}`)]);
     const whole = await s.found('needle');
-    expect([whole?.length, s.refreshed()]).toEqual([3, { sessions: 3, lines: 21 }]);
+    expect([whole?.length, s.refreshed()]).toEqual([3, { sessions: 3, lines: 21, unread: [] }]);
     const { sessionIndex } = s.home;
     await rm(sessionIndex);
     expect([await s.found('needle'), s.refreshed()?.lines]).toEqual([whole, 21]);
@@ -125,10 +126,35 @@ describe('search', () => {
       await s.session([started(), ...Array.from({ length: 50 }, (_, n) => says(`needle ${count} ${n}`))]);
     }
     const look = (from: 'logs' | 'scratch') =>
-      withSessionIndex(s.home, from, (index) => searchSessions(s.home, index, 'needle', { limit: 1_000, offset: 0 }));
+      withSessionIndex(s.home, (index) => searchSessions(s.home, index, 'needle', { limit: 1_000, offset: 0 }), {
+        from,
+      });
     const looks = await Promise.all([look('logs'), look('logs'), look('logs')]);
     expect(looks.map((hits) => hits?.length)).toEqual([250, 250, 250]);
     expect(await look('scratch')).toHaveLength(250);
+  });
+
+  test('X2 a log of a newer version is left out, and all others are searched', async () => {
+    await using s = await scene();
+    const id = await s.session([started(), says('old needle')]);
+    const line = { v: 1_000, seq: 3, at: '2026-01-01T00:00:00.000Z', ...says('new needle') };
+    await appendFile(s.home.session(id).log, encode(line));
+    await s.session([started(), says('other needle')]);
+    expect(await s.found('needle')).toContain('other needle');
+    expect(s.refreshed()?.unread).toEqual([id]);
+  });
+
+  test('X2 what was interrupted goes on where it was', async () => {
+    await using s = await scene();
+    const text = 'needle '.repeat(20_000);
+    for (let count = 0; count < 3; count += 1)
+      await s.session([started(), ...Array.from({ length: 12 }, () => says(text))]);
+    const stop = new AbortController();
+    const interrupted = withSessionIndex(s.home, () => {}, { signal: stop.signal });
+    stop.abort();
+    await expect(interrupted).rejects.toThrow();
+    expect((await s.found('needle'))?.length).toBe(36);
+    expect(s.refreshed()?.lines).toBeLessThan(39);
   });
 
   test('X2 a thousand lines of one millisecond are all there', async () => {
@@ -153,7 +179,7 @@ describe('the sessions in the index', () => {
       line.push(await s.session([started({ name: `level ${level}`, parentId, forkedFromId })]));
     }
     const side = await s.session([started({ name: 'side', parentId: line[5] ?? null })]);
-    await withSessionIndex(s.home, 'logs', (index) => {
+    await withSessionIndex(s.home, (index) => {
       const [first, middle, last] = [line[0], line[6], line[11]].map((id) => index.family(id as SessionId));
       expect(first?.map(({ level }) => level)).toEqual([1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10]);
       expect(last?.map(({ name, level }) => [name, level])[0]).toEqual(['level 1', -10]);
@@ -178,7 +204,7 @@ describe('the sessions in the index', () => {
     await writeLog(s.home, one, [started({ parentId: two })]);
     await writeLog(s.home, two, [started({ parentId: one })]);
     const orphan = await s.session([started({ parentId: gone })]);
-    await withSessionIndex(s.home, 'logs', (index) => {
+    await withSessionIndex(s.home, (index) => {
       expect(index.family(one).map(({ id }) => id)).toEqual([two]);
       expect(index.family(orphan)).toMatchObject([{ id: gone, agent: null, level: -1 }]);
     });

@@ -103,7 +103,10 @@ function show(line: LogLine): readonly string[] {
     case 'run.ended':
       return say(`— ended: ${line.reason} —`);
     case 'update':
-      return update(line.update).flatMap(say);
+      return [
+        ...update(line.update).flatMap(say),
+        ...(line.whole === undefined ? [] : [`       long output: outputs/${plain(line.whole.file)}`]),
+      ];
     default:
       return [];
   }

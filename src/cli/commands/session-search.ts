@@ -6,7 +6,8 @@ import type { CommandContext } from '#cli/context.ts';
 import { clockTime } from '#cli/output.ts';
 import { type Page, pageText } from '#cli/paging.ts';
 import { shortId } from '#contract/ids.ts';
-import { type SearchHit, searchSessions, withSessionIndex } from '#runtime/session-search.ts';
+import type { SessionIndex } from '#runtime/session-index.ts';
+import { type Refreshed, type SearchHit, searchSessions, withSessionIndex } from '#runtime/session-search.ts';
 import { findLocal } from './session-log.ts';
 
 /** `aachat session search [words...] [--session <session>] [--reindex]` */
@@ -14,7 +15,7 @@ export async function search(
   context: CommandContext,
   args: Page & { readonly words: readonly string[]; readonly session?: string; readonly reindex: boolean },
 ): Promise<void> {
-  const { home, output } = context;
+  const { home, output, signal } = context;
   const typed = args.words.join(' ');
   const query = wordQuery(typed);
   if (query === undefined && (typed !== '' || !args.reindex)) {
@@ -24,7 +25,7 @@ export async function search(
   }
   const session = args.session === undefined ? undefined : await findLocal(home, args.session);
   const { limit, offset } = args;
-  await withSessionIndex(home, args.reindex ? 'scratch' : 'logs', async (index, indexed) => {
+  const use = async (index: SessionIndex, indexed: Refreshed) => {
     const found = (await searchSessions(home, index, typed, { session, limit: limit + 1, offset })) ?? [];
     const words = [...(query?.words ?? []), ...(query?.prefix === undefined ? [] : [query.prefix])];
     const hits = found.slice(0, limit).map((hit) => ({
@@ -49,9 +50,18 @@ export async function search(
     const made = `The index has ${indexed.lines} lines of ${indexed.sessions} sessions.`;
     const text =
       query === undefined ? made : pageText(rows, args, hasMore, 'Nothing that sessions did has these words.');
+    if (indexed.unread.length > 0) {
+      const which = indexed.unread.map(shortId).join(', ');
+      output.note(`A newer aachat wrote the logs of ${which}: what is new in them was not searched.`);
+    }
     output.result({ hits, hasMore, indexed }, text);
-  });
+  };
+  const from = args.reindex ? 'scratch' : 'logs';
+  await withSessionIndex(home, use, { from, signal, onLong: () => output.note(LONG_INDEX) });
 }
+
+/** Said once it takes longer than a moment. */
+export const LONG_INDEX = 'Reading the logs of the sessions on this machine …';
 
 function kindOf({ line }: SearchHit): string {
   switch (line.type) {

@@ -8,8 +8,9 @@ import type { Counters, Session, Signal, Turn } from '#contract/entities.ts';
 import { type SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { SessionHistory, TurnHistory } from '#runtime/session-history.ts';
-import type { Relative } from '#runtime/session-index.ts';
+import type { Relative, SessionIndex } from '#runtime/session-index.ts';
 import { findSession } from './session.ts';
+import { LONG_INDEX } from './session-search.ts';
 
 /** `aachat session show <session>` */
 export async function show(context: CommandContext, args: { readonly session: string }): Promise<void> {
@@ -45,16 +46,17 @@ export async function show(context: CommandContext, args: { readonly session: st
 
 /** Of an agent in its session it is none of the business what this machine knows of others. */
 async function remembered(
-  { home, inSession }: CommandContext,
+  { home, inSession, output, signal }: CommandContext,
   id: SessionId,
 ): Promise<{ readonly local: SessionHistory | null; readonly family: readonly Relative[] }> {
   if (inSession) return { local: null, family: [] };
   const { familyOf, withSessionIndex } = await import('#runtime/session-search.ts');
+  const use = async (index: SessionIndex) => ({
+    local: index.get(id)?.history ?? null,
+    family: await familyOf(home, index, id),
+  });
   try {
-    return await withSessionIndex(home, 'logs', async (index) => ({
-      local: index.get(id)?.history ?? null,
-      family: await familyOf(home, index, id),
-    }));
+    return await withSessionIndex(home, use, { signal, onLong: () => output.note(LONG_INDEX) });
   } catch (thrown) {
     // Another process makes the index right now: what the server knows is worth showing without it.
     if (isAachatError(thrown, 'TIMEOUT')) return { local: null, family: [] };
