@@ -14,7 +14,7 @@ import { claimPidFile, readPidFile } from '#base/pid-file.ts';
 import { type Clock, isoTime } from '#base/time.ts';
 import { LOG_VERSION, type LogEvent, type LogLine } from './log-events.ts';
 import { type Decoded, decode, encode, LOG_START, type LogPosition } from './log-lines.ts';
-import { putAside } from './log-outputs.ts';
+import { putAside, readAside } from './log-outputs.ts';
 
 export type { DocumentNotice, LogEvent, LogLine, TurnRecord } from './log-events.ts';
 
@@ -123,6 +123,13 @@ export async function readEventLog(path: string): Promise<readonly LogLine[]> {
   const lines: LogLine[] = [];
   for await (const batch of scanLog(path)) for (const { line } of batch) lines.push(line);
   return lines;
+}
+
+/** The line with its update as the agent program said it, as long as the file with it is there. */
+export async function wholeLine(path: string, line: LogLine): Promise<LogLine> {
+  if (line.type !== 'update' || line.whole === undefined) return line;
+  const update = await readAside(outputsOf(path), line.whole);
+  return update === undefined ? line : { ...line, update };
 }
 
 const CHUNK_BYTES = 1024 * 1024;

@@ -15,16 +15,13 @@ const PROTOCOL = new Set(['_meta', 'sessionUpdate', 'toolCallId', 'messageId', '
 /** Nobody looks for what stands further behind in one output. */
 const LONGEST = 256 * 1024;
 
-/**
- * @param whole the update of the line as it was, if its log has a cut one
- * @returns empty for a line that nobody would look for. The answer of a turn is among its updates.
- */
-export function textOf(line: LogLine, whole?: unknown): string {
+/** @returns empty for a line that nobody would look for. The answer of a turn is among its updates. */
+export function textOf(line: LogLine): string {
   switch (line.type) {
     case 'turn.prompted':
       return line.prompt.slice(0, LONGEST);
     case 'update':
-      return updateText(whole ?? line.update);
+      return updateText(line.update);
     case 'permission.asked':
       return line.title;
     case 'problem':

@@ -4,11 +4,10 @@ import { isAachatError, isSystemError } from '#base/errors.ts';
 import { withFileLock } from '#base/pid-file.ts';
 import { indexedWords, wordQuery } from '#base/words.ts';
 import { SessionId } from '#contract/ids.ts';
-import { isWritten, outputsOf, scanLog } from './event-log.ts';
+import { isWritten, scanLog, wholeLine } from './event-log.ts';
 import type { Home } from './home.ts';
 import type { LogLine } from './log-events.ts';
 import { decode } from './log-lines.ts';
-import { readAside } from './log-outputs.ts';
 import { textOf } from './log-text.ts';
 import { HISTORY } from './session-history.ts';
 import {
@@ -126,7 +125,7 @@ async function* indexLog(
     let [history, start] = [known.history, known.position.bytes];
     for (const { line, end } of batch) {
       history = HISTORY.advance(history, line);
-      const words = indexedWords(textOf(line, await wholeUpdate(log, line)));
+      const words = indexedWords(textOf(await wholeLine(log, line)));
       if (words.length > 0) lines.push({ seq: line.seq, at: line.at, start, length: end.bytes - start, words });
       start = end.bytes;
     }
@@ -136,9 +135,6 @@ async function* indexLog(
     known = next;
   }
 }
-
-const wholeUpdate = async (log: string, line: LogLine): Promise<unknown> =>
-  line.type === 'update' && line.whole !== undefined ? await readAside(outputsOf(log), line.whole) : undefined;
 
 /** The end of a line has its checksum, over its number and time: enough to know it again. */
 const SEAL_BYTES = 32;
@@ -203,5 +199,6 @@ async function hitOf(home: Home, index: SessionIndex, found: FoundLine): Promise
   const line = decode(bytes, { bytes: found.start, seq: found.seq - 1 }).lines[0]?.line;
   if (line === undefined) return undefined;
   const agent = index.get(found.sessionId)?.history.about?.agent ?? null;
-  return { sessionId: found.sessionId, agent, line, text: textOf(line, await wholeUpdate(log, line)) };
+  const whole = await wholeLine(log, line);
+  return { sessionId: found.sessionId, agent, line: whole, text: textOf(whole) };
 }

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
 import { runCommand } from '#cli/exit.ts';
-import { shortId } from '#contract/ids.ts';
+import { type SessionId, shortId } from '#contract/ids.ts';
+import { openHome } from '#runtime/home.ts';
 import { encode } from '#runtime/log-lines.ts';
 import { commandFacts, run } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
+import { says, writeLog } from '../support/session-logs.ts';
 import { tempDir, writeFiles } from '../support/temp.ts';
 
 const log = (message: string, seq = 1) =>
@@ -56,6 +58,17 @@ test('follows a log that a crash tore and its session mended', async () => {
   await until(2);
   end.abort();
   expect([await running, messages()]).toEqual([0, ['one', 'two']]);
+});
+
+test('an answer that is too long for a line of the log is shown as a whole', async () => {
+  await using dir = await tempDir();
+  const id = newId<SessionId>();
+  const text = `from the start ${'on and '.repeat(10_000)}to the end`;
+  await writeLog(openHome(dir.path), id, [says(text)]);
+  const world = { env: { AACHAT_HOME: dir.path }, isTerminal: true };
+  expect((await run(['session', 'log', id], world)).stdout).toContain(text);
+  const { stdout } = await run(['session', 'log', id, '--json'], world);
+  expect(JSON.parse(stdout)).toMatchObject({ data: { lines: [{ update: { text } }] } });
 });
 
 test('without any session the next step is said', async () => {

@@ -7,7 +7,7 @@ import { follow } from '#cli/follow.ts';
 import { clockTime, indent, plain } from '#cli/output.ts';
 import { pickById } from '#cli/pick.ts';
 import { type SessionId, shortId } from '#contract/ids.ts';
-import { type LogLine, scanLog } from '#runtime/event-log.ts';
+import { type LogLine, scanLog, wholeLine } from '#runtime/event-log.ts';
 import type { Home } from '#runtime/home.ts';
 import { LOG_START } from '#runtime/log-lines.ts';
 import { localSessions } from '#runtime/session-search.ts';
@@ -19,16 +19,17 @@ export async function log(
 ): Promise<void> {
   const { home, output, signal } = context;
   const id = args.session === undefined ? await newestLocal(home) : await findLocal(home, args.session);
+  const { log: path } = home.session(id);
   let position = LOG_START;
   const next = async (most = Number.POSITIVE_INFINITY) => {
     const lines: LogLine[] = [];
-    for await (const batch of scanLog(home.session(id).log, position)) {
+    for await (const batch of scanLog(path, position)) {
       position = batch.at(-1)?.end ?? position;
       for (const { line } of batch) lines.push(line);
       // The log of a long life is longer than what is shown of it.
       if (lines.length > most) lines.splice(0, lines.length - most);
     }
-    return lines.slice(-most);
+    return await Promise.all(lines.map((line) => wholeLine(path, line)));
   };
   const which = args.session === undefined ? [`Session ${shortId(id)}`] : [];
   const lines = await next(args.limit);
@@ -103,10 +104,7 @@ function show(line: LogLine): readonly string[] {
     case 'run.ended':
       return say(`— ended: ${line.reason} —`);
     case 'update':
-      return [
-        ...update(line.update).flatMap(say),
-        ...(line.whole === undefined ? [] : [`       long output: outputs/${plain(line.whole.file)}`]),
-      ];
+      return update(line.update).flatMap(say);
     default:
       return [];
   }
