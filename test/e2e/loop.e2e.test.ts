@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { LiveSession, PendingPermission } from '#contract/control.ts';
 import type { Session, Turn } from '#contract/entities.ts';
+import type { SessionHistory } from '#runtime/session-history.ts';
 import { processesOf, upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
 import { steps, team } from '../support/team.ts';
@@ -19,6 +20,10 @@ interface Status {
   } | null;
 }
 
+interface Search {
+  readonly hits: readonly { readonly sessionId: string; readonly agent: string }[];
+}
+
 describe('the loop', () => {
   test('a mention is answered once, and two agents can ask each other', async () => {
     await using t = await team(['ada', 'bob']);
@@ -27,6 +32,17 @@ describe('the loop', () => {
     await t.heard('ada.mia', /^Here is what bob\.mia says/);
     const said = (await t.messages()).map(({ author, hop }) => `${author.name} ${hop}`);
     expect(said).toEqual(['mia 0', 'ada.mia 1', 'bob.mia 2', 'ada.mia 3']);
+    // What they did lies on this machine, while they run.
+    const { hits } = await t.home.json<Search>('session', 'search', 'how', 'many');
+    expect(new Set(hits.map(({ agent }) => agent))).toEqual(new Set(['ada.mia', 'bob.mia']));
+    const bob = hits.find(({ agent }) => agent === 'bob.mia')?.sessionId ?? '';
+    const { local } = await t.home.json<{ local: SessionHistory }>('session', 'show', bob);
+    const turn = {
+      state: 'ended',
+      prompts: 1,
+      git: { team: { ref: null, commit: expect.stringMatching(/^\w{40}$/) } },
+    };
+    expect(local).toMatchObject({ about: { agent: 'bob.mia' }, run: { endedAt: null }, turns: [turn] });
     up.child.kill('SIGINT');
     expect(await up.ended).toBe(130);
     expect(up.output()).toMatch(/sid=[0-9a-f]{8}\s+ws=ada\.mia--[0-9a-f]{8}/);
