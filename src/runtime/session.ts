@@ -2,25 +2,18 @@
  * One session on this machine: performs what `session-state.ts` decides. Boots it, keeps the server told, and gives
  * everything back when it stops; its turns are in `turn-loop.ts`.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { aborted } from '#base/async.ts';
 import { isAachatError, toAachatError } from '#base/errors.ts';
-import { writePrivate } from '#base/fs.ts';
 import type { Log } from '#base/log.ts';
 import { createTimers } from '#base/time.ts';
 import type { LiveSession } from '#contract/control.ts';
-import type { Activity, Agent, EndReason, Run, Session, Team } from '#contract/entities.ts';
+import type { Activity, Agent, EndReason, Session, Team } from '#contract/entities.ts';
 import { type RunId, shortId } from '#contract/ids.ts';
-import { ROUTES } from '#contract/routes.ts';
-import type { Accepted } from '#sync/replica.ts';
 import { type ActivityReport, createActivityReport } from './activity-report.ts';
 import { type Booted, type BootStep, bootSession, type Launcher } from './boot.ts';
-import { noticeOf } from './document-replica.ts';
-import { type DocumentNotice, type EventLog, foldLog, type LogEvent, openEventLog } from './event-log.ts';
-import { SessionFacts } from './log-events.ts';
 import type { PermissionDesk } from './permissions.ts';
-import { RECOVERY, type Recovery } from './recovery.ts';
 import { NOTHING_YET, reportOf, type SessionReport } from './report.ts';
+import { openJournal, type SessionJournal } from './session-journal.ts';
 import { activityOf, phaseOf, type SessionEvent, type SessionState, transition } from './session-state.ts';
 import type { Failure } from './turn.ts';
 import { createTurnLoop, type TurnLoop } from './turn-loop.ts';
@@ -52,17 +45,15 @@ export class LiveAgentSession {
   readonly #activityReport: ActivityReport;
   #state: SessionState = { kind: 'stopped' };
   #step: BootStep = 'register';
-  #run: Run | undefined;
   #booted: Booted | undefined;
   #loop: TurnLoop | undefined;
-  #events: EventLog | undefined;
+  #journal: SessionJournal | undefined;
   /** Ends with the process of the last boot, so that two never work on one conversation. */
   #closing: Promise<void> = Promise.resolve();
   #booting: Promise<void> = Promise.resolve();
   #releasing: Promise<void> = Promise.resolve();
   #earlierTokens = 0;
   #problem: Failure | null = null;
-  #notices: DocumentNotice[] = [];
   #kept: readonly string[] = [];
   #report: Pick<SessionReport, 'program' | 'opened' | 'commits' | 'skills' | 'environment' | 'warnings'> = NOTHING_YET;
   #endReason: EndReason = 'stopped';
@@ -94,7 +85,7 @@ export class LiveAgentSession {
 
   /** The run to keep alive, while there is one. */
   get runId(): RunId | undefined {
-    return this.#run?.id;
+    return this.#journal?.run?.id;
   }
 
   /** Resolves when the first boot came to an end: running, failed or stopped. */
@@ -252,12 +243,10 @@ export class LiveAgentSession {
   async #bootNow(): Promise<void> {
     if (this.#state.kind !== 'booting') return;
     const { launcher, agent, team, onChange } = this.#options;
-    const files = launcher.home.session(this.session.id);
-    await writePrivate(files.facts, `${JSON.stringify({ id: this.session.id, agent: agent.name, team: team.slug })}\n`);
-    const { state: past, ...events } = await openEventLog(files.log, RECOVERY);
-    this.#events = events;
+    const journal = await openJournal(launcher, { session: this.session, agent, team }, this.#log);
+    const { past, events } = journal;
+    this.#journal = journal;
     this.#earlierTokens = past.tokens;
-    this.#notices = [...past.notices];
     const booted = await bootSession({
       launcher,
       session: this.session,
@@ -270,16 +259,12 @@ export class LiveAgentSession {
         this.#step = step;
         onChange();
       },
-      onRun: async (run) => {
-        this.#run = run;
-        const about = SessionFacts.parse(this.session);
-        await events.append({ type: 'run.started', runId: run.id, epoch: run.epoch, about });
-      },
+      onRun: (run) => journal.began(run, this.session),
       onUpdate: (update) => this.#loop?.onUpdate(update),
       onPermission: async (request, scope, policy) =>
         (await this.#loop?.onPermission(request, scope, policy)) ?? { kind: 'cancelled' },
       projects: () => this.session.projects,
-      onAccepted: (accepted) => this.#accepted(accepted),
+      onAccepted: journal.accepted,
       onUnprompted: (state) => this.#send({ kind: `unprompted-${state}` }),
       signal: this.#bootAbort.signal,
     });
@@ -290,7 +275,7 @@ export class LiveAgentSession {
     this.#activityReport.heard = 'input_ready';
     this.#problem = null;
     this.#report = reportOf(booted);
-    const loop = this.#createLoop(booted, events, past);
+    const loop = this.#createLoop(booted, journal);
     this.#loop = loop;
     // It may have ended before anybody listened.
     void aborted(booted.agent.closed).then(() => this.#agentClosed(booted, loop));
@@ -299,20 +284,19 @@ export class LiveAgentSession {
     this.#send({ kind: 'booted' });
   }
 
-  #createLoop(booted: Booted, log: EventLog, past: Recovery): TurnLoop {
+  #createLoop(booted: Booted, { events, past, notices, note, reread }: SessionJournal): TurnLoop {
     const { launcher, desk, agent, onChange } = this.#options;
-    const { log: path } = launcher.home.session(this.session.id);
     return createTurnLoop({
       launcher,
       desk,
       booted,
       agent,
       session: () => this.session,
-      log,
+      log: events,
       owed: past.owed,
       introduced: past.introduced,
-      notices: this.#notices,
-      reread: async () => (await foldLog(path, RECOVERY)).owed,
+      notices,
+      reread,
       isReady: () => this.#state.kind === 'ready',
       isStopping: () => this.#state.kind === 'stopping',
       send: (event) => this.#send(event),
@@ -326,7 +310,7 @@ export class LiveAgentSession {
         this.#problem = failure;
         onChange();
         if (failure === null) return;
-        this.#note({ type: 'problem', ...failure });
+        note({ type: 'problem', ...failure });
         this.#log.warn('session.turn_failed', { reason: failure.message });
       },
       onChange: () => {
@@ -334,20 +318,6 @@ export class LiveAgentSession {
         onChange();
       },
     });
-  }
-
-  /** An edit that is not in the document as the agent made it is told in its next turn. */
-  #accepted(accepted: Accepted): void {
-    const notice = noticeOf(accepted);
-    // A crash repeats the last answers.
-    if (notice === undefined || this.#notices.some((known) => isDeepStrictEqual(known, notice))) return;
-    this.#notices.push(notice);
-    this.#note({ type: 'document.lost', ...notice });
-  }
-
-  /** Writes what no turn waits for. */
-  #note(event: LogEvent): void {
-    this.#events?.append(event).catch((error: unknown) => this.#log.error('session.log_failed', { error }));
   }
 
   async #agentClosed(booted: Booted, loop: TurnLoop): Promise<void> {
@@ -375,23 +345,12 @@ export class LiveAgentSession {
   /** Gives the process, the folder, the run and the log back, whichever of them there are. */
   async #close(reason: EndReason): Promise<void> {
     const booted = this.#booted;
-    const run = this.#run;
-    const events = this.#events;
+    const journal = this.#journal;
     this.#booted = undefined;
-    this.#run = undefined;
     if (booted !== undefined) this.#kept = await booted.close();
     this.#loop = undefined;
     // Not before: documents that are handed in at the end may have answers to be noted.
-    this.#events = undefined;
-    if (run !== undefined) {
-      try {
-        await events?.append({ type: 'run.ended', runId: run.id, reason }, 'durable');
-        await this.#options.launcher.http.call(ROUTES.endRun, { params: { runId: run.id }, body: { reason } });
-      } catch (error) {
-        // The server finds out by the missing heartbeat.
-        this.#log.warn('session.end_not_reported', { error });
-      }
-    }
-    await events?.[Symbol.asyncDispose]();
+    this.#journal = undefined;
+    await journal?.close(reason);
   }
 }

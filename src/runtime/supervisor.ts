@@ -8,13 +8,12 @@ import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { AachatError, isAachatError } from '#base/errors.ts';
 import { ensureDir } from '#base/fs.ts';
-import { newId } from '#base/id.ts';
 import { claimPidFile } from '#base/pid-file.ts';
 import { isoTime } from '#base/time.ts';
 import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
-import type { Agent, Party, Project, Session, Signal, Team } from '#contract/entities.ts';
+import type { Party, Project } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
-import { type SessionId, type StreamId, UserId } from '#contract/ids.ts';
+import { type StreamId, UserId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Launcher } from './boot.ts';
 import { createClonePool } from './clone-pool.ts';
@@ -25,8 +24,8 @@ import { createMirrors, type Mirrors, notKept } from './mirrors.ts';
 import { type Pair, planPairs } from './pairs.ts';
 import { createPermissionDesk, type PermissionDesk } from './permissions.ts';
 import type { SessionReport } from './report.ts';
+import { Roster } from './roster.ts';
 import { openServerLink, type ServerLink } from './server-link.ts';
-import { LiveAgentSession } from './session.ts';
 import { writeShims } from './shim.ts';
 import { UpFile } from './up-file.ts';
 import { type AskedUp, upHandlers } from './up-handlers.ts';
@@ -121,8 +120,7 @@ class RunningUp implements Up {
   readonly #since: string;
   readonly #release: () => Promise<void>;
   readonly #desk: PermissionDesk;
-  readonly #sessions = new Map<SessionId, LiveAgentSession>();
-  readonly #slots = pLimit(availableParallelism());
+  readonly #roster: Roster;
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #userStream: UserId;
@@ -130,7 +128,6 @@ class RunningUp implements Up {
   #link: ServerLink | undefined;
   #control: AsyncDisposable | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
-  #planning: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
   #isReady = false;
   ready: Promise<void> = Promise.resolve();
@@ -158,6 +155,16 @@ class RunningUp implements Up {
       connected: async (signal) => await this.#link?.whenConnected(signal),
     };
     this.#desk = createPermissionDesk({ onChange: () => options.onChange({ kind: 'permission' }) });
+    const slots = pLimit(availableParallelism());
+    this.#roster = new Roster({
+      launcher: this.#launcher,
+      desk: this.#desk,
+      bootSlot: (boot) => slots(boot),
+      onChange: () => options.onChange({ kind: 'session' }),
+      pairs: () => this.#pairs(),
+      ownStream: this.#userStream,
+      follow: (stream) => this.#link?.follow(stream),
+    });
   }
 
   get connected(): boolean {
@@ -182,7 +189,10 @@ class RunningUp implements Up {
       onEvent: (stream, event) => this.#onEvent(stream, event),
       onBegin: (stream) => this.#mirrors.heard(stream, true),
       onDenied: (stream) => this.#mirrors.heard(stream, false),
-      onGap: () => this.#catchUp(),
+      onGap: () => {
+        this.#roster.catchUp();
+        this.#mirrors.refresh();
+      },
       onState: () => this.#options.onChange({ kind: 'connection' }),
       revive: this.#options.revive,
       log,
@@ -191,17 +201,15 @@ class RunningUp implements Up {
     this.#link.follow(this.#userStream);
     const mirrors = this.#mirrors.begin().catch((error: unknown) => log.error('mirrors.failed', { error }));
     this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT_MS);
-    // Reconnects plan too: one at a time, or an agent would get two sessions.
-    this.#planning = this.#bring(pairs);
-    await this.#planning;
-    this.ready = Promise.all([mirrors, ...[...this.#sessions.values()].map(({ settled }) => settled)]).then(() => {
+    await this.#roster.open(pairs);
+    this.ready = Promise.all([mirrors, ...this.#roster.sessions.map(({ settled }) => settled)]).then(() => {
       this.#isReady = true;
       log.info('up.ready', { report: this.report() });
     });
   }
 
   sessions(): readonly LiveSession[] {
-    return [...this.#sessions.values()].map((session) => session.view());
+    return this.#roster.sessions.map((session) => session.view());
   }
 
   permissions(): readonly PendingPermission[] {
@@ -215,13 +223,18 @@ class RunningUp implements Up {
   }
 
   report(): readonly SessionReport[] {
-    return [...this.#sessions.values()].map((session) => session.report());
+    return this.#roster.sessions.map((session) => session.report());
+  }
+
+  #pairs(): Promise<readonly Pair[]> {
+    const { http, owner } = this.#launcher;
+    return planPairs(http, owner.login, this.#options);
   }
 
   answer: PermissionDesk['answer'] = (id, allow) => this.#desk.answer(id, allow);
 
   stop(force: boolean): Promise<void> {
-    if (force) for (const session of this.#sessions.values()) void session.stop(true);
+    if (force) void this.#roster.stop(true);
     this.#stopping ??= this.#stopAll(force);
     return this.#stopping;
   }
@@ -229,9 +242,7 @@ class RunningUp implements Up {
   async #stopAll(force: boolean): Promise<void> {
     const { log } = this.#launcher;
     clearInterval(this.#heartbeat);
-    // That it failed was said already.
-    await this.#planning.catch(() => {});
-    await Promise.all([...this.#sessions.values()].map((session) => session.stop(force)));
+    await this.#roster.stop(force);
     this.#over.abort();
     log.info('up.stopped', { report: this.report() });
     await this.#mirrors[Symbol.asyncDispose]();
@@ -241,77 +252,11 @@ class RunningUp implements Up {
     this.#closed.resolve();
   }
 
-  #pairs(): Promise<readonly Pair[]> {
-    const { http, owner } = this.#launcher;
-    return planPairs(http, owner.login, this.#options);
-  }
-
-  /** Starts a session for each pair that has none here, and those of `session run` that nobody has stopped. */
-  async #bring(pairs: readonly Pair[]): Promise<void> {
-    const { http } = this.#launcher;
-    for (const { agent, team } of pairs) {
-      const query = { agentId: agent.id, teamId: team.id, limit: 200 };
-      const { sessions } = await http.call(ROUTES.listSessions, { query });
-      const asked = sessions.filter(({ coverageMode, run }) => coverageMode === 'explicit' && run?.reason !== 'asked');
-      const main = sessions.find(({ coverageMode }) => coverageMode === 'auto') ?? (await this.#plan(agent, team));
-      for (const session of [main, ...asked]) this.#start(session, agent, team);
-    }
-  }
-
-  async #plan(agent: Agent, team: Team): Promise<Session> {
-    const body = { clientId: newId(), agentId: agent.id, teamId: team.id };
-    return (await this.#launcher.http.call(ROUTES.createSession, { body })).session;
-  }
-
-  #start(session: Session, agent: Agent, team: Team): void {
-    if (this.#sessions.has(session.id) || this.#stopping !== undefined) return;
-    const live = new LiveAgentSession({
-      launcher: this.#launcher,
-      desk: this.#desk,
-      session,
-      agent,
-      team,
-      bootSlot: (boot) => this.#slots(boot),
-      onChange: () => this.#options.onChange({ kind: 'session' }),
-    });
-    this.#sessions.set(session.id, live);
-    this.#follow(session);
-    live.boot();
-  }
-
-  /** Hears what happens in the projects that a session covers. */
-  #follow(session: Session): void {
-    for (const { id } of session.projects) this.#link?.follow(id);
-  }
-
-  /** What came while the socket was away is in the server's tables. */
-  #catchUp(): void {
-    for (const session of this.#sessions.values()) session.refresh();
-    this.#replan();
-    this.#mirrors.refresh();
-  }
-
   #onEvent(stream: StreamId, event: StreamEvent): void {
     this.#mirrors.hear(event);
+    this.#roster.onEvent(stream, event);
     switch (event.type) {
-      case 'signal.created':
-        this.#onSignal(event.data.signal);
-        break;
-      case 'session.updated': {
-        const { session } = event.data;
-        const live = this.#sessions.get(session.id);
-        // In the stream of a project it has that project only.
-        if (live !== undefined && stream === this.#userStream) {
-          live.update(session);
-          this.#follow(session);
-        }
-        // What a session at rest leaves may be for another one of the agent. Our own reports come back here too: they
-        // must not boot one that waits for its person.
-        for (const other of this.#sessions.values()) if (other.session.agentId === session.agentId) other.look();
-        break;
-      }
       case 'membership.changed':
-        this.#replan();
         this.#mirrors.refresh();
         break;
       case 'loop.stopped':
@@ -320,45 +265,20 @@ class RunningUp implements Up {
       case 'budget.reached':
         this.#options.onChange({ kind: 'budget-reached', ...event.data });
         break;
-      case 'budget.changed':
-        for (const live of this.#sessions.values()) {
-          if (live.session.agentId === event.data.agent.id) live.budgetChanged();
-        }
-        break;
       default:
         break;
     }
-  }
-
-  #onSignal(signal: Signal): void {
-    if (signal.recipient.kind !== 'agent' || signal.state !== 'queued') return;
-    if (signal.sessionId === null) {
-      for (const live of this.#sessions.values()) if (live.session.agentId === signal.recipient.id) live.wake();
-      return;
-    }
-    const live = this.#sessions.get(signal.sessionId);
-    if (live !== undefined) live.wake();
-    else if (signal.kind === 'session_start') this.#replan();
-  }
-
-  /** An agent got new work, or `session run` was called: brings up what is missing. One at a time. */
-  #replan(): void {
-    this.#planning = this.#planning
-      .then(async () => {
-        if (this.#stopping === undefined) await this.#bring(await this.#pairs());
-      })
-      .catch((error: unknown) => this.#launcher.log.warn('up.replan_failed', { error }));
   }
 
   async #beat(): Promise<void> {
     const { http, machine, log } = this.#launcher;
     this.#mirrors.begin().catch((error: unknown) => log.warn('mirrors.failed', { error }));
     // A turn that stalls changes nothing by itself: somebody has to look.
-    for (const session of this.#sessions.values()) session.tick();
-    const runs = [...this.#sessions.values()].flatMap(({ runId }) => (runId === undefined ? [] : [runId]));
+    for (const session of this.#roster.sessions) session.tick();
+    const runs = this.#roster.sessions.flatMap(({ runId }) => (runId === undefined ? [] : [runId]));
     try {
       const { stale } = await http.call(ROUTES.heartbeat, { params: { machineId: machine.id }, body: { runs } });
-      for (const session of this.#sessions.values()) {
+      for (const session of this.#roster.sessions) {
         if (session.runId !== undefined && stale.includes(session.runId)) session.superseded();
       }
     } catch (error) {

@@ -1,0 +1,133 @@
+/** The sessions of one `up`: which there should be, and what each hears of what happened at the server. */
+import { newId } from '#base/id.ts';
+import type { Agent, Session, Signal, Team } from '#contract/entities.ts';
+import type { StreamEvent } from '#contract/frames.ts';
+import type { SessionId, StreamId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+import type { Launcher } from './boot.ts';
+import type { Pair } from './pairs.ts';
+import { LiveAgentSession, type SessionOptions } from './session.ts';
+
+export interface RosterOptions extends Pick<SessionOptions, 'desk' | 'bootSlot' | 'onChange'> {
+  readonly launcher: Launcher;
+  readonly pairs: () => Promise<readonly Pair[]>;
+  /** The stream of the owner, in which a session is shown as a whole. */
+  readonly ownStream: StreamId;
+  /** Hears what happens in the projects that a session covers. */
+  readonly follow: (stream: StreamId) => void;
+}
+
+export class Roster {
+  readonly #options: RosterOptions;
+  readonly #sessions = new Map<SessionId, LiveAgentSession>();
+  #planning: Promise<void> = Promise.resolve();
+  readonly #over = new AbortController();
+
+  constructor(options: RosterOptions) {
+    this.#options = options;
+  }
+
+  get sessions(): readonly LiveAgentSession[] {
+    return [...this.#sessions.values()];
+  }
+
+  /** Brings the sessions of the start up. Reconnects plan too: one at a time, or an agent would get two sessions. */
+  async open(pairs: readonly Pair[]): Promise<void> {
+    this.#planning = this.#bring(pairs);
+    await this.#planning;
+  }
+
+  /** An agent got new work, or `session run` was called: brings up what is missing. */
+  replan(): void {
+    this.#planning = this.#planning
+      .then(async () => {
+        if (!this.#over.signal.aborted) await this.#bring(await this.#options.pairs());
+      })
+      .catch((error: unknown) => this.#options.launcher.log.warn('up.replan_failed', { error }));
+  }
+
+  /** What came while the socket was away is in the server's tables. */
+  catchUp(): void {
+    for (const session of this.sessions) session.refresh();
+    this.replan();
+  }
+
+  onEvent(stream: StreamId, event: StreamEvent): void {
+    switch (event.type) {
+      case 'signal.created':
+        this.#onSignal(event.data.signal);
+        break;
+      case 'session.updated': {
+        const { session } = event.data;
+        const live = this.#sessions.get(session.id);
+        // In the stream of a project it has that project only.
+        if (live !== undefined && stream === this.#options.ownStream) {
+          live.update(session);
+          this.#follow(session);
+        }
+        // What a session at rest leaves may be for another one of the agent. Our own reports come back here too: they
+        // must not boot one that waits for its person.
+        for (const other of this.sessions) if (other.session.agentId === session.agentId) other.look();
+        break;
+      }
+      case 'membership.changed':
+        this.replan();
+        break;
+      case 'budget.changed':
+        for (const live of this.sessions) if (live.session.agentId === event.data.agent.id) live.budgetChanged();
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** Ends them all; none comes up any more. */
+  async stop(force: boolean): Promise<void> {
+    this.#over.abort();
+    if (force) for (const session of this.sessions) void session.stop(true);
+    // That it failed was said already.
+    await this.#planning.catch(() => {});
+    await Promise.all(this.sessions.map((session) => session.stop(force)));
+  }
+
+  /** Starts a session for each pair that has none here, and those of `session run` that nobody has stopped. */
+  async #bring(pairs: readonly Pair[]): Promise<void> {
+    const { http } = this.#options.launcher;
+    for (const { agent, team } of pairs) {
+      const query = { agentId: agent.id, teamId: team.id, limit: 200 };
+      const { sessions } = await http.call(ROUTES.listSessions, { query });
+      const asked = sessions.filter(({ coverageMode, run }) => coverageMode === 'explicit' && run?.reason !== 'asked');
+      const main = sessions.find(({ coverageMode }) => coverageMode === 'auto') ?? (await this.#plan(agent, team));
+      for (const session of [main, ...asked]) this.#start(session, agent, team);
+    }
+  }
+
+  async #plan(agent: Agent, team: Team): Promise<Session> {
+    const body = { clientId: newId(), agentId: agent.id, teamId: team.id };
+    return (await this.#options.launcher.http.call(ROUTES.createSession, { body })).session;
+  }
+
+  #start(session: Session, agent: Agent, team: Team): void {
+    if (this.#sessions.has(session.id) || this.#over.signal.aborted) return;
+    const { launcher, desk, bootSlot, onChange } = this.#options;
+    const live = new LiveAgentSession({ launcher, desk, session, agent, team, bootSlot, onChange });
+    this.#sessions.set(session.id, live);
+    this.#follow(session);
+    live.boot();
+  }
+
+  #follow(session: Session): void {
+    for (const { id } of session.projects) this.#options.follow(id);
+  }
+
+  #onSignal(signal: Signal): void {
+    if (signal.recipient.kind !== 'agent' || signal.state !== 'queued') return;
+    if (signal.sessionId === null) {
+      for (const live of this.sessions) if (live.session.agentId === signal.recipient.id) live.wake();
+      return;
+    }
+    const live = this.#sessions.get(signal.sessionId);
+    if (live !== undefined) live.wake();
+    else if (signal.kind === 'session_start') this.replan();
+  }
+}
