@@ -217,6 +217,7 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
   'session send': signalled,
   'session cancel': signalled,
   'session stop': signalled,
+  'session resume': { data: object({ session: Session, starts: boolean() }) },
   'session remove': { data: object({ sessionId: SessionId }) },
   'session log': { data: object({ sessionId: SessionId, lines: array(LogLine) }), line: LogLine },
   'agent create': madeAgent,

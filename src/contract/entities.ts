@@ -130,6 +130,7 @@ export const SignalKind = z.enum([
   'prompt',
   'cancel',
   'stop',
+  'resume',
   'permission_asked',
   'permission_answered',
 ]);
@@ -191,6 +192,8 @@ export const Session = z.object({
   state: SessionState,
   activity: Activity.nullable(),
   coverageMode: CoverageMode,
+  /** Nothing but a `resume` of its owner starts it. */
+  parked: z.boolean(),
   projects: z.array(z.object({ id: ProjectId, name: ProjectName })),
   parentId: SessionId.nullable(),
   forkedFromId: SessionId.nullable(),

@@ -90,13 +90,13 @@ export class Roster {
     await Promise.all(this.sessions.map((session) => session.stop(force)));
   }
 
-  /** Starts a session for each pair that has none here, and those of `session run` that nobody has stopped. */
+  /** Starts a session for each pair that has none here, and those of `session run` that are not parked. */
   async #bring(pairs: readonly Pair[]): Promise<void> {
     const { http } = this.#options.launcher;
     for (const { agent, team } of pairs) {
       const query = { agentId: agent.id, teamId: team.id, limit: 200 };
       const { sessions } = await http.call(ROUTES.listSessions, { query });
-      const asked = sessions.filter(({ coverageMode, run }) => coverageMode === 'explicit' && run?.reason !== 'asked');
+      const asked = sessions.filter(({ coverageMode, parked }) => coverageMode === 'explicit' && !parked);
       const main = sessions.find(({ coverageMode }) => coverageMode === 'auto') ?? (await this.#plan(agent, team));
       for (const session of [main, ...asked]) this.#start(session, agent, team);
     }
@@ -127,7 +127,21 @@ export class Roster {
       return;
     }
     const live = this.#sessions.get(signal.sessionId);
-    if (live !== undefined) live.wake();
+    if (signal.kind === 'resume') this.#resume(signal.sessionId);
+    else if (live !== undefined) live.wake();
     else if (signal.kind === 'session_start') this.replan();
+  }
+
+  /** What has ended, or is about to, comes back as another one. */
+  #resume(id: SessionId): void {
+    const live = this.#sessions.get(id);
+    if (live === undefined) this.replan();
+    else if (!live.isOver()) live.wake();
+    else {
+      void live.stop(false).then(() => {
+        this.#sessions.delete(id);
+        this.replan();
+      });
+    }
   }
 }

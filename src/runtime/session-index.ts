@@ -88,6 +88,8 @@ export interface SessionIndex extends Disposable {
   }): readonly FoundLine[];
   /** Where a session comes from and what came from it, up to ten generations each; the oldest first, without itself. */
   family(id: SessionId): readonly Relative[];
+  /** Those that have a name. */
+  named(): readonly { readonly id: SessionId; readonly agent: string | null; readonly name: string }[];
   byShortId(short: string): readonly SessionId[];
   /** The sessions in a state, newest first. */
   inState(state: 'running' | 'stopped', limit: number): readonly SessionId[];
@@ -256,6 +258,8 @@ function indexOf(db: DatabaseSync): SessionIndex {
         level: Number(level),
       }));
     },
+    named: () =>
+      all(`select id, agent, history ->> '$.about.name' as name from sessions where name is not null`) as never,
     byShortId: (short) => all('select id from sessions where short = ?', short).map(({ id }) => id as SessionId),
     inState: (state, limit) =>
       all('select id from sessions where state = ? order by updated_at desc limit ?', state, limit).map(

@@ -192,6 +192,30 @@ export async function familyOf(home: Home, index: SessionIndex, id: SessionId): 
   );
 }
 
+/**
+ * The session of this machine that somebody means who names none: the active one, else the latest.
+ *
+ * @param agent full name; undefined: of any
+ */
+export async function activeOrLatest(
+  home: Home,
+  index: SessionIndex,
+  agent: string | undefined,
+): Promise<SessionId | undefined> {
+  const told = (state: 'running' | 'stopped') =>
+    index
+      .inState(state, here)
+      .map((id) => ({ id, history: index.get(id)?.history }))
+      .filter(({ history }) => agent === undefined || history?.about?.agent === agent);
+  const here = index.ids().length;
+  // A launcher that was killed had no time to say that they ended.
+  const running = told('running');
+  for (const { id } of running) if (await isWritten(home.session(id).log)) return id;
+  const all = [...running, ...told('stopped')];
+  const at = ({ history }: (typeof all)[number]) => history?.lastAt ?? '';
+  return all.toSorted((a, b) => (at(a) < at(b) ? 1 : -1))[0]?.id;
+}
+
 /** @returns undefined if the line is not there any more */
 async function hitOf(home: Home, index: SessionIndex, found: FoundLine): Promise<SearchHit | undefined> {
   const { log } = home.session(found.sessionId);

@@ -83,6 +83,9 @@ export class LiveAgentSession {
     this.#session = session;
   }
 
+  /** It was stopped, and does not boot again. */
+  isOver = (): boolean => this.#bootAbort.signal.aborted;
+
   /** The run to keep alive, while there is one. */
   get runId(): RunId | undefined {
     return this.#journal?.run?.id;

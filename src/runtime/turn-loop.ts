@@ -117,7 +117,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     const state = signal.kind === 'cancel' && current === undefined ? 'expired' : 'acted';
     await http.call(ROUTES.closeSignal, { params: { runId, signalId: signal.id }, body: { state } });
     if (signal.kind === 'cancel') send({ kind: 'cancel' });
-    else options.onStopAsked();
+    else if (signal.kind === 'stop') options.onStopAsked();
   }
 
   function start(task: TurnTask): void {
@@ -269,7 +269,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
   };
 }
 
-const isControl = ({ kind }: Signal): boolean => kind === 'cancel' || kind === 'stop';
+const isControl = ({ kind }: Signal): boolean => kind === 'cancel' || kind === 'stop' || kind === 'resume';
 
 /** One prompt per project: all its signals together, the project whose oldest signal is oldest first. */
 function nextProject(signals: readonly Signal[]): TurnTask | undefined {

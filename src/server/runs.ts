@@ -45,7 +45,7 @@ export const openRun: Writing<typeof ROUTES.openRun> = async (tx, { actor, param
     reason: null,
   };
   await tx.q.insertInto('runs').values(run).execute();
-  await setState(tx, session.id, 'starting', null);
+  await setState(tx, session.id, 'starting', null, 0);
   await updateCoverage(tx, [session.agent_id], [session.id]);
   return { run: runOf(run), session: await wholeSession(tx, session.id) };
 };
@@ -85,7 +85,13 @@ const setState = (
   id: SessionId,
   state: SessionWithNames['state'],
   activity: SessionWithNames['activity'],
-) => q.updateTable('sessions').set({ state, activity, updated_at: now }).where('id', '=', id).execute();
+  parked?: 0 | 1,
+) =>
+  q
+    .updateTable('sessions')
+    .set({ state, activity, updated_at: now, ...(parked === undefined ? {} : { parked }) })
+    .where('id', '=', id)
+    .execute();
 
 /** Ends a run and what cannot outlive it: its open turns, and commands that nobody took. */
 export async function finishRun(tx: Tx, run: RunRow, reason: EndReason): Promise<void> {
@@ -197,7 +203,9 @@ export const endRun: Writing<typeof ROUTES.endRun> = async (tx, call) => {
   const { run, session } = await runFacts(tx, call, call.params.runId);
   if (run.ended_at === null) {
     await finishRun(tx, run, call.body.reason);
-    await setState(tx, session.id, 'stopped', null);
+    // Those that cover whatever comes are an agent's presence: they come back with the next `up`.
+    const parks = call.body.reason === 'asked' && session.coverage_mode === 'explicit';
+    await setState(tx, session.id, 'stopped', null, parks ? 1 : 0);
     await updateCoverage(tx, [session.agent_id], [session.id]);
   } else if (run.reason === 'lost') {
     await finishRun(tx, run, 'lost');

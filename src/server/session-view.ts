@@ -78,6 +78,7 @@ export async function sessionsOf(
       state: over ? 'stopped' : row.state,
       activity: over ? null : row.activity,
       coverageMode: row.coverage_mode,
+      parked: row.parked === 1,
       projects: (coverage.get(row.id) ?? []).filter(({ id }) => shows(row, id)).map(({ id, name }) => ({ id, name })),
       parentId: row.parent_id,
       forkedFromId: row.forked_from_id,

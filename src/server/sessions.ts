@@ -1,15 +1,16 @@
 /** Sessions: planned, listed, looked at, spoken to. Their runs are in `runs.ts`, their turns in `turns.ts`. */
+import { type ExpressionBuilder, sql } from 'kysely';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type AgentId, type ProjectId, type SessionId, shortId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import { coveredBy, updateCoverage } from './coverage.ts';
-import type { SessionRow } from './database/schema.ts';
+import type { Schema, SessionRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 import { agentFacts, readableProjects, sessionFacts, sessionsWithNames, teamFacts } from './facts.ts';
 import { hidden, person, type Reading, type Writing } from './request.ts';
 import { finishRun, handBack } from './runs.ts';
-import { newestRuns, sessionsOf, wholeSession } from './session-view.ts';
+import { emitSession, newestRuns, sessionsOf, wholeSession } from './session-view.ts';
 import { createSignal, expireQueued, partyOf, signalOf } from './signals.ts';
 import { turnsOf } from './turns.ts';
 
@@ -31,6 +32,7 @@ export const createSession: Writing<typeof ROUTES.createSession> = async (tx, { 
     coverage_mode: body.projects === undefined ? 'auto' : 'explicit',
     parent_id: null,
     forked_from_id: null,
+    parked: body.parked === true ? 1 : 0,
     created_at: tx.now,
     updated_at: tx.now,
     removed_at: null,
@@ -89,7 +91,7 @@ async function checkCoverage(
 
 export const listSessions: Reading<typeof ROUTES.listSessions> = async (view, { actor, query, ask }) => {
   ask({ kind: 'own' });
-  const { agentId, teamId, projectId, state, limit, offset } = query;
+  const { agentId, teamId, projectId, state, called, limit, offset } = query;
   const reader = person(actor);
   const readable = new Set((await readableProjects(view, actor)).map(({ id }) => id));
   const covering = (projects: readonly ProjectId[]) =>
@@ -105,6 +107,7 @@ export const listSessions: Reading<typeof ROUTES.listSessions> = async (view, { 
     .$if(teamId !== undefined, (qb) => qb.where('sessions.team_id', '=', teamId as SessionRow['team_id']))
     .$if(projectId !== undefined, (qb) => qb.where('sessions.id', 'in', covering([projectId as ProjectId])))
     .$if(state !== undefined, (qb) => qb.where('sessions.state', '=', state as SessionRow['state']))
+    .$if(called !== undefined, (qb) => qb.where(isCalled(called ?? '')))
     .$if(projectId !== undefined && !readable.has(projectId as ProjectId), (qb) =>
       qb.where('agents.owner_id', '=', reader.id),
     )
@@ -119,6 +122,15 @@ export const listSessions: Reading<typeof ROUTES.listSessions> = async (view, { 
     (session, project) => session.owner_id === reader.id || readable.has(project),
   );
   return { sessions, hasMore: rows.length > limit };
+};
+
+const isCalled = (text: string) => (eb: ExpressionBuilder<Schema, 'sessions'>) => {
+  const digits = text.toLowerCase().replaceAll('-', '');
+  const plain = sql<string>`replace(sessions.id, '-', '')`;
+  return eb.or([
+    eb(sql<string>`substr(sessions.name, 1, length(${text}))`, '=', text),
+    ...(/^[0-9a-f]+$/.test(digits) ? [eb(plain, 'like', `${digits}%`), eb(plain, 'like', `%${digits}`)] : []),
+  ]);
 };
 
 /** How much of its past a session shows. */
@@ -169,7 +181,7 @@ export const removeSession: Writing<typeof ROUTES.removeSession> = async (tx, { 
   const last = (await newestRuns(tx, [session.id])).get(session.id);
   if (last !== undefined) await finishRun(tx, last, 'asked');
   await handBack(tx, session, null);
-  await expireQueued(tx, session.id, ['session_start', 'prompt']);
+  await expireQueued(tx, session.id, ['session_start', 'prompt', 'resume']);
   const removal = { state: 'stopped', activity: null, removed_at: tx.now } as const;
   await tx.q.updateTable('sessions').set(removal).where('id', '=', session.id).execute();
   return {};
@@ -211,8 +223,14 @@ export const signalSession: Writing<typeof ROUTES.signalSession> = async (tx, { 
   ask(resource);
   const owner = person(actor);
   const prompt = body.kind === 'prompt';
-  // A session at rest has nothing to cancel or stop; a prompt waits for it.
-  const late = !prompt && session.state === 'stopped';
+  const resume = body.kind === 'resume';
+  const { state } = await wholeSession(tx, session.id);
+  // A session at rest has nothing to cancel or stop, and one that runs nothing to resume; a prompt waits.
+  const late = !prompt && resume !== (state === 'stopped');
+  if (resume && !late) {
+    await tx.q.updateTable('sessions').set({ parked: 0 }).where('id', '=', session.id).execute();
+    await emitSession(tx, session.id);
+  }
   const signal = await createSignal(tx, {
     kind: body.kind,
     state: late ? 'expired' : 'queued',

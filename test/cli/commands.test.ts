@@ -58,6 +58,7 @@ const session = (end: string, more: Partial<Session> = {}): Session =>
     state: 'running',
     activity: 'input_ready',
     coverageMode: 'auto',
+    parked: false,
     projects: [{ id: id('1000'), name: 'launch' }],
     parentId: null,
     forkedFromId: null,
@@ -236,6 +237,14 @@ describe('a session', () => {
     await expect(findSession(context, http, '019a1b')).rejects.toMatchObject({
       code: 'AMBIGUOUS_NAME',
       message: expect.stringContaining('2e3faaaa (ada.mia), 2e3fbaaa (ben.mia)'),
+    });
+    const named = [session('dddd', { name: 'plan' }), session('eeee', { name: 'plan b' })];
+    const other = testContext({ 'GET /v1/sessions': { sessions: named, hasMore: false } });
+    const there = (await other.context.connect()).http;
+    expect((await findSession(other.context, there, 'plan')).name).toBe('plan');
+    expect((await findSession(other.context, there, 'plan b')).name).toBe('plan b');
+    await expect(findSession(other.context, there, 'pl')).rejects.toMatchObject({
+      message: expect.stringContaining('2e3fdddd (ada.mia, plan), 2e3feeee (ada.mia, plan b)'),
     });
     await expect(findSession(context, http, 'ffff')).rejects.toMatchObject({ code: 'NOT_FOUND', exitStatus: 4 });
   });

@@ -65,6 +65,7 @@ const VERBS = {
   'session list': 'refused',
   'session log': 'refused',
   'session remove': 'refused',
+  'session resume': 'refused',
   'session run': 'refused',
   'session search': 'refused',
   'session send': 'refused',

@@ -8,7 +8,7 @@ import { openHome } from '#runtime/home.ts';
 import { encode } from '#runtime/log-lines.ts';
 import { commandFacts, run } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
-import { says, writeLog } from '../support/session-logs.ts';
+import { says, started, writeLog } from '../support/session-logs.ts';
 import { tempDir, writeFiles } from '../support/temp.ts';
 
 const log = (message: string, seq = 1) =>
@@ -33,6 +33,28 @@ test('the log without a session is the one that was written to last', async () =
   expect((await run(['session', 'log', shortId(older)], world)).stdout).toMatch(/^[^S].*! older\n$/);
   await utimes(join(dir.path, `.run/sessions/${older}/events.jsonl`), 3_000, 3_000);
   expect((await run(['session', 'log'], world)).stdout).toContain('! older');
+});
+
+test('a session is found by its name, and several of that name are listed', async () => {
+  await using dir = await tempDir();
+  const home = openHome(dir.path);
+  const world = { env: { AACHAT_HOME: dir.path }, isTerminal: true };
+  const make = async (name: string, text: string) => {
+    const id = newId<SessionId>();
+    await writeLog(home, id, [started({ name }), says(text)]);
+    return id;
+  };
+  await make('plan', 'first');
+  const [one, two] = [await make('plan b', 'second'), await make('twice', 'third')];
+  const three = await make('twice', 'fourth');
+  expect((await run(['session', 'log', 'plan'], world)).stdout).toContain('first');
+  expect((await run(['session', 'log', 'plan '], world)).stdout).toContain('second');
+  expect((await run(['session', 'log', shortId(one)], world)).stdout).toContain('second');
+  expect((await run(['session', 'search', 'third', '--session', 'twice'], world)).stderr).toMatch(
+    new RegExp(`${shortId(two)} \\(ada.mia, twice\\), ${shortId(three)}|${shortId(three)} .*${shortId(two)}`),
+  );
+  expect((await run(['session', 'log', 'pla'], world)).status).toBe(2);
+  expect((await run(['session', 'log', 'nothing'], world)).status).toBe(4);
 });
 
 test('follows a log that a crash tore and its session mended', async () => {

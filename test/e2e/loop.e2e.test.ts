@@ -320,7 +320,7 @@ describe('sessions', () => {
     expect(turns.map(({ state }) => state)).toEqual(['cancelled', 'ended']);
   });
 
-  test('a session of `run` comes back with the next up, unless somebody stopped it', async () => {
+  test('a session of `run` comes back with the next up; one that was stopped waits for a resume', async () => {
     await using t = await team(['ada']);
     const up = await t.up();
     const start = async (name: string) =>
@@ -334,7 +334,34 @@ describe('sessions', () => {
     await eventually('it has stopped', async () => (await state(stopped)) === 'stopped');
     await t.home.json('down', '--yes');
     await up.ended;
-    await t.up();
+    const second = await t.up();
     expect([await state(kept), await state(stopped)]).toEqual(['running', 'stopped']);
+    await t.home.json('session', 'send', 'stopped', steps({ text: 'meanwhile' }));
+    const resumed = await t.home.run('session', 'resume', 'stop');
+    expect(resumed.stdout).toMatch(/^Session [0-9a-f]{8} of ada\.mia is resumed\. It is starting\.\n$/);
+    await t.heard('ada.mia', /^meanwhile$/, 'dm:ada.mia');
+    // In the same `up` too, and by the next one.
+    const stop = async () => {
+      await t.home.json('session', 'stop', 'stopped');
+      await eventually('it has stopped', async () => (await state(stopped)) === 'stopped');
+    };
+    await stop();
+    await t.home.json('session', 'resume', 'stopped');
+    await eventually('it runs', async () => (await state(stopped)) === 'running');
+    expect((await t.home.run('session', 'resume', '--agent', 'ada')).stdout).toContain('runs already');
+    await stop();
+    await t.home.json('down', '--yes');
+    await second.ended;
+    expect((await t.home.run('session', 'resume', 'stopped')).stdout).toContain('with the next `aachat up`');
+    await t.up();
+    expect(await state(stopped)).toBe('running');
+    const { stdout } = await t.home.run('session', 'log', 'stopped', '--json');
+    expect(stdout.match(/"opened":"(\w+)"/g)?.map((text) => text.slice(10, -1))).toEqual([
+      'new',
+      'resumed',
+      'resumed',
+      'resumed',
+    ]);
+    expect((await t.messages('dm:ada.mia')).filter(({ body }) => body === 'meanwhile')).toHaveLength(1);
   });
 });

@@ -1,11 +1,13 @@
 import { appendFile, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
-import type { SessionId } from '#contract/ids.ts';
+import type { RunId, SessionId } from '#contract/ids.ts';
+import { openEventLog } from '#runtime/event-log.ts';
 import { openHome } from '#runtime/home.ts';
 import type { LogEvent } from '#runtime/log-events.ts';
 import { encode } from '#runtime/log-lines.ts';
-import { type Refreshed, searchSessions, withSessionIndex } from '#runtime/session-search.ts';
+import { RECOVERY } from '#runtime/recovery.ts';
+import { activeOrLatest, type Refreshed, searchSessions, withSessionIndex } from '#runtime/session-search.ts';
 import { says, started, turn, writeLog } from '../support/session-logs.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -196,6 +198,20 @@ describe('the sessions in the index', () => {
       expect(index.byShortId(side.slice(-8))).toEqual([side]);
       expect(index.inState('running', 100)).toHaveLength(13);
     });
+  });
+
+  test('who names none means the active one, else the latest, of the agent that was asked for', async () => {
+    await using s = await scene();
+    const ended = { type: 'run.ended', runId: newId<RunId>(), reason: 'stopped' } as const;
+    const at = (day: number) => `2026-01-0${day}T00:00:00.000Z`;
+    const [active, latest, other] = [newId<SessionId>(), newId<SessionId>(), newId<SessionId>()];
+    await writeLog(s.home, active, [started()], at(1));
+    await writeLog(s.home, latest, [started(), ended], at(2));
+    await writeLog(s.home, other, [started({ agent: 'bob.mia' })], at(3));
+    const chosen = (agent?: string) => withSessionIndex(s.home, (index) => activeOrLatest(s.home, index, agent));
+    expect([await chosen(), await chosen('ada.mia'), await chosen('eve.mia')]).toEqual([other, latest, undefined]);
+    await using _ = await openEventLog(s.home.session(active).log, RECOVERY);
+    expect([await chosen(), await chosen('bob.mia')]).toEqual([active, other]);
   });
 
   test('a circle and an origin that is elsewhere end the family, and nothing fails', async () => {

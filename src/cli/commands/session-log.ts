@@ -5,12 +5,12 @@ import { AachatError, isSystemError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { follow } from '#cli/follow.ts';
 import { clockTime, indent, plain } from '#cli/output.ts';
-import { pickById } from '#cli/pick.ts';
+import { pickSession } from '#cli/pick.ts';
 import { type SessionId, shortId } from '#contract/ids.ts';
 import { type LogLine, scanLog, wholeLine } from '#runtime/event-log.ts';
 import type { Home } from '#runtime/home.ts';
 import { LOG_START } from '#runtime/log-lines.ts';
-import { localSessions } from '#runtime/session-search.ts';
+import { localSessions, withSessionIndex } from '#runtime/session-search.ts';
 
 /** `aachat session log [session] [--limit <count>] [--follow]`; without one the session that was written to last */
 export async function log(
@@ -67,15 +67,16 @@ async function writtenAt(log: string): Promise<number> {
   }
 }
 
-/** A session that has run on this machine, by its id in any form. @throws AachatError `NOT_FOUND` */
+/** A session that has run on this machine, by its id in any form, or its name. @throws AachatError `NOT_FOUND` */
 export async function findLocal(home: Home, text: string): Promise<SessionId> {
-  const ids = (await localSessions(home)).map((id) => ({ id }));
-  return pickById(text, ids, {
-    many: 'sessions',
-    none: {
-      message: `No session ${text} has run on this machine.`,
-      hint: 'Run `aachat session list` to see the ids.',
-    },
+  const ids = await localSessions(home);
+  const exact = ids.find((id) => id === text.toLowerCase());
+  if (exact !== undefined) return exact;
+  const named = await withSessionIndex(home, (index) => new Map(index.named().map((one) => [one.id, one])));
+  const candidates = ids.map((id) => named.get(id) ?? { id, agent: null, name: null });
+  return pickSession(text, candidates, {
+    message: `No session ${text} has run on this machine.`,
+    hint: 'Run `aachat session list` to see the ids.',
   }).id;
 }
 

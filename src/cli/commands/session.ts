@@ -7,7 +7,7 @@ import type { CommandContext } from '#cli/context.ts';
 import { messageText, resolve } from '#cli/messages.ts';
 import { clockTime } from '#cli/output.ts';
 import { type Page, pageText } from '#cli/paging.ts';
-import { pickById } from '#cli/pick.ts';
+import { pickSession } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Session, SessionState } from '#contract/entities.ts';
 import { SessionId, shortId } from '#contract/ids.ts';
@@ -133,15 +133,15 @@ async function speak(
   context.output.result({ signal }, `${said} session ${shortId(session.id)} of ${session.agent}.${later}`);
 }
 
-/** Finds a session by its id in any form. Short forms are looked for among the newest 200. */
+/** Finds a session by its id in any form, or by its name. @throws AachatError `NOT_FOUND`, `AMBIGUOUS_NAME` */
 export async function findSession(context: CommandContext, http: HttpClient, text: string): Promise<Session> {
   const full = SessionId.safeParse(text.toLowerCase());
   if (full.success)
     return (await http.call(ROUTES.getSession, { params: { sessionId: full.data } }, context.signal)).session;
-  const { sessions } = await http.call(ROUTES.listSessions, { query: { limit: 200 } }, context.signal);
-  return pickById(text, sessions, {
-    many: 'sessions',
-    none: { message: `No session ${text}.`, hint: 'Run `aachat session list` to see the ids.' },
-    label: ({ agent }) => agent,
+  const query = { called: text, limit: 200 };
+  const { sessions } = await http.call(ROUTES.listSessions, { query }, context.signal);
+  return pickSession(text, sessions, {
+    message: `No session ${text}.`,
+    hint: 'Run `aachat session list` to see the ids and names.',
   });
 }

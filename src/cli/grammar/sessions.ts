@@ -4,7 +4,7 @@ import { SESSION_STATES } from '#contract/choices.ts';
 import type { SessionState } from '#contract/entities.ts';
 import { type Act, AGENT, collect, example, IN_TEAM, OFFSET, TEAM, upTo } from './words.ts';
 
-const SESSION = 'id, its last eight digits, or any unambiguous part';
+const SESSION = 'id, its last eight digits, its name, or any unambiguous part';
 
 export function declareSessions(program: Command, act: Act): void {
   const session = program
@@ -67,7 +67,7 @@ export function declareSessions(program: Command, act: Act): void {
       collect,
     )
     .option(...TEAM)
-    .option('--name <name>', 'what `session list` calls it')
+    .option('--name <name>', 'what `session list` calls it, and you may in any command')
     .addHelpText('after', example('aachat session run ada --project launch "Draft the plan"'))
     .action(
       act(
@@ -98,7 +98,7 @@ export function declareSessions(program: Command, act: Act): void {
 
   for (const [verb, description] of [
     ['cancel', 'break off what a session is doing; it goes on to wait for the next message'],
-    ['stop', 'stop a session; the next `up` resumes it, unless `session run` had started it'],
+    ['stop', 'stop a session; the next `up` resumes it, one of `session run` waits for `session resume`'],
   ] as const) {
     session
       .command(verb)
@@ -112,6 +112,19 @@ export function declareSessions(program: Command, act: Act): void {
         }),
       );
   }
+
+  session
+    .command('resume')
+    .description('let a session that was stopped go on where it was')
+    .argument('[session]', `${SESSION}; by default the active one on this machine, else the latest`)
+    .option('--agent <agent>', 'only one of this agent')
+    .addHelpText('after', example('aachat session resume 1a2b3c4d', 'aachat session resume --agent ada'))
+    .action(
+      act(async (context, id: string | undefined, options: { agent?: string }) => {
+        const { resume } = await import('#cli/commands/session-resume.ts');
+        await resume(context, { ...options, session: id });
+      }),
+    );
 
   session
     .command('remove')

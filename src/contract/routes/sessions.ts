@@ -115,6 +115,7 @@ export const createSession = route({
     projects: z.array(ProjectId).max(100).optional(),
     name: z.string().min(1).max(100).optional(),
     text: MessageBody.optional(),
+    parked: z.boolean().optional(),
   }),
   reply: z.object({ session: Session }),
 });
@@ -127,6 +128,8 @@ export const listSessions = route({
     teamId: TeamId.optional(),
     projectId: ProjectId.optional(),
     state: SessionState.optional(),
+    /** Only those whose id begins or ends with it, or whose name begins with it. */
+    called: z.string().min(1).max(100).optional(),
     limit: z.coerce.number().int().min(1).max(200).default(50),
     offset: z.coerce.number().int().min(0).default(0),
   }),
@@ -193,7 +196,10 @@ export const listSignals = route({
   reply: z.object({ signals: z.array(Signal) }),
 });
 
-/** Speaks to the session itself: a prompt, a cancel of its turn, a stop. */
+/**
+ * Speaks to the session itself: a prompt, a cancel of its turn, a stop; or, while it does not run, a resume, by which a
+ * running `up` of the owner starts it, else the next one.
+ */
 export const signalSession = route({
   method: 'POST',
   path: '/v1/sessions/:sessionId/signals',
@@ -202,6 +208,7 @@ export const signalSession = route({
     z.object({ clientId: ClientId, kind: z.literal('prompt'), text: MessageBody }),
     z.object({ clientId: ClientId, kind: z.literal('cancel') }),
     z.object({ clientId: ClientId, kind: z.literal('stop') }),
+    z.object({ clientId: ClientId, kind: z.literal('resume') }),
   ]),
   reply: z.object({ signal: Signal }),
 });

@@ -159,4 +159,13 @@ const MIGRATIONS: readonly Migration[] = [
         where counters is not null`,
     ],
   },
+  {
+    name: '0007-parked-sessions',
+    statements: ({ types: { int } }) => [
+      `alter table sessions add column parked ${int} not null default 0`,
+      `update sessions set parked = 1 where coverage_mode = 'explicit' and exists (
+        select 1 from runs where runs.session_id = sessions.id and runs.reason = 'asked' and not exists (
+          select 1 from runs as newer where newer.session_id = runs.session_id and newer.epoch > runs.epoch))`,
+    ],
+  },
 ];

@@ -109,6 +109,8 @@ export interface SessionRow {
   coverage_mode: typeof CoverageMode._output;
   parent_id: SessionId | null;
   forked_from_id: SessionId | null;
+  /** 1: nothing but a resume starts it. */
+  parked: number;
   created_at: string;
   updated_at: string;
   /** Set when it was removed: its turns stay, and nobody is shown it. */

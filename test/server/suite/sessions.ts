@@ -1,5 +1,6 @@
 /** Sessions: what they cover, and which run may speak for them. */
 import { describe, expect, test } from 'vitest';
+import type { SessionId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import {
   addMachine,
@@ -102,6 +103,53 @@ export function sessionSuite(engine: string, open: Open): void {
         state: 'running',
         run: { id: run.id, reason: null },
       });
+    });
+
+    test('one with projects of its own that was stopped by its owner stays parked until it is resumed', async () => {
+      await using it = await crew(open);
+      const shown = async (id: SessionId) =>
+        (await it.alice.call(ROUTES.getSession, { params: { sessionId: id } })).session;
+      const speak = async (id: SessionId, kind: 'resume' | 'stop') =>
+        (
+          await it.alice.call(ROUTES.signalSession, {
+            params: { sessionId: id },
+            body: { clientId: clientId(), kind },
+          })
+        ).signal.state;
+      const main = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      const own = await liveSession(it.server, it.alice, it.agent, it.team, it.machine, { projects: [it.project.id] });
+      expect(await speak(own.session.id, 'resume')).toBe('expired');
+      for (const { run } of [main, own]) {
+        await it.alice.call(ROUTES.endRun, { params: { runId: run.id }, body: { reason: 'asked' } });
+      }
+      expect([(await shown(main.session.id)).parked, (await shown(own.session.id)).parked]).toEqual([false, true]);
+      expect(await speak(own.session.id, 'stop')).toBe('expired');
+      expect(await speak(own.session.id, 'resume')).toBe('queued');
+      expect((await shown(own.session.id)).parked).toBe(false);
+      const body = { clientId: clientId(), agentId: it.agent.id, teamId: it.team.id, projects: [], parked: true };
+      const { session } = await it.alice.call(ROUTES.createSession, { body });
+      expect(session.parked).toBe(true);
+      await openRun(it.alice, session, it.machine);
+      expect((await shown(session.id)).parked).toBe(false);
+    });
+
+    test('one is looked for by the start or end of its id, and by the beginning of its name', async () => {
+      await using it = await crew(open);
+      const make = async (name: string) =>
+        (
+          await it.alice.call(ROUTES.createSession, {
+            body: { clientId: clientId(), agentId: it.agent.id, teamId: it.team.id, projects: [], name },
+          })
+        ).session;
+      const [plan, share] = [await make('Plan für Ü_1'), await make('100%')];
+      const found = async (called: string) =>
+        (await it.alice.call(ROUTES.listSessions, { query: { called } })).sessions.map(({ name }) => name);
+      expect(await found('Plan für Ü_')).toEqual([plan.name]);
+      expect(await found('plan')).toEqual([]);
+      expect(await found('%')).toEqual([]);
+      expect(await found('100%')).toEqual([share.name]);
+      expect(await found(plan.id.slice(-8).toUpperCase())).toEqual([plan.name]);
+      expect(await found(plan.id.slice(0, 13))).toContain(plan.name);
     });
 
     test('one that was removed is in no list and starts no more; what it left undone is for another one', async () => {
