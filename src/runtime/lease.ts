@@ -75,8 +75,10 @@ export async function spawnLeased(options: SpawnOptions): Promise<LeasedProcess>
   const child = spawn(file, args, { cwd, env: { ...env, [LEASE_MARKER]: leaseId }, detached: true, stdio: 'pipe' });
   // The number of a group that is empty goes to the next one that wants it: from then on it is not signalled.
   let hasGroup = true;
+  let isDead = false;
   const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
     child.once('exit', (code, signal) => {
+      isDead = true;
       hasGroup = signalGroup(child.pid ?? 0, 0);
       resolve({ code, signal });
     });
@@ -116,9 +118,10 @@ export async function spawnLeased(options: SpawnOptions): Promise<LeasedProcess>
     stop(grace = {}) {
       stopping ??= (async () => {
         child.stdin.end();
-        await within(grace.stdinMs ?? STDIN_MS, ended());
+        // What a dead program left has nobody that would tell it to end: it is asked at once.
+        if (!isDead) await within(grace.stdinMs ?? STDIN_MS, ended());
         if (hasGroup) await endGroup(pid, grace.termMs ?? TERM_MS);
-        const isClean = await endMarked(leaseId);
+        const isClean = await endMarked(LEASE_MARKER, leaseId);
         child.stdout.destroy();
         child.stderr.destroy();
         if (isClean) await rm(path, { force: true });
@@ -170,9 +173,9 @@ export async function reapLeases(
   const orphans = (await readLeases(leasesDir)).filter(({ owner }) => !isRunning(owner));
   return await Promise.all(
     orphans.map(async ({ leaseId, sessionId, program }) => {
-      const killed = await markedProcesses(leaseId);
+      const killed = await markedProcesses(`${LEASE_MARKER}=${leaseId}`);
       if (program !== undefined && isRunning(program)) await endGroup(program.pid, TERM_MS);
-      if (await endMarked(leaseId)) await rm(join(leasesDir, `${leaseId}.json`), { force: true });
+      if (await endMarked(LEASE_MARKER, leaseId)) await rm(join(leasesDir, `${leaseId}.json`), { force: true });
       return { leaseId, sessionId, killed };
     }),
   );
@@ -220,10 +223,10 @@ function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Kills whatever carries this marker. @returns whether nothing does any more */
-export async function endMarked(leaseId: string): Promise<boolean> {
+/** Kills whatever has this in its environment. @returns whether nothing has any more */
+export async function endMarked(name: string, value: string): Promise<boolean> {
   for (let round = 0; round < SWEEPS; round += 1) {
-    const left = await markedProcesses(leaseId);
+    const left = await markedProcesses(`${name}=${value}`);
     if (left.length === 0) return true;
     for (const pid of left) {
       try {
@@ -239,8 +242,7 @@ export async function endMarked(leaseId: string): Promise<boolean> {
 }
 
 /** Living processes that carry the marker; zombies have no environment any more. */
-async function markedProcesses(leaseId: string): Promise<readonly number[]> {
-  const marker = `${LEASE_MARKER}=${leaseId}`;
+async function markedProcesses(marker: string): Promise<readonly number[]> {
   if (process.platform !== 'linux') return await markedByPs(marker);
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
   const found = await Promise.all(

@@ -12,7 +12,7 @@ import { AachatError, isAachatError, isSystemError } from '#base/errors.ts';
 import { ensureDir, exists, readIfExists, realPlace, removeAll } from '#base/fs.ts';
 import { type Clone, listClones, readDefaultBranch, readRemote, whileAlone, withClone } from './clone.ts';
 import { git, readStatus, type Worktree } from './git.ts';
-import { endMarked, LEASE_MARKER } from './lease.ts';
+import { endMarked } from './lease.ts';
 
 export type Removal =
   | { readonly removed: true }
@@ -315,13 +315,14 @@ async function makeRoom(clone: Clone, path: string, found: Exclude<Found, { kind
 
 /** Nothing was checked out for anybody yet, so nothing can be lost. Git itself may have outlived who started it. */
 async function discard({ path, gitDir }: Worktree): Promise<void> {
-  await endMarked((await markerOf(path))[LEASE_MARKER]);
+  await endMarked(MARKER, await placeInGit(path));
   await removeAll(path);
   await removeAll(gitDir);
 }
 
 /** Carried by the git that makes the worktree at this place. */
-const markerOf = async (path: string) => ({ [LEASE_MARKER]: `worktree:${await placeInGit(path)}` });
+const markerOf = async (path: string) => ({ [MARKER]: await placeInGit(path) });
+const MARKER = 'AACHAT_WORKTREE';
 
 /** Git locks a worktree while it makes it, and takes the lock off at the end. */
 async function isHalfMade({ gitDir }: Worktree): Promise<boolean> {
