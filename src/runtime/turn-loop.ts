@@ -64,10 +64,12 @@ export interface TurnLoop {
   idle(): Promise<void>;
 }
 
-/** A running turn may end by itself for this long when the session stops. */
-const DRAIN_MS = 10_000;
 /** After a cancel the agent gets this long to end the turn. */
 const CANCEL_MS = 10_000;
+/** A running turn may end by itself for this long when the session stops; what is cancelled then stays owed. */
+const DRAIN_MS = 2_000;
+/** With the ends of its processes, of which the slowest takes 5 s, a stop is over within 10 s. */
+const STOP_CANCEL_MS = 2_000;
 
 interface CurrentTurn {
   readonly turnId: TurnId;
@@ -195,14 +197,14 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     return project.name;
   }
 
-  async function cancel(): Promise<void> {
+  async function cancel(limitMs = CANCEL_MS): Promise<void> {
     const turn = current;
     if (turn === undefined) return;
     turn.isCancelled = !options.isStopping();
     turn.over.abort();
     if (!booted.agent.cancel()) return;
     const gone = await within(
-      CANCEL_MS,
+      limitMs,
       turn.done.then(() => true),
     );
     if (gone === true || current !== turn) return;
@@ -227,7 +229,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       return lastSign;
     },
     wake,
-    cancel,
+    cancel: () => cancel(),
     onUpdate(update) {
       lastSign = Date.now();
       updates.add(current?.turnId ?? null, update);
@@ -256,7 +258,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       const turn = current;
       if (turn !== undefined) {
         if (!force) await within(DRAIN_MS, turn.done);
-        await cancel();
+        await cancel(STOP_CANCEL_MS);
         ended.abort();
         await turn.done;
       }

@@ -12,7 +12,7 @@ import type { Home } from '#runtime/home.ts';
 import { reapLeases } from '#runtime/lease.ts';
 import { UpFile } from '#runtime/up-file.ts';
 
-/** A turn gets 10 s to end and 10 s to be cancelled; processes some more. */
+/** Longer than any stop takes, also where documents still have to be handed in. */
 const DOWN_MS = 60_000;
 
 /** `aachat down [--force] [--yes]` */
