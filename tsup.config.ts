@@ -1,7 +1,12 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: { main: 'src/main.ts', 'scripted-agent': 'src/scripted-agent.ts', executable: 'src/executable.ts' },
+  entry: {
+    main: 'src/main.ts',
+    'scripted-agent': 'src/scripted-agent.ts',
+    reaper: 'src/reaper.ts',
+    executable: 'src/executable.ts',
+  },
   format: 'esm',
   platform: 'node',
   target: 'node22.22',

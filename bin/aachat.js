@@ -27,7 +27,9 @@ if (older) {
   };
   const run = join(process.env.AACHAT_HOME ? resolve(process.env.AACHAT_HOME) : join(homedir(), 'aachat'), '.run');
   if (existsSync(run)) module.enableCompileCache(join(run, 'code'));
-  import(process.argv[2] === 'scripted-agent' ? '../dist/scripted-agent.js' : '../dist/main.js').catch((error) => {
+  const verb = process.argv[2];
+  const entry = verb === 'scripted-agent' ? verb : verb === 'reap' ? 'reaper' : 'main';
+  import(`../dist/${entry}.js`).catch((error) => {
     console.error(
       `aachat cannot be loaded: ${error.message}\nInstall it again; in its own repo run \`npm run build\`.`,
     );

@@ -9,6 +9,8 @@ if (rest.length === 0 && /^(--version|-V)$/.test(verb)) {
   process.stdout.write(`${manifest.version}\n`);
 } else if (verb === 'scripted-agent') {
   await import('./scripted-agent.ts');
+} else if (verb === 'reap') {
+  await import('./reaper.ts');
 } else if (verb === 'run-module') {
   const [module = ''] = rest;
   process.argv.splice(1, 2);

@@ -18,6 +18,7 @@ import { ROUTES } from '#contract/routes.ts';
 import type { Launcher } from './boot.ts';
 import { createClonePool } from './clone-pool.ts';
 import { openControlServer } from './control.ts';
+import { openGuard } from './guard.ts';
 import { DOCUMENTS } from './home.ts';
 import { leaseChildren, reapLeases } from './lease.ts';
 import { createMirrors, type Mirrors, notKept } from './mirrors.ts';
@@ -88,9 +89,11 @@ export async function startUp(options: UpOptions): Promise<Up> {
     });
   }
   let giveBack = async () => {};
+  let dismissGuard = async () => {};
   try {
     const reaped = await reapLeases(home.leases);
     for (const { leaseId, killed } of reaped) log.info('lease.reaped', { leaseId, killed: killed.length });
+    dismissGuard = await openGuard(options.launcher.engine.self, home.leases);
     giveBack = await leaseChildren(home.leases);
     await Promise.all([home.sessions, home.workspaces, home.cache].map((dir) => ensureDir(dir)));
     const recovered = await recoverWorktrees(home.cache, home.workspaces);
@@ -98,6 +101,7 @@ export async function startUp(options: UpOptions): Promise<Up> {
     await writeShims(home.bin, options.launcher.engine.self);
     const up = new RunningUp(options, since, async () => {
       await giveBack();
+      await dismissGuard();
       claim.file.release();
     });
     try {
@@ -109,6 +113,7 @@ export async function startUp(options: UpOptions): Promise<Up> {
     return up;
   } catch (thrown) {
     await giveBack();
+    await dismissGuard();
     claim.file.release();
     throw thrown;
   }

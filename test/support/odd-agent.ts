@@ -42,6 +42,12 @@ function endOnce(mark: string): void {
   setTimeout(() => process.exit(1), 200);
 }
 
+// Neither the end of its input nor a signal ends it.
+if (oddity === 'immortal') {
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) process.on(signal, () => {});
+  setInterval(() => {}, 1_000);
+}
+
 acp
   .agent({ name: 'odd' })
   .onRequest(acp.methods.agent.initialize, () => {
@@ -79,7 +85,7 @@ acp
   })
   .onRequest(acp.methods.agent.session.prompt, async ({ client, params }) => {
     // Deaf to a cancel, too.
-    if (oddity === 'stubborn' && JSON.stringify(params.prompt).includes('HANG')) return never;
+    if (/^(stubborn|immortal)$/.test(oddity ?? '') && JSON.stringify(params.prompt).includes('HANG')) return never;
     if (oddity === 'bare') return await answerBarely(client);
     await say(client, 'answer', 'm1');
     if (oddity === 'late') setTimeout(() => void say(client, ' and more', 'm1'), 50);

@@ -18,7 +18,7 @@ export interface Team extends AsyncDisposable {
 }
 
 /** The built-in agent, which also does what a script in a message says. */
-const WITH_HANDS = `${process.execPath} ${fileURLToPath(new URL('./scripted-entry.ts', import.meta.url))}`;
+export const WITH_HANDS = `${process.execPath} ${fileURLToPath(new URL('./scripted-entry.ts', import.meta.url))}`;
 
 /** Text of a message that makes the scripted agent take these steps. */
 export const steps = (...list: readonly object[]): string => `SCRIPT:${JSON.stringify(list)}`;
