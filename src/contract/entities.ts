@@ -64,6 +64,14 @@ export type ProjectStatus = z.infer<typeof ProjectStatus>;
 export const ProjectRole = z.enum(PROJECT_ROLES);
 export type ProjectRole = z.infer<typeof ProjectRole>;
 
+/** Two agents that said nothing new to each other and, until a moment, wake each other only with something new. */
+export const PairCooldown = z.object({
+  agents: z.tuple([AgentName, AgentName]),
+  because: z.enum(['acknowledgement', 'repetition']),
+  until: At,
+});
+export type PairCooldown = z.infer<typeof PairCooldown>;
+
 export const Project = z.object({
   id: ProjectId,
   teamId: TeamId,
@@ -76,6 +84,8 @@ export const Project = z.object({
   hopLimit: z.int().positive(),
   /** Set when the limit was reached; a message from a person clears it. */
   loopStoppedAt: At.nullable(),
+  /** Also those that are over; a message from a person clears them. */
+  cooldowns: z.array(PairCooldown),
   createdAt: At,
 });
 export type Project = z.infer<typeof Project>;

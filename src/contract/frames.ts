@@ -8,7 +8,7 @@
  */
 import { z } from 'zod';
 import { Document, DocumentConflict } from './documents.ts';
-import { Message, Party, Project, Session, Signal } from './entities.ts';
+import { Message, PairCooldown, Party, Project, Session, Signal } from './entities.ts';
 import { ProjectId, Seq, StreamId, TeamId } from './ids.ts';
 
 export const EVENT_SOCKET_PATH = '/v1/events';
@@ -22,6 +22,7 @@ export const StreamEvent = z.discriminatedUnion('type', [
   event('member.added', z.object({ party: Party })),
   event('member.removed', z.object({ party: Party })),
   event('loop.stopped', z.object({ project: Project })),
+  event('pair.cooled', z.object({ project: Project, cooldown: PairCooldown })),
   /** Something in the project waits until the agent may use more. */
   event('budget.reached', z.object({ agent: Party, retryAt: z.iso.datetime() })),
   /** A version was added; the text is read by its digest. */

@@ -6,7 +6,8 @@
  *   2  documents; a reader of 1 does not know their events
  *   3  budgets; a reader of 2 does not know their events
  *   4  `_template` is the name of a document; a reader of 3 refuses the listing that has it
- *   5  turns count what was read from a cache and what was written to it by themselves; a reader of 4 refuses both
+ *   5  turns count what was read from a cache and what was written to it by themselves; a reader of 4 refuses both;
+ *      projects have cooldowns of pairs of agents
  */
 export const PROTOCOL_VERSION = 5;
 

@@ -165,7 +165,8 @@ function lastMessage(prompt: string) {
 
 /**
  * What a polite colleague without a mind would say: passes a question on to whom it names, answers an agent that asks,
- * and sums up what an agent answered. A `ping` of an agent is answered with a ping, for ever.
+ * and sums up what an agent answered. A `ping` of an agent is answered with the next one, and `thanks` with thanks, for
+ * ever.
  */
 export function replyTo(prompt: string): string {
   const { author: asker, said } = lastMessage(prompt);
@@ -176,7 +177,9 @@ export function replyTo(prompt: string): string {
     const question = (other['question'] ?? '').replace(/^[\s:,]+/, '').trim();
     return `@${other['name']} ${question === '' ? 'what do you think?' : question}`;
   }
-  if (kind === 'agent' && words === 'ping') return `@${author} ping`;
+  const ping = /^ping(?: (?<count>\d+))?$/.exec(words)?.groups;
+  if (kind === 'agent' && ping !== undefined) return `@${author} ping ${Number(ping['count'] ?? 1) + 1}`;
+  if (kind === 'agent' && words === 'thanks') return `@${author} thanks`;
   if (kind === 'person') return `You said: "${words}". I have no model behind me, so that is all I can do with it.`;
   if (words.startsWith('My answer')) return `Here is what ${author} says: ${words}`;
   return `@${author} My answer to "${words}": yes, and I would begin with the smallest step that can be shown.`;

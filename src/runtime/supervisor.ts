@@ -11,7 +11,7 @@ import { ensureDir } from '#base/fs.ts';
 import { claimPidFile } from '#base/pid-file.ts';
 import { isoTime } from '#base/time.ts';
 import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
-import type { Party, Project } from '#contract/entities.ts';
+import type { PairCooldown, Party, Project } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
 import { type StreamId, UserId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -55,6 +55,8 @@ export type UpChange =
   | { readonly kind: 'document-returned'; readonly path: string }
   /** People are told once that agents answered each other too often. */
   | { readonly kind: 'loop-stopped'; readonly project: Project }
+  /** So are they that two agents stopped waking each other with nothing new. */
+  | { readonly kind: 'pair-cooled'; readonly project: Project; readonly cooldown: PairCooldown }
   /** So are they that something said to an agent waits until it may use more. */
   | { readonly kind: 'budget-reached'; readonly agent: Party; readonly retryAt: string };
 
@@ -266,6 +268,9 @@ class RunningUp implements Up {
         break;
       case 'loop.stopped':
         this.#options.onChange({ kind: 'loop-stopped', project: event.data.project });
+        break;
+      case 'pair.cooled':
+        this.#options.onChange({ kind: 'pair-cooled', ...event.data });
         break;
       case 'budget.reached':
         this.#options.onChange({ kind: 'budget-reached', ...event.data });

@@ -63,6 +63,7 @@ export const createAgent: Writing<typeof ROUTES.createAgent> = async (tx, { acto
       description: '',
       hop_limit: DEFAULT_HOP_LIMIT,
       loop_stopped_at: null,
+      cooldowns: null,
       agent_id: agent.id,
       created_at: now,
     })

@@ -7,6 +7,7 @@ import { type Message, Party } from '#contract/entities.ts';
 import type { MessageId, ProjectId, SessionId, TurnId, UserId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import type { Actor } from './authorize.ts';
+import { judgePair } from './cooldowns.ts';
 import type { MessageRow, ReaderId } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 import { type ProjectInTeam, projectFacts } from './facts.ts';
@@ -129,10 +130,12 @@ async function wake(tx: Tx, project: ProjectInTeam, message: Message, dmSides: r
   const { author, mentions, hop } = message;
   const wakes = wakesOf({ author, mentions, dmSides, hop, hopLimit: project.hop_limit });
   for (const { party: recipient, kind, suppressed } of wakes) {
+    const isPair = author.kind === 'agent' && recipient.kind === 'agent' && !suppressed;
+    const cooled = isPair && (await coolPair(tx, project, message, recipient));
     const sessionId = recipient.kind === 'agent' ? await wakeableSession(tx, recipient.id, project.id) : null;
     await createSignal(tx, {
       kind,
-      state: suppressed ? 'suppressed' : 'queued',
+      state: suppressed || cooled ? 'suppressed' : 'queued',
       sender: author,
       recipient,
       sessionId,
@@ -146,9 +149,25 @@ async function wake(tx: Tx, project: ProjectInTeam, message: Message, dmSides: r
     const stopped = projectOf({ ...project, loop_stopped_at: tx.now });
     tx.emit({ stream: project.id, type: 'loop.stopped', entityId: project.id, data: { project: stopped } });
   }
-  if (author.kind === 'user' && project.loop_stopped_at !== null) {
-    await tx.q.updateTable('projects').set({ loop_stopped_at: null }).where('id', '=', project.id).execute();
+  if (author.kind === 'user' && (project.loop_stopped_at !== null || project.cooldowns !== null)) {
+    const reset = { loop_stopped_at: null, cooldowns: null };
+    await tx.q.updateTable('projects').set(reset).where('id', '=', project.id).execute();
   }
+}
+
+/** @returns whether the message must not wake `other`; people are told when it is the first one */
+async function coolPair(tx: Tx, project: ProjectInTeam, message: Message, other: Party): Promise<boolean> {
+  const { suppressed, begun, cooldowns } = await judgePair(tx, project, message, other);
+  if (begun !== null) {
+    const cooled = projectOf({ ...project, cooldowns });
+    tx.emit({
+      stream: project.id,
+      type: 'pair.cooled',
+      entityId: project.id,
+      data: { project: cooled, cooldown: begun },
+    });
+  }
+  return suppressed;
 }
 
 /** @returns whether it was this message that stopped the loop: people are told once */

@@ -5,6 +5,7 @@ import { nearest } from '#base/nearest.ts';
 import type { Project } from '#contract/entities.ts';
 import { matchId, type ProjectId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
+import { cooldownsOf } from './cooldowns.ts';
 import { updateCoverage } from './coverage.ts';
 import type { ProjectRow } from './database/schema.ts';
 import type { View } from './database/store.ts';
@@ -23,6 +24,7 @@ export const projectOf = (row: ProjectInTeam): Project => ({
   description: row.description,
   hopLimit: row.hop_limit,
   loopStoppedAt: row.loop_stopped_at,
+  cooldowns: cooldownsOf(row),
   createdAt: row.created_at,
 });
 
@@ -135,6 +137,7 @@ export const createProject: Writing<typeof ROUTES.createProject> = async (tx, { 
     description: body.description,
     hop_limit: body.hopLimit ?? DEFAULT_HOP_LIMIT,
     loop_stopped_at: null,
+    cooldowns: null,
     agent_id: null,
     created_at: tx.now,
   };

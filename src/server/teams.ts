@@ -48,6 +48,7 @@ async function insertTeam(
     description: '',
     hop_limit: DEFAULT_HOP_LIMIT,
     loop_stopped_at: null,
+    cooldowns: null,
     agent_id: null,
     created_at: tx.now,
   };

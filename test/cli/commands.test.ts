@@ -27,6 +27,7 @@ const project = (more: Partial<Project> = {}): Project =>
     description: '',
     hopLimit: 6,
     loopStoppedAt: null,
+    cooldowns: [],
     createdAt: AT,
     ...more,
   }) as Project;
@@ -180,7 +181,26 @@ describe('project read', () => {
       [MESSAGES]: { messages: [message(4)], hasMore: false, readSeq: 4 },
     });
     await read(world.context, { name: 'launch', limit: 20 });
-    expect(world.stdout()).toContain('limit of 6 answers');
+    expect(world.stdout()).toContain('answered each other 6 times: they are stopped until a person says something');
+  });
+
+  test('says which agents only thank each other, while that holds them back', async () => {
+    const cooldown = (agents: [string, string], until: number) => ({
+      agents,
+      because: 'acknowledgement' as const,
+      until: new Date(until).toISOString(),
+    });
+    const cooldowns = [
+      cooldown(['ada.mia', 'bob.mia'], Date.now() + 600_000),
+      cooldown(['ada.mia', 'old.mia'], Date.now() - 1_000),
+    ];
+    const world = testContext({
+      'GET /v1/projects/resolve': { project: project({ cooldowns: cooldowns as never }) },
+      [MESSAGES]: { messages: [message(4)], hasMore: false, readSeq: 4 },
+    });
+    await read(world.context, { name: 'launch', limit: 20 });
+    expect(world.stdout()).toMatch(/ada\.mia and bob\.mia only thank each other: .*until a person says something/);
+    expect(world.stdout()).not.toContain('old.mia');
   });
 });
 

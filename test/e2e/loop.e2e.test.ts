@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { LiveSession, PendingPermission } from '#contract/control.ts';
-import type { Session, Turn } from '#contract/entities.ts';
+import type { Project, Session, Turn } from '#contract/entities.ts';
 import type { SessionHistory } from '#runtime/session-history.ts';
 import { processesOf, upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
@@ -143,6 +143,26 @@ describe('the loop', () => {
     const before = hops.length;
     await t.send('@ada ask bob: ping');
     await eventually('somebody answers again', async () => (await t.messages()).length > before + 1);
+  });
+
+  test('two agents that only thank each other come to rest, people are told once, and a person wakes them', async () => {
+    await using t = await team(['ada', 'bob']);
+    const up = await t.up();
+    const thanks = async () => (await t.messages()).filter(({ author }) => author.kind === 'agent').length;
+    await t.send('@ada ask bob: thanks');
+    const told = /In launch ada\.mia and bob\.mia only thank each other: .* until a person says something\./g;
+    await up.until(told);
+    expect(
+      (await t.home.json<{ project: Project }>('project', 'read', 'launch', '--peek')).project.cooldowns,
+    ).toMatchObject([{ agents: ['ada.mia', 'bob.mia'], because: 'acknowledgement' }]);
+    // Both are at rest: whoever is asked now answers at once, and nothing else is said.
+    await t.send('are you there?', 'dm:bob');
+    await t.heard('bob.mia', /are you there/, 'dm:bob');
+    expect(await thanks()).toBe(4);
+    await t.send('@ada ask bob: thanks');
+    await eventually('they thank each other again', async () => (await thanks()) === 8);
+    await up.until(/only thank each other[\s\S]*only thank each other/);
+    expect(up.output().match(told)).toHaveLength(2);
   });
 
   test('a launcher killed in the middle of a turn leaves nothing, and the next one finishes the turn under the same id', async () => {

@@ -1,6 +1,7 @@
 /** `aachat inbox`, `mentions`, `find`: messages across projects. */
 import { AachatError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
+import { loopLines } from '#cli/loop-view.ts';
 import { markRead, resolve, showMessages } from '#cli/messages.ts';
 import { listReadableProjects } from '#client/projects.ts';
 import type { Message } from '#contract/entities.ts';
@@ -21,7 +22,11 @@ export async function inbox(
       unread > messages.length
         ? `\n  … ${unread - messages.length} more: aachat project read ${project.team}/${project.name}`
         : '';
-    return `${bold(`${project.team}/${project.name}`)}  ${unread} unread${hasMention ? ', mentions you' : ''}\n${showMessages(context, messages)}${more}`;
+    return `${bold(`${project.team}/${project.name}`)}  ${unread} unread${hasMention ? ', mentions you' : ''}\n${showMessages(context, messages)}${more}${loopLines(
+      project,
+    )
+      .map((line) => `\n  (${line})`)
+      .join('')}`;
   });
   context.output.result({ projects }, projects.length === 0 ? 'Nothing is unread.' : text.join('\n\n'));
 }

@@ -2,6 +2,7 @@
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import type { CommandContext } from '#cli/context.ts';
+import { loopLines } from '#cli/loop-view.ts';
 import { messageText, resolve, resolveMessageId, showMessages, teamSlug } from '#cli/messages.ts';
 import { plain, table } from '#cli/output.ts';
 import { type Page, pageText } from '#cli/paging.ts';
@@ -81,9 +82,7 @@ export async function read(
   const lines = [
     ...(hasMore ? [`(older ones: --before ${messages[0]?.seq ?? 0})`] : []),
     showMessages(context, messages),
-    ...(project.loopStoppedAt === null
-      ? []
-      : [`(agents reached the limit of ${project.hopLimit} answers to each other; say something to let them go on)`]),
+    ...loopLines(project).map((line) => `(${line})`),
   ];
   context.output.result(
     { project, messages, hasMore },

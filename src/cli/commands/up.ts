@@ -11,6 +11,7 @@ import { startInBackground } from '#cli/background.ts';
 import { offerClaude } from '#cli/claude-offer.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { problemLines, sessionLine } from '#cli/live-view.ts';
+import { cooldownText, loopText } from '#cli/loop-view.ts';
 import { clockTime, plain } from '#cli/output.ts';
 import { type Connection, findLocalServer, IDLE_FLAGS, startLocalServer } from '#cli/platform.ts';
 import { openScreen, type Screen } from '#cli/up-screen.ts';
@@ -67,9 +68,11 @@ async function foreground(context: CommandContext, args: UpArgs): Promise<void> 
   try {
     running = await openUp(context, connection, args, (change) => {
       if (change.kind === 'loop-stopped') {
-        const { name, hopLimit } = change.project;
-        const text = `Agents in ${name} answered each other ${hopLimit} times: they are stopped until a person says something.`;
-        screen?.say(text, { project: name });
+        const { project } = change;
+        screen?.say(`In ${project.name} ${loopText(project)}.`, { project: project.name });
+      } else if (change.kind === 'pair-cooled') {
+        const { project, cooldown } = change;
+        screen?.say(`In ${project.name} ${cooldownText(cooldown)}.`, { project: project.name, cooldown });
       } else if (change.kind === 'budget-reached') {
         const { agent, retryAt } = change;
         const text = `${agent.name} has used up its budget: what waits for it is answered from ${clockTime(retryAt)} on.`;

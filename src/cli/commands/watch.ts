@@ -9,6 +9,7 @@ import { AachatError } from '#base/errors.ts';
 import { readIfExists, writePrivate } from '#base/fs.ts';
 import { silentLog } from '#base/log.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
+import { cooldownText, loopText } from '#cli/loop-view.ts';
 import { resolve } from '#cli/messages.ts';
 import { clockTime, plain } from '#cli/output.ts';
 import { listReadableProjects } from '#client/projects.ts';
@@ -165,7 +166,9 @@ function say(event: StreamEvent): string {
     case 'member.removed':
       return `${event.data.party.name} left the project`;
     case 'loop.stopped':
-      return `agents answered each other ${event.data.project.hopLimit} times; say something to let them go on`;
+      return loopText(event.data.project);
+    case 'pair.cooled':
+      return cooldownText(event.data.cooldown);
     case 'budget.reached':
       return `${event.data.agent.name} has used up its budget; what waits for it is answered from ${clockTime(event.data.retryAt)} on`;
     case 'budget.changed':

@@ -168,4 +168,8 @@ const MIGRATIONS: readonly Migration[] = [
           select 1 from runs as newer where newer.session_id = runs.session_id and newer.epoch > runs.epoch))`,
     ],
   },
+  {
+    name: '0008-pair-cooldowns',
+    statements: () => [`alter table projects add column cooldowns text`],
+  },
 ];

@@ -67,6 +67,8 @@ export interface ProjectRow {
   description: string;
   hop_limit: number;
   loop_stopped_at: string | null;
+  /** JSON: the pairs of agents that said nothing new to each other, with the end of each cooldown; null: none. */
+  cooldowns: string | null;
   /** The agent of a dm. */
   agent_id: AgentId | null;
   created_at: string;

@@ -1,6 +1,7 @@
 /** What the platform promises, whatever database is below: both engines pass the same suite. */
 import { agentSuite } from './agents.ts';
 import { budgetSuite } from './budget.ts';
+import { cooldownSuite } from './cooldowns.ts';
 import { documentSuite } from './documents.ts';
 import { eventSuite } from './events.ts';
 import type { Open } from './fixture.ts';
@@ -16,6 +17,7 @@ export function serverSuite(engine: string, open: Open): void {
   sessionSuite(engine, open);
   turnSuite(engine, open);
   budgetSuite(engine, open);
+  cooldownSuite(engine, open);
   eventSuite(engine, open);
   documentSuite(engine, open);
 }
