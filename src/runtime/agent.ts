@@ -73,6 +73,8 @@ export interface Agent extends AsyncDisposable {
   readonly conversation: string;
   readonly opened: 'new' | 'resumed' | 'loaded' | 'renewed';
   readonly info: { readonly name: string; readonly version: string };
+  /** What the conversation has cost so far, in millionths of a dollar; undefined: unknown. */
+  readonly costMicros: number | undefined;
   /** What a person should know about how it was opened, such as a mode that was refused. */
   readonly warnings: readonly string[];
   /** Aborts when the process or its connection ends, whoever ended it. */
@@ -343,6 +345,9 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
     opened,
     info: { name: info.agentInfo?.name ?? options.program.kind, version: info.agentInfo?.version ?? '' },
     warnings,
+    get costMicros() {
+      return costMicros;
+    },
     closed: connection.signal,
     prompt,
     cancel() {

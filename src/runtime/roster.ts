@@ -4,7 +4,7 @@ import type { Agent, Session, Signal, Team } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
 import type { SessionId, StreamId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import type { Launcher } from './boot.ts';
+import type { Launcher } from './launcher.ts';
 import type { Pair } from './pairs.ts';
 import { LiveAgentSession, type SessionOptions } from './session.ts';
 

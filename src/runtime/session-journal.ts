@@ -8,9 +8,9 @@ import type { Log } from '#base/log.ts';
 import type { Agent, EndReason, Run, Session, Team } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Accepted } from '#sync/replica.ts';
-import type { Launcher } from './boot.ts';
 import { noticeOf } from './document-replica.ts';
 import { type DocumentNotice, type EventLog, foldLog, type LogEvent, openEventLog } from './event-log.ts';
+import type { Launcher } from './launcher.ts';
 import { SessionFacts } from './log-events.ts';
 import { RECOVERY, type Recovery } from './recovery.ts';
 

@@ -10,8 +10,9 @@ import type { Agent, Party, Session, Signal } from '#contract/entities.ts';
 import type { ProjectId, TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { AgentUpdate, PermissionAnswer, PermissionRequest } from './agent.ts';
-import type { Booted, Launcher } from './boot.ts';
+import type { Booted } from './boot.ts';
 import type { DocumentNotice, EventLog } from './event-log.ts';
+import type { Launcher } from './launcher.ts';
 import { answerFor, decide, type PermissionDesk, type PermissionScope, resolvePaths } from './permissions.ts';
 import type { Policy } from './policy.ts';
 import type { OwedTurn } from './recovery.ts';
@@ -145,7 +146,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
         onTrouble: options.onFailure,
         isCancelled: () => turn.isCancelled,
         notices: options.notices,
-        preamble: introduced ? '' : booted.preamble,
+        preamble: introduced ? '' : booted.program.preamble,
         gitState: booted.workspace.gitState,
         clock: Date.now,
       },

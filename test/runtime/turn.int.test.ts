@@ -74,6 +74,7 @@ function countingAgent(outcome?: TurnOutcome) {
     opened: 'new',
     info: { name: 'counting', version: '1' },
     warnings: [],
+    costMicros: undefined,
     closed: new AbortController().signal,
     async prompt(text) {
       prompts.push(text);
