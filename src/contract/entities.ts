@@ -161,8 +161,10 @@ export const Signal = z.object({
   messageId: MessageId.nullable(),
   turnId: TurnId.nullable(),
   hop: z.int().nonnegative(),
-  /** What a person said to the session itself, for `prompt` and `session_start`. */
+  /** What was said to the session itself, for `prompt` and `session_start`: by its owner, or by another session. */
   text: z.string().nullable(),
+  /** The session that said it: the parent of a child that starts, or a child that reports. */
+  fromSessionId: SessionId.nullable(),
   createdAt: At,
 });
 export type Signal = z.infer<typeof Signal>;

@@ -5,11 +5,17 @@
  * ours, and nobody else's words ever stand at the start of a prompt, where a slash would be a command.
  */
 import type { Message, Party } from '#contract/entities.ts';
-import { shortId, type TurnId } from '#contract/ids.ts';
+import { type SessionId, shortId, type TurnId } from '#contract/ids.ts';
 import { parseConflictPath } from '#contract/paths.ts';
 import type { DocumentNotice } from './event-log.ts';
 import type { InterruptionCause } from './recovery.ts';
 import { shellQuote } from './shim.ts';
+
+export interface Instruction {
+  readonly text: string;
+  /** null: the owner. */
+  readonly from: { readonly session: SessionId; readonly agent: string; readonly is: 'parent' | 'child' } | null;
+}
 
 export interface PromptInput {
   readonly turnId: TurnId;
@@ -23,8 +29,8 @@ export interface PromptInput {
   readonly messages: readonly Message[];
   /** Unread messages that were left out because there are too many. */
   readonly omitted: number;
-  /** What the owner said to this session itself. */
-  readonly instructions: readonly string[];
+  /** What was said to this session itself. */
+  readonly instructions: readonly Instruction[];
   /** Edits of the agent that somebody else's stand in the way of. */
   readonly notices: readonly DocumentNotice[];
 }
@@ -37,7 +43,7 @@ export function turnPrompt(input: PromptInput): string {
   const parts = [
     `[aachat] Turn ${shortId(turnId)} in project \`${project}\` of team \`${team}\` (hop ${hop}).`,
     ...notices.map(noticeText),
-    ...instructions.map((text) => `Your owner tells you, in this session:\n${quote(text)}`),
+    ...instructions.map(told),
   ];
   if (context.length > 0) parts.push(`Earlier messages, for context:\n\n${context.map(entry(input)).join('\n\n')}`);
   if (omitted > 0) {
@@ -57,7 +63,7 @@ export function interruptedPrompt(input: PromptInput, cause: InterruptionCause):
     stopped: 'your owner stopped aachat in the middle of it',
   }[cause];
   const { turnId, project, team, hop, messages, instructions, notices } = input;
-  const asked = [...instructions.map(quote), ...messages.map(entry(input))];
+  const asked = [...instructions.map(told), ...messages.map(entry(input))];
   return `${[
     `[aachat] Turn ${shortId(turnId)} in project \`${project}\` of team \`${team}\` (hop ${hop}) was interrupted: ${why}.`,
     ...notices.map(noticeText),
@@ -65,6 +71,14 @@ export function interruptedPrompt(input: PromptInput, cause: InterruptionCause):
     `It was about this:\n\n${asked.join('\n\n')}`,
     answering(input),
   ].join('\n\n')}\n`;
+}
+
+function told({ text, from }: Instruction): string {
+  if (from === null) return `Your owner tells you, in this session:\n${quote(text)}`;
+  const session = `Session ${shortId(from.session)} of ${from.agent}`;
+  return from.is === 'child'
+    ? `${session}, which was started from this one, reports:\n${quote(text)}`
+    : `${session}, which started this one, gives you a task:\n${quote(text)}\n\nThe last message of this turn is reported to it; do not mention it.`;
 }
 
 /** Paths are names by the grammar of documents, so they need no quoting. */

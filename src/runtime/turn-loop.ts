@@ -282,7 +282,7 @@ function nextProject(signals: readonly Signal[]): TurnTask | undefined {
   const projectId = oldest?.projectId ?? null;
   if (oldest === undefined || projectId === null) return undefined;
   // A command for the agent program itself must stand alone in its prompt.
-  const isCommand = (signal: Signal) => signal.text?.startsWith('/') === true;
+  const isCommand = (signal: Signal) => signal.sender.kind === 'user' && signal.text?.startsWith('/') === true;
   const together = isCommand(oldest)
     ? [oldest]
     : signals.filter((signal) => signal.projectId === projectId && !isCommand(signal));

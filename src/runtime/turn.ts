@@ -7,12 +7,12 @@
 import { type AachatError, isAachatError } from '#base/errors.ts';
 import { type Clock, sleep } from '#base/time.ts';
 import type { HttpClient } from '#client/http.ts';
-import { MESSAGE_LIMIT, type Party, type SignalKind } from '#contract/entities.ts';
+import { MESSAGE_LIMIT, type Party, type Signal } from '#contract/entities.ts';
 import type { ProjectId, RunId, SignalId, TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Agent, TurnOutcome } from './agent.ts';
 import type { DocumentNotice, EventLog, TurnRecord } from './event-log.ts';
-import { interruptedPrompt, isSilence, type PromptInput, turnPrompt } from './prompt.ts';
+import { type Instruction, interruptedPrompt, isSilence, type PromptInput, turnPrompt } from './prompt.ts';
 import type { OwedTurn } from './recovery.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -155,7 +155,7 @@ async function compose(
   const { ownerHttp, signal, self, ownerId, team } = context;
   const { turnId, projectId } = task;
   const read = await persist(context, () => ownerHttp.call(ROUTES.getTurnMessages, { params: { turnId } }, signal));
-  const instructions = read.signals.flatMap(({ kind, text }) => (isInstruction(kind) && text !== null ? [text] : []));
+  const instructions = read.signals.flatMap(instructionIn);
   const project = await context.projectName(projectId);
   const { messages, omitted } = read;
   const input: PromptInput = {
@@ -175,12 +175,18 @@ async function compose(
   if (task.kind === 'owed' && task.step === 'prompted') return { words: interruptedPrompt(input, task.cause), told };
   // The owner may give the agent program one of its own commands, such as `/compact`; nobody else can.
   const [command] = instructions;
-  if (instructions.length === 1 && messages.length === 0 && command?.startsWith('/'))
-    return { words: command, told: 0 };
+  if (instructions.length === 1 && messages.length === 0 && command?.from === null && command.text.startsWith('/'))
+    return { words: command.text, told: 0 };
   return { words: turnPrompt(input), told };
 }
 
-const isInstruction = (kind: SignalKind): boolean => kind === 'prompt' || kind === 'session_start';
+/** What the owner says to the session itself, or another session: the one that started it, or one that it started. */
+function instructionIn({ kind, text, sender, fromSessionId }: Signal): readonly Instruction[] {
+  if ((kind !== 'prompt' && kind !== 'session_start') || text === null) return [];
+  if (sender.kind === 'user') return [{ text, from: null }];
+  const is = kind === 'prompt' ? 'child' : 'parent';
+  return fromSessionId === null ? [] : [{ text, from: { session: fromSessionId, agent: sender.name, is } }];
+}
 
 /** An outcome that is not the end of the turn. */
 function postponed(

@@ -76,6 +76,7 @@ type Need =
   | 'project.manage'
   | 'control'
   | 'session.read'
+  | 'session.spawn'
   | 'session.signals';
 
 /** A route that is not listed does not compile. */
@@ -126,6 +127,9 @@ const NEEDS: Record<Action, Need> = {
   createSession: 'control',
   listSessions: 'person',
   getSession: 'session.read',
+  getFamily: 'session.read',
+  forkSession: 'control',
+  spawnSession: 'session.spawn',
   removeSession: 'control',
   openRun: 'control',
   setActivity: 'control',
@@ -140,12 +144,13 @@ const NEEDS: Record<Action, Need> = {
   subscribe: 'project.read',
 };
 
-/** What a session may do at all: take part in the projects that it covers, and look at itself. */
+/** What a session may do at all: take part in the projects that it covers, look at itself, and start children. */
 const SESSION_NEEDS: ReadonlySet<Need> = new Set<Need>([
   'anyone',
   'project.read',
   'project.post',
   'session.read',
+  'session.spawn',
   'session.signals',
 ]);
 

@@ -15,6 +15,7 @@ import * as projects from './projects.ts';
 import * as reading from './reading.ts';
 import type { Handler, Reading, Writing } from './request.ts';
 import * as runs from './runs.ts';
+import * as tree from './session-tree.ts';
 import * as sessions from './sessions.ts';
 import * as teams from './teams.ts';
 import type { Tokens } from './tokens.ts';
@@ -90,6 +91,9 @@ export function createHandlers(options: HandlerOptions): Handlers {
     putMachine: write(agents.putMachine),
     heartbeat: write(runs.heartbeat),
     createSession: write(sessions.createSession),
+    forkSession: write(tree.forkSession),
+    spawnSession: write(tree.spawnSession),
+    getFamily: read(tree.getFamily),
     listSessions: read(sessions.listSessions),
     getSession: read(sessions.getSession),
     removeSession: write(sessions.removeSession),

@@ -76,7 +76,7 @@ function authorOf(actor: Actor): Party {
 }
 
 /** What a session says belongs to its open turn; between turns it is as far from a person as its last one was. */
-async function turnOf({ q }: View, sessionId: SessionId): Promise<{ hop: number; turnId: TurnId | null }> {
+export async function turnOf({ q }: View, sessionId: SessionId): Promise<{ hop: number; turnId: TurnId | null }> {
   const last = await q
     .selectFrom('turns')
     .select(['id', 'hop', 'state'])

@@ -2,16 +2,17 @@
 import { type ExpressionBuilder, sql } from 'kysely';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
+import type { Session } from '#contract/entities.ts';
 import { type AgentId, type ProjectId, type SessionId, shortId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import { coveredBy, updateCoverage } from './coverage.ts';
-import type { Schema, SessionRow } from './database/schema.ts';
+import type { AgentRow, Schema, SessionRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 import { agentFacts, readableProjects, sessionFacts, sessionsWithNames, teamFacts } from './facts.ts';
 import { hidden, person, type Reading, type Writing } from './request.ts';
 import { finishRun, handBack } from './runs.ts';
 import { emitSession, newestRuns, sessionsOf, wholeSession } from './session-view.ts';
-import { createSignal, expireQueued, partyOf, signalOf } from './signals.ts';
+import { createSignal, expireQueued, type NewSignal, partyOf, signalOf } from './signals.ts';
 import { turnsOf } from './turns.ts';
 
 export const createSession: Writing<typeof ROUTES.createSession> = async (tx, { actor, body, ask }) => {
@@ -22,45 +23,69 @@ export const createSession: Writing<typeof ROUTES.createSession> = async (tx, { 
   const dm = await dmOf(tx, agent.id);
   const projects = body.projects ?? [];
   await checkCoverage(tx, agent.id, team.team.slug, body.teamId, projects, dm);
+  const owner = person(actor);
+  const first = { sender: partyOf('user', owner.id, owner.name), hop: 0, projectId: projects[0] ?? dm } as const;
+  return {
+    session: await planSession(tx, {
+      agent,
+      teamId: body.teamId,
+      name: body.name,
+      projects: body.projects,
+      parked: body.parked,
+      start: body.text === undefined ? undefined : { ...first, text: body.text },
+    }),
+  };
+};
+
+/** A session that nobody runs yet. */
+export interface PlannedSession {
+  readonly agent: Pick<AgentRow, 'id' | 'name'>;
+  readonly teamId: SessionRow['team_id'];
+  readonly name: string | undefined;
+  /** undefined: all of the team that the agent is in, as they come and go. */
+  readonly projects: readonly ProjectId[] | undefined;
+  /** Nobody starts it until it is resumed. */
+  readonly parked?: boolean | undefined;
+  readonly parentId?: SessionId;
+  readonly forkedFromId?: SessionId;
+  /** Its first prompt. */
+  readonly start: Pick<NewSignal, 'sender' | 'hop' | 'projectId' | 'text' | 'fromSessionId'> | undefined;
+}
+
+/** Writes it down and tells those who can see it. Whether it may be is checked before. */
+export async function planSession(tx: Tx, plan: PlannedSession): Promise<Session> {
+  const { agent, teamId, name = null, projects, start } = plan;
   const session: SessionRow = {
     id: newId<SessionId>(),
     agent_id: agent.id,
-    team_id: body.teamId,
-    name: body.name ?? null,
+    team_id: teamId,
+    name,
     state: 'stopped',
     activity: null,
-    coverage_mode: body.projects === undefined ? 'auto' : 'explicit',
-    parent_id: null,
-    forked_from_id: null,
-    parked: body.parked === true ? 1 : 0,
+    coverage_mode: projects === undefined ? 'auto' : 'explicit',
+    parent_id: plan.parentId ?? null,
+    forked_from_id: plan.forkedFromId ?? null,
+    parked: plan.parked === true ? 1 : 0,
     created_at: tx.now,
     updated_at: tx.now,
     removed_at: null,
   };
   await tx.q.insertInto('sessions').values(session).execute();
-  if (projects.length > 0) {
+  if (projects !== undefined && projects.length > 0) {
     await tx.q
       .insertInto('coverage')
       .values([...new Set(projects)].map((project_id) => ({ session_id: session.id, project_id })))
       .execute();
   }
-  if (body.text !== undefined) {
-    const owner = person(actor);
-    await createSignal(tx, {
-      kind: 'session_start',
-      sender: partyOf('user', owner.id, owner.name),
-      recipient: partyOf('agent', agent.id, agent.name),
-      sessionId: session.id,
-      projectId: projects[0] ?? dm,
-      hop: 0,
-      text: body.text,
-    });
+  if (start !== undefined) {
+    const recipient = partyOf('agent', agent.id, agent.name);
+    await createSignal(tx, { ...start, kind: 'session_start', recipient, sessionId: session.id });
   }
   await updateCoverage(tx, [agent.id], [session.id]);
-  return { session: await wholeSession(tx, session.id) };
-};
+  return await wholeSession(tx, session.id);
+}
 
-async function dmOf({ q }: View, agentId: AgentId): Promise<ProjectId> {
+export async function dmOf({ q }: View, agentId: AgentId): Promise<ProjectId> {
   return (await q.selectFrom('projects').select('id').where('agent_id', '=', agentId).executeTakeFirstOrThrow()).id;
 }
 
@@ -245,7 +270,7 @@ export const signalSession: Writing<typeof ROUTES.signalSession> = async (tx, { 
 };
 
 /** Where a prompt to the session itself belongs: where it worked last, else the first project it covers, else the dm. */
-async function promptProject(tx: Tx, session: SessionRow): Promise<ProjectId> {
+export async function promptProject(tx: Tx, session: SessionRow): Promise<ProjectId> {
   const covered = await coveredBy(tx, session.id);
   const last = await tx.q
     .selectFrom('turns')

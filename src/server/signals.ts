@@ -2,6 +2,7 @@
 import { newId } from '#base/id.ts';
 import type { Party, Signal, SignalKind, SignalState } from '#contract/entities.ts';
 import type { AgentId, ProjectId, SessionId, SignalId, UserId } from '#contract/ids.ts';
+import { reportOfChild } from './child-report.ts';
 import type { SignalRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 
@@ -17,6 +18,7 @@ export const signalOf = (row: SignalRow): Signal => ({
   turnId: row.turn_id,
   hop: row.hop,
   text: row.text,
+  fromSessionId: row.from_session_id,
   createdAt: row.created_at,
 });
 
@@ -66,6 +68,7 @@ export interface NewSignal {
   readonly messageId?: SignalRow['message_id'];
   readonly hop: number;
   readonly text?: string;
+  readonly fromSessionId?: SessionId;
 }
 
 export async function createSignal(tx: Tx, signal: NewSignal): Promise<Signal> {
@@ -85,6 +88,7 @@ export async function createSignal(tx: Tx, signal: NewSignal): Promise<Signal> {
     turn_id: null,
     hop: signal.hop,
     text: signal.text ?? null,
+    from_session_id: signal.fromSessionId ?? null,
     created_at: tx.now,
   };
   await tx.q.insertInto('signals').values(row).execute();
@@ -104,7 +108,7 @@ export async function expireQueued(tx: Tx, sessionId: SessionId, kinds: readonly
   await moveSignals(tx, waiting, { state: 'expired' });
 }
 
-/** Changes state and tells recipient and sender. */
+/** Changes state and tells recipient and sender; where a child has done what it was started for, also its parent. */
 export async function moveSignals(
   tx: Tx,
   rows: readonly SignalRow[],
@@ -122,6 +126,10 @@ export async function moveSignals(
     .returningAll()
     .execute();
   await emitSignals(tx, 'signal.updated', moved);
+  for (const row of moved) {
+    const report = await reportOfChild(tx, row);
+    if (report !== undefined) await createSignal(tx, report);
+  }
   return moved;
 }
 

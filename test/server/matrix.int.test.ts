@@ -99,6 +99,9 @@ const EXPECTED: Record<Action, Record<ActorKind, number>> = {
   createSession: /*   */ row('401  401  403  404  200  404  404  404  404  404  403  403  409'),
   listSessions: /*    */ row('401  401  403  200  200  200  200  200  200  200  403  403  409'),
   getSession: /*      */ row('401  401  403  200  200  200  200  404  404  404  200  404  409'),
+  forkSession: /*     */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
+  spawnSession: /*    */ row('401  401  403  403  200  403  403  404  404  404  200  404  409'),
+  getFamily: /*       */ row('401  401  403  200  200  200  200  404  404  404  200  404  409'),
   removeSession: /*   */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
   openRun: /*         */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
   setActivity: /*     */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
@@ -266,6 +269,9 @@ const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> 
   createSession: ({ agent, team }) => ({ body: { clientId: clientId(), agentId: agent.id, teamId: team.id } }),
   listSessions: () => ({}),
   getSession: ({ session }) => ({ params: { sessionId: session.id } }),
+  forkSession: ({ session }) => ({ params: { sessionId: session.id }, body: { clientId: clientId() } }),
+  spawnSession: ({ session }) => ({ params: { sessionId: session.id }, body: { clientId: clientId(), text: 'go' } }),
+  getFamily: ({ session }) => ({ params: { sessionId: session.id } }),
   removeSession: async ({ disposable, callers }) => {
     const { session, run } = await disposable();
     await callers.admin.call(ROUTES.endRun, { params: { runId: run.id }, body: { reason: 'stopped' } });

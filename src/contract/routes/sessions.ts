@@ -22,6 +22,7 @@ import {
 import {
   AgentBase,
   AgentId,
+  AgentName,
   ClientId,
   MachineId,
   ProjectId,
@@ -36,6 +37,7 @@ import { route } from '#contract/route.ts';
 const ofAgent = z.object({ agentId: AgentId });
 const ofSession = z.object({ sessionId: SessionId });
 const ofRun = z.object({ runId: RunId });
+const SessionTitle = z.string().min(1).max(100);
 const ofTurn = z.object({ turnId: TurnId });
 
 /** Makes the agent and its dm with the owner; one that was taken out of service comes back. */
@@ -113,7 +115,7 @@ export const createSession = route({
     agentId: AgentId,
     teamId: TeamId,
     projects: z.array(ProjectId).max(100).optional(),
-    name: z.string().min(1).max(100).optional(),
+    name: SessionTitle.optional(),
     text: MessageBody.optional(),
     parked: z.boolean().optional(),
   }),
@@ -141,6 +143,54 @@ export const getSession = route({
   path: '/v1/sessions/:sessionId',
   params: ofSession,
   reply: z.object({ session: Session, turns: z.array(Turn), signals: z.array(Signal) }),
+});
+
+/**
+ * Plans a session that goes on from where another one of the agent stands, beside it: it covers the same projects, and
+ * messages in them go on waking the other one while that lives.
+ */
+export const forkSession = route({
+  method: 'POST',
+  path: '/v1/sessions/:sessionId/forks',
+  params: ofSession,
+  body: z.object({ clientId: ClientId, name: SessionTitle.optional(), text: MessageBody.optional() }),
+  reply: z.object({ session: Session }),
+});
+
+/**
+ * Starts a child of a session: of the same agent, or of another one of its owner, in the projects of the parent that
+ * this agent is in. The end of its first turn is told to the parent, as a prompt. From inside a session the hop guard
+ * applies, and another agent has to be in one of the projects.
+ */
+export const spawnSession = route({
+  method: 'POST',
+  path: '/v1/sessions/:sessionId/children',
+  params: ofSession,
+  body: z.object({
+    clientId: ClientId,
+    text: MessageBody,
+    /** Its full name, or the part before the owner's. */
+    agent: z.union([AgentName, AgentBase]).optional(),
+    name: SessionTitle.optional(),
+  }),
+  reply: z.object({ session: Session }),
+});
+
+/** What a session came from (`level` below 0) and what came from it, of what the reader may see. */
+export const getFamily = route({
+  method: 'GET',
+  path: '/v1/sessions/:sessionId/family',
+  params: ofSession,
+  reply: z.object({
+    relatives: z.array(
+      z.object({
+        level: z.int(),
+        /** How it came from the one before it; null: it did not come from another one. */
+        how: z.enum(['spawned', 'forked']).nullable(),
+        session: Session,
+      }),
+    ),
+  }),
 });
 
 /** Forgets a session that does not run: no list has it, nothing starts it again, what still waited for it expires. */

@@ -172,4 +172,12 @@ const MIGRATIONS: readonly Migration[] = [
     name: '0008-pair-cooldowns',
     statements: () => [`alter table projects add column cooldowns text`],
   },
+  {
+    name: '0009-session-tree',
+    statements: () => [
+      `alter table signals add column from_session_id text`,
+      `create index sessions_parent on sessions (parent_id) where parent_id is not null`,
+      `create index sessions_forked on sessions (forked_from_id) where forked_from_id is not null`,
+    ],
+  },
 ];

@@ -187,6 +187,7 @@ export interface SignalRow {
   turn_id: TurnId | null;
   hop: number;
   text: string | null;
+  from_session_id: SessionId | null;
   created_at: string;
 }
 export interface CursorRow {

@@ -8,6 +8,7 @@ import type { Open } from './fixture.ts';
 import { loginSuite } from './login.ts';
 import { sessionSuite } from './sessions.ts';
 import { talkSuite } from './talk.ts';
+import { treeSuite } from './tree.ts';
 import { turnSuite } from './turns.ts';
 
 export function serverSuite(engine: string, open: Open): void {
@@ -15,6 +16,7 @@ export function serverSuite(engine: string, open: Open): void {
   talkSuite(engine, open);
   agentSuite(engine, open);
   sessionSuite(engine, open);
+  treeSuite(engine, open);
   turnSuite(engine, open);
   budgetSuite(engine, open);
   cooldownSuite(engine, open);
