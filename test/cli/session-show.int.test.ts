@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
 import { type SessionId, shortId, type TurnId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
 import { openEventLog } from '#runtime/event-log.ts';
 import { openHome } from '#runtime/home.ts';
 import type { LogEvent } from '#runtime/log-events.ts';
@@ -44,7 +45,7 @@ async function scene() {
   const home = openHome(mia.home);
   return {
     url: server.url,
-    ...{ mia, live, served, show, home },
+    ...{ mia, owner, live, served, show, home },
     async [Symbol.asyncDispose]() {
       await mia[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
@@ -100,6 +101,17 @@ test('of one that ran here also: where it comes from, what all its turns cost, w
       { id: child, level: 1 },
     ],
   });
+});
+
+test('relatives of other machines come from the server', async () => {
+  await using s = await scene();
+  const params = { sessionId: s.live.session.id };
+  const { session } = await s.owner.call(ROUTES.forkSession, { params, body: { clientId: newId(), name: 'aside' } });
+  expect(await s.show()).toMatch(
+    new RegExp(`^forked from it +${shortId(session.id)} +ada\\.mia +stopped +aside$`, 'm'),
+  );
+  const data = await s.mia.data('session', 'show', session.id);
+  expect(data).toMatchObject({ local: null, family: [{ id: s.live.session.id, level: -1, state: 'running' }] });
 });
 
 test('an agent in its session sees nothing of what its machine remembers', async () => {

@@ -4,11 +4,23 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runCommand } from '#cli/exit.ts';
 import type { StreamEvent } from '#contract/frames.ts';
+import { shortId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
 import { commandFacts } from '../support/command.ts';
-import { createAgent, createProject, createTeam, joinProject, joinTeam, push, send } from '../support/company.ts';
+import {
+  addMachine,
+  createAgent,
+  createProject,
+  createTeam,
+  joinProject,
+  joinTeam,
+  liveSession,
+  push,
+  send,
+} from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
 import { person } from '../support/person.ts';
-import { testServer } from '../support/server.ts';
+import { clientId, testServer } from '../support/server.ts';
 
 type Line = StreamEvent & { readonly project: string | null };
 
@@ -104,6 +116,31 @@ describe('watch', () => {
     expect(text).toMatch(/acme\/launch\/notes\/plan\.md: deleted by mia/);
     expect(text).toMatch(/mia: two\n {7}lines\n/);
     expect(text).not.toContain('\u001b');
+  });
+
+  test('says to whoever reads a project when sessions are made, forked, started by others, and stopped', async () => {
+    await using s = await scene();
+    const ada = await createAgent(s.owner, 'ada');
+    await joinProject(s.owner, s.launch, 'ada');
+    const watching = await s.watch(['--project', 'launch'], { isTerminal: true });
+    const machine = await addMachine(s.owner, 'desk');
+    const { session, run } = await liveSession(s.server, s.owner, ada, s.acme, machine);
+    const params = { sessionId: session.id };
+    await s.owner.call(ROUTES.forkSession, { params, body: { clientId: clientId(), name: 'aside' } });
+    await s.owner.call(ROUTES.spawnSession, { params, body: { clientId: clientId(), text: 'go' } });
+    await s.owner.call(ROUTES.endRun, { params: { runId: run.id }, body: { reason: 'asked' } });
+    await watching.heard('stopped');
+    await watching.stop();
+    const short = shortId(session.id);
+    for (const news of [
+      `new session ${short}`,
+      'input ready',
+      String.raw`new session \w{8} \(aside\), forked from ${short}`,
+      String.raw`new session \w{8}, started by ${short}`,
+      String.raw`stopped \(asked\)`,
+    ]) {
+      expect(watching.text()).toMatch(new RegExp(`acme/launch {2}ada\\.mia in acme: ${news}$`, 'm'));
+    }
   });
 
   test('takes in a project that the person joins, at once or while nobody watched, from its beginning', async () => {

@@ -1,5 +1,6 @@
 /** `aachat session show`: a session as the server knows it, and what this machine remembers of it. */
 
+import type { z } from 'zod';
 import { isAachatError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { compact } from '#cli/live-view.ts';
@@ -18,7 +19,9 @@ export async function show(context: CommandContext, args: { readonly session: st
   const { id } = await findSession(context, http, args.session);
   const found = await http.call(ROUTES.getSession, { params: { sessionId: id } }, context.signal);
   const { session, turns, signals } = found;
-  const { local, family } = await remembered(context, id);
+  const { relatives } = await http.call(ROUTES.getFamily, { params: { sessionId: id } }, context.signal);
+  const { local, family: known } = await remembered(context, id);
+  const family = familyFrom(relatives, known);
   const totals = local?.totals ?? sum(turns);
   const facts = [
     ['session', session.id],
@@ -80,6 +83,19 @@ const waiting = (signals: readonly Signal[]): readonly (readonly string[])[] =>
   signals
     .filter(({ state }) => state === 'queued')
     .map(({ kind, sender, createdAt }) => ['waits', clockTime(createdAt), `${kind} of ${sender.name}`]);
+
+/** The server knows those of all machines; of those that it was told to forget this machine may know more. */
+function familyFrom(
+  relatives: z.output<typeof ROUTES.getFamily.reply>['relatives'],
+  known: readonly Relative[],
+): readonly Relative[] {
+  const told = relatives.map(({ level, how, session }): Relative => {
+    const { id, agent, name, state } = session;
+    return { id, agent, name, state: state === 'stopped' ? 'stopped' : 'running', how, level };
+  });
+  const forgotten = known.filter(({ id }) => !told.some((relative) => relative.id === id));
+  return [...told, ...forgotten].sort((a, b) => a.level - b.level || (a.id < b.id ? -1 : 1));
+}
 
 const familyRow = ({ id, agent, name, state, how, level }: Relative): readonly string[] => [
   level < 0

@@ -14,9 +14,9 @@ import { resolve } from '#cli/messages.ts';
 import { clockTime, plain } from '#cli/output.ts';
 import { listReadableProjects } from '#client/projects.ts';
 import { openEventSocket } from '#client/socket.ts';
-import type { Project } from '#contract/entities.ts';
+import type { Project, Session } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
-import { Seq, StreamId } from '#contract/ids.ts';
+import { Seq, StreamId, shortId } from '#contract/ids.ts';
 import { formatDocumentPath } from '#contract/paths.ts';
 
 export interface WatchArgs {
@@ -184,8 +184,8 @@ function say(event: StreamEvent): string {
       return `${formatDocumentPath(conflict)}: conflict ${conflict.number} ${what}`;
     }
     case 'session.updated': {
-      const { agent, team, state, activity } = event.data.session;
-      return `${agent} in ${team}: ${(state === 'running' && activity !== null ? activity : state).replaceAll('_', ' ')}`;
+      const { agent, team } = event.data.session;
+      return `${agent} in ${team}: ${sessionNews(event.data.session)}`;
     }
     case 'signal.created':
     case 'signal.updated': {
@@ -195,4 +195,16 @@ function say(event: StreamEvent): string {
     case 'membership.changed':
       return 'what you can read has changed';
   }
+}
+
+function sessionNews({ id, name, state, activity, run, parentId, forkedFromId }: Session): string {
+  if (state === 'running' && activity !== null) return activity.replaceAll('_', ' ');
+  if (run !== null) return state === 'stopped' && run.reason !== null ? `stopped (${run.reason})` : state;
+  const origin =
+    parentId !== null
+      ? `, started by ${shortId(parentId)}`
+      : forkedFromId !== null
+        ? `, forked from ${shortId(forkedFromId)}`
+        : '';
+  return `new session ${shortId(id)}${name === null ? '' : ` (${name})`}${origin}`;
 }
