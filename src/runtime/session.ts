@@ -12,7 +12,7 @@ import { type RunId, shortId } from '#contract/ids.ts';
 import { type ActivityReport, createActivityReport } from './activity-report.ts';
 import { type Booted, type BootStep, bootSession } from './boot.ts';
 import type { Launcher } from './launcher.ts';
-import type { PermissionDesk } from './permissions.ts';
+import type { PermissionDesk } from './permission-desk.ts';
 import { NOTHING_YET, reportOf, type SessionReport } from './report.ts';
 import { openJournal, type SessionJournal } from './session-journal.ts';
 import { activityOf, phaseOf, type SessionEvent, type SessionState, transition } from './session-state.ts';

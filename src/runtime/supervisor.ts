@@ -23,7 +23,7 @@ import type { Launcher } from './launcher.ts';
 import { leaseChildren, reapLeases } from './lease.ts';
 import { createMirrors, type Mirrors, notKept } from './mirrors.ts';
 import { type Pair, planPairs } from './pairs.ts';
-import { createPermissionDesk, type PermissionDesk } from './permissions.ts';
+import { createPermissionDesk, type PermissionDesk } from './permission-desk.ts';
 import type { SessionReport } from './report.ts';
 import { Roster } from './roster.ts';
 import { openServerLink, type ServerLink } from './server-link.ts';

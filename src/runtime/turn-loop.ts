@@ -13,7 +13,8 @@ import type { AgentUpdate, PermissionAnswer, PermissionRequest } from './agent.t
 import type { Booted } from './boot.ts';
 import type { DocumentNotice, EventLog } from './event-log.ts';
 import type { Launcher } from './launcher.ts';
-import { answerFor, decide, type PermissionDesk, type PermissionScope, resolvePaths } from './permissions.ts';
+import type { PermissionDesk } from './permission-desk.ts';
+import { answerFor, decide, type PermissionScope, resolvePaths } from './permissions.ts';
 import type { Policy } from './policy.ts';
 import type { OwedTurn } from './recovery.ts';
 import type { SessionEvent } from './session-state.ts';

@@ -2,7 +2,7 @@
 import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import type { ControlHandlers } from './control.ts';
 import type { Mirrors } from './mirrors.ts';
-import type { PermissionDesk } from './permissions.ts';
+import type { PermissionDesk } from './permission-desk.ts';
 
 /** The part of `up` that answers. */
 export interface AskedUp {

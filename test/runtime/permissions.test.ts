@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { PermissionRequest } from '#runtime/agent.ts';
-import { answerFor, createPermissionDesk, decide, type PermissionScope } from '#runtime/permissions.ts';
+import { createPermissionDesk } from '#runtime/permission-desk.ts';
+import { answerFor, decide, type PermissionScope } from '#runtime/permissions.ts';
 import { POLICIES, type Policy } from '#runtime/policy.ts';
 
 const scope: PermissionScope = {
