@@ -1,7 +1,7 @@
 /** The control socket of a running `up`: HTTP on a unix socket that only its owner can open. */
 import { z } from 'zod';
 import { Activity } from './entities.ts';
-import { AgentName, PermissionId, SessionId, TeamSlug } from './ids.ts';
+import { AgentName, PermissionId, SessionId, TeamSlug, TurnId } from './ids.ts';
 import { route } from './route.ts';
 
 /** What `up` knows about one session, for people: more than the server may know, because it stays here. */
@@ -30,10 +30,27 @@ export const PendingPermission = z.object({
   title: z.string(),
   toolKind: z.string(),
   options: z.array(z.object({ id: z.string(), kind: z.string(), name: z.string() })),
+  /** Of all that the agent program said about the call. An answer names it. */
+  digest: z.string(),
+  /** null: the agent works though nobody asked it to. */
+  turnId: TurnId.nullable(),
   askedAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
 });
 export type PendingPermission = z.infer<typeof PendingPermission>;
+
+/** `expired`: nobody answered in time, which is a no. `cancelled`: its turn ended first. */
+export const PermissionOutcome = z.enum(['allowed', 'denied', 'expired', 'cancelled']);
+export type PermissionOutcome = z.infer<typeof PermissionOutcome>;
+
+/** One that nobody can answer any more. */
+export const SettledPermission = PendingPermission.extend({
+  outcome: PermissionOutcome,
+  /** Who answered, and where: `aachat up on laptop`; null: nobody. */
+  by: z.string().nullable(),
+  at: z.iso.datetime(),
+});
+export type SettledPermission = z.infer<typeof SettledPermission>;
 
 /** A folder that `up` keeps in step with the documents at the server. */
 export const MirrorView = z.object({
@@ -78,13 +95,21 @@ export const getStatus = route({
   }),
 });
 
-/** First answer wins; a later one gets CONFLICT. */
+/** What waits, and what was settled in the last hour, oldest first. */
+export const listPermissions = route({
+  method: 'GET',
+  path: '/v1/permissions',
+  reply: z.object({ pending: z.array(PendingPermission), settled: z.array(SettledPermission) }),
+});
+
+/** First answer wins; a later one gets CONFLICT with who it was and what they said. */
 export const answerPermission = route({
   method: 'POST',
   path: '/v1/permissions/:permissionId',
   params: z.object({ permissionId: PermissionId }),
-  body: z.object({ allow: z.boolean() }),
-  reply: z.object({ permission: PendingPermission, outcome: z.enum(['allowed', 'denied']) }),
+  /** `by`: what the person used, such as `aachat permission`. */
+  body: z.object({ allow: z.boolean(), digest: z.string(), by: z.string().max(100) }),
+  reply: z.object({ permission: SettledPermission, outcome: z.enum(['allowed', 'denied']) }),
 });
 
 /** Ends all sessions and then `up` itself; `force` does not wait for turns. */
@@ -108,4 +133,4 @@ export const beginMirrors = route({
   reply: z.object({ mirrors: z.array(MirrorView) }),
 });
 
-export const CONTROL_ROUTES = { getStatus, answerPermission, stopUp, resumeMirror, beginMirrors };
+export const CONTROL_ROUTES = { getStatus, listPermissions, answerPermission, stopUp, resumeMirror, beginMirrors };

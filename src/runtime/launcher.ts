@@ -1,6 +1,7 @@
 /** What all sessions of one `up` share. */
 import type { Log } from '#base/log.ts';
 import type { HttpClient } from '#client/http.ts';
+import type { Session } from '#contract/entities.ts';
 import type { ClonePool } from './clone-pool.ts';
 import type { Engine } from './engine.ts';
 import type { Home } from './home.ts';
@@ -25,7 +26,7 @@ export interface Launcher {
   readonly builtinSkills: string;
   /** `claude`, `scripted`, a preset, or a command line; undefined: looked for. */
   readonly programSetting: () => string | undefined;
-  readonly policyOf: (agent: string) => Policy;
+  readonly policyOf: (session: Session) => Promise<Policy>;
   /** Whether its owner lets the agent's program obey settings of the team's repo. */
   readonly isTrusted: (agent: string) => boolean;
   /** The program of the agent's `runtime.yaml` that its owner has agreed to. */

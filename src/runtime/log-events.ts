@@ -12,7 +12,8 @@ import { MessageId, PermissionId, ProjectId, RunId, SessionId, SignalId, TurnId 
  *
  * History
  *   1  first version
- *   2  counters tell what was read from a cache from what was written to it
+ *   2  counters tell what was read from a cache from what was written to it; who answered a permission request, and
+ *      a digest of what it was about
  */
 export const LOG_VERSION = 2;
 
@@ -101,8 +102,16 @@ export const LogEvent = z.discriminatedUnion('type', [
     permissionId: PermissionId,
     title: string(),
     toolKind: string(),
+    /** Of all that the agent program said about the call. */
+    digest: string().optional(),
   }),
-  object({ type: literal('permission.answered'), permissionId: PermissionId, outcome: string() }),
+  object({
+    type: literal('permission.answered'),
+    permissionId: PermissionId,
+    outcome: string(),
+    /** Who answered, and where; null: nobody. */
+    by: string().nullable().optional(),
+  }),
   /** An edit of the agent is not in the document, or not all of it: the next prompt says so. */
   DocumentNotice.extend({ type: literal('document.lost') }),
   object({ type: literal('problem'), message: string(), hint: string().nullable() }),

@@ -1,55 +1,85 @@
 /**
- * The desk, where requests of agents wait for a person.
+ * The desk, where requests of agents wait for a person. One per `up`: whoever answers, here or on another machine, the
+ * answer counts when it arrives here.
  *
- * An answer is bound to the exact request: it carries our id, and a request ends with its turn. First answer wins.
+ * An answer is bound to the exact request: it carries our id and the digest of what the agent wants to do, and a
+ * request ends with its turn. First answer wins, and later ones are told who was first.
  */
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type Clock, isoTime } from '#base/time.ts';
-import type { PendingPermission } from '#contract/control.ts';
-import type { PermissionId, SessionId } from '#contract/ids.ts';
+import type { PendingPermission, PermissionOutcome, SettledPermission } from '#contract/control.ts';
+import type { PermissionId, SessionId, TurnId } from '#contract/ids.ts';
 import type { PermissionAnswer, PermissionRequest } from './agent.ts';
-import { answerFor, type PermissionOutcome } from './permissions.ts';
+import { answerFor } from './permissions.ts';
+
+export interface Answer {
+  readonly allow: boolean;
+  /** Of the request as the person saw it. */
+  readonly digest: string;
+  /** Who answers, and where: `aachat up on laptop`. */
+  readonly by: string;
+}
 
 export interface PermissionDesk {
   /** What waits, oldest first. */
   pending(): readonly PendingPermission[];
+  /** What does not wait any more, for a while, oldest first. */
+  settled(): readonly SettledPermission[];
   /**
    * Puts a request before people. `answered` resolves with the answer for the agent program.
    *
    * @param signal aborts when the turn ends: the request is answered `cancelled`
    */
   ask(
-    from: { readonly sessionId: SessionId; readonly agent: string },
+    from: { readonly sessionId: SessionId; readonly agent: string; readonly turnId: TurnId | null },
     request: PermissionRequest,
     signal: AbortSignal,
   ): {
     readonly id: PermissionId;
-    readonly answered: Promise<{ readonly outcome: PermissionOutcome; readonly answer: PermissionAnswer }>;
+    readonly answered: Promise<{ readonly settled: SettledPermission; readonly answer: PermissionAnswer }>;
   };
-  /** @throws AachatError `CONFLICT` when it was answered, expired, or its turn ended */
-  answer(
-    id: PermissionId,
-    allow: boolean,
-  ): { readonly permission: PendingPermission; readonly outcome: 'allowed' | 'denied' };
+  /** @throws AachatError `CONFLICT` when it was answered, expired, or its turn ended; `NOT_FOUND` when that is long ago */
+  answer(id: PermissionId, answer: Answer): SettledPermission & { readonly outcome: 'allowed' | 'denied' };
 }
 
-/** A question that nobody answers must not hold a turn for ever. */
-const LIFETIME_MS = 15 * 60_000;
+/** Something came to the desk, or left it. */
+export type DeskChange =
+  | { readonly kind: 'asked'; readonly permission: PendingPermission }
+  | { readonly kind: 'settled'; readonly permission: SettledPermission };
 
-/** All sessions of one `up` share a desk. `onChange` hears of every request that comes or goes. */
+/** Who comes too late is told so for this long, by a desk that remembers this many. */
+const MEMORY_MS = 60 * 60_000;
+const MEMORY = 200;
+
+/**
+ * All sessions of one `up` share a desk.
+ *
+ * @param options.lifetimeMs how long a request waits before it counts as denied
+ */
 export function createPermissionDesk(options: {
-  readonly onChange: () => void;
+  readonly lifetimeMs: number;
+  readonly onChange: (change: DeskChange) => void;
   readonly clock?: Clock;
-  readonly lifetimeMs?: number;
 }): PermissionDesk {
-  const { onChange, clock = Date.now, lifetimeMs = LIFETIME_MS } = options;
+  const { onChange, lifetimeMs, clock = Date.now } = options;
   const waiting = new Map<
     PermissionId,
-    { readonly view: PendingPermission; readonly settle: (outcome: PermissionOutcome) => void }
+    { readonly view: PendingPermission; readonly settle: (outcome: PermissionOutcome, by: string | null) => void }
   >();
+  const past = new Map<PermissionId, SettledPermission>();
+
+  function remembered(): readonly SettledPermission[] {
+    for (const [id, { at }] of past) {
+      if (past.size <= MEMORY && clock() - Date.parse(at) < MEMORY_MS) break;
+      past.delete(id);
+    }
+    return [...past.values()];
+  }
+
   return {
     pending: () => [...waiting.values()].map(({ view }) => view),
+    settled: remembered,
     ask(from, request, signal) {
       const id = newId<PermissionId>();
       const now = clock();
@@ -59,40 +89,57 @@ export function createPermissionDesk(options: {
         title: request.title,
         toolKind: request.toolKind,
         options: [...request.options],
+        digest: request.digest,
         askedAt: isoTime(now),
         expiresAt: isoTime(now + lifetimeMs),
       };
-      const { promise, resolve: settle } = Promise.withResolvers<PermissionOutcome>();
-      const timer = setTimeout(settle, lifetimeMs, 'expired');
-      const cancel = () => settle('cancelled');
-      signal.addEventListener('abort', cancel, { once: true });
-      if (signal.aborted) cancel();
-      waiting.set(id, { view, settle });
-      onChange();
-      const answered = promise.then((outcome) => {
+      const { promise, resolve } = Promise.withResolvers<SettledPermission>();
+      const settle = (outcome: PermissionOutcome, by: string | null) => {
+        if (!waiting.delete(id)) return;
         clearTimeout(timer);
         signal.removeEventListener('abort', cancel);
-        waiting.delete(id);
-        onChange();
-        return { outcome, answer: answerFor(request, outcome) };
-      });
+        const settled = { ...view, outcome, by, at: isoTime(clock()) };
+        past.set(id, settled);
+        onChange({ kind: 'settled', permission: settled });
+        resolve(settled);
+      };
+      const cancel = () => settle('cancelled', null);
+      const timer = setTimeout(settle, lifetimeMs, 'expired', null);
+      signal.addEventListener('abort', cancel, { once: true });
+      waiting.set(id, { view, settle });
+      onChange({ kind: 'asked', permission: view });
+      if (signal.aborted) cancel();
+      const answered = promise.then((settled) => ({ settled, answer: answerFor(request, settled.outcome) }));
       return { id, answered };
     },
-    answer(id, allow) {
+    answer(id, { allow, digest, by }) {
       const found = waiting.get(id);
-      if (found === undefined) {
-        throw new AachatError(
-          'CONFLICT',
-          'That request is no longer open: it was answered, expired, or its turn ended.',
-          {
-            hint: 'Run `aachat permission list` to see what waits.',
-          },
-        );
+      if (found === undefined) throw tooLate(remembered().find((settled) => settled.id === id));
+      if (found.view.digest !== digest) {
+        throw new AachatError('CONFLICT', 'That answer is for another request than the one that waits.', {
+          hint: 'Run `aachat permission list` to see what waits.',
+        });
       }
-      waiting.delete(id);
       const outcome = allow ? 'allowed' : 'denied';
-      found.settle(outcome);
-      return { permission: found.view, outcome };
+      found.settle(outcome, by);
+      return { ...found.view, outcome, by, at: isoTime(clock()) };
     },
   };
+}
+
+/** What somebody is told whose answer does not count. */
+export function tooLate(settled: Pick<SettledPermission, 'outcome' | 'by' | 'at'> | undefined): AachatError {
+  const hint = 'Run `aachat permission list` to see what waits.';
+  if (settled === undefined) return new AachatError('NOT_FOUND', 'No such request waits.', { hint });
+  const { outcome, by, at } = settled;
+  const how = {
+    allowed: `It was allowed already, by ${by}.`,
+    denied: `It was denied already, by ${by}.`,
+    expired: 'It expired: nobody answered in time, and the agent was told no.',
+    cancelled: 'Its turn ended before anybody answered.',
+  }[outcome];
+  return new AachatError('CONFLICT', `That request is no longer open. ${how}`, {
+    hint,
+    details: { outcome, at, ...(by === null ? {} : { by }) },
+  });
 }

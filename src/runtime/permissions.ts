@@ -1,6 +1,7 @@
 /** Requests of agents to use a tool: what a policy decides by itself, and how an answer is said to the agent program. */
 import { resolve, sep } from 'node:path';
 import { isInside, realPlace } from '#base/fs.ts';
+import type { PermissionOutcome } from '#contract/control.ts';
 import type { PermissionAnswer, PermissionRequest } from './agent.ts';
 import type { Policy } from './policy.ts';
 
@@ -49,8 +50,6 @@ export function decide(policy: Policy, request: PermissionRequest, scope: Permis
   if (policy === 'accept-edits' && isEdit && paths.every((path) => isInside(scope.workspace, path))) return 'allow';
   return 'ask';
 }
-
-export type PermissionOutcome = 'allowed' | 'denied' | 'expired' | 'cancelled';
 
 /** Chooses among the options that the program offers by kind, and never one that also covers later requests. */
 export function answerFor(request: PermissionRequest, outcome: PermissionOutcome): PermissionAnswer {

@@ -73,7 +73,7 @@ export async function prepareProgram(
   });
   refuseUnknownProgram(program, session.agent, launcher.trustedProgramOf(session.agent));
   const isTrusted = launcher.isTrusted(session.agent);
-  const policy = launcher.policyOf(session.agent);
+  const policy = await launcher.policyOf(session);
   const root = await realPlace(workspace.path);
   const scope: PermissionScope = {
     workspace: root,

@@ -10,7 +10,7 @@ import { AachatError, isAachatError } from '#base/errors.ts';
 import { ensureDir } from '#base/fs.ts';
 import { claimPidFile } from '#base/pid-file.ts';
 import { isoTime } from '#base/time.ts';
-import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
+import type { LiveSession, MirrorView, PendingPermission, SettledPermission } from '#contract/control.ts';
 import type { PairCooldown, Party, Project } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
 import { type StreamId, UserId } from '#contract/ids.ts';
@@ -45,6 +45,8 @@ export interface UpOptions {
   readonly team: string | undefined;
   /** Calls `listener` at every change worth showing; coalescing is its business. */
   readonly onChange: (change: UpChange) => void;
+  /** How long a request of an agent waits for an answer before it counts as denied. */
+  readonly permissionLifetimeMs: number;
   /** Starts the platform again if it was this home's own and has died; asked now and then while nothing answers. */
   readonly revive: () => Promise<void>;
 }
@@ -161,7 +163,10 @@ class RunningUp implements Up {
       mirrors: this.#mirrors,
       connected: async (signal) => await this.#link?.whenConnected(signal),
     };
-    this.#desk = createPermissionDesk({ onChange: () => options.onChange({ kind: 'permission' }) });
+    this.#desk = createPermissionDesk({
+      lifetimeMs: options.permissionLifetimeMs,
+      onChange: () => options.onChange({ kind: 'permission' }),
+    });
     const slots = pLimit(availableParallelism());
     this.#roster = new Roster({
       launcher: this.#launcher,
@@ -238,7 +243,12 @@ class RunningUp implements Up {
     return planPairs(http, owner.login, this.#options);
   }
 
-  answer: PermissionDesk['answer'] = (id, allow) => this.#desk.answer(id, allow);
+  settledPermissions(): readonly SettledPermission[] {
+    return this.#desk.settled();
+  }
+
+  answer: PermissionDesk['answer'] = (id, answer) =>
+    this.#desk.answer(id, { ...answer, by: `${answer.by} on ${this.#launcher.machine.name}` });
 
   stop(force: boolean): Promise<void> {
     if (force) void this.#roster.stop(true);

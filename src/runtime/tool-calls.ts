@@ -2,6 +2,7 @@
  * What a permission request is about. A request names its tool call and may leave out whatever an update has said of
  * that call before, so both are read together. Pure.
  */
+import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { RequestPermissionRequest, SessionUpdate, ToolCallUpdate } from '@agentclientprotocol/sdk';
 import { record } from './turn-outcome.ts';
@@ -15,6 +16,8 @@ export interface PermissionRequest {
   /** As given by the program: absolute, or relative to the workspace. */
   readonly paths: readonly string[];
   readonly options: readonly { readonly id: string; readonly kind: string; readonly name: string }[];
+  /** Tells this request from any other one: of the tool, its arguments, and all that was said of the call. */
+  readonly digest: string;
 }
 
 export interface ToolCalls {
@@ -47,6 +50,7 @@ export function createToolCalls(): ToolCalls {
         toolKind,
         paths,
         options: options.map(({ optionId, kind, name }) => ({ id: optionId, kind, name })),
+        digest: createHash('sha256').update(JSON.stringify({ calls, options })).digest('hex'),
       };
     },
   };

@@ -243,12 +243,13 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       asking += 1;
       onChange();
       try {
-        const { title, toolKind } = request;
-        const from = { sessionId: booted.session.id, agent: agent.name };
+        const { title, toolKind, digest } = request;
+        const from = { sessionId: booted.session.id, agent: agent.name, turnId };
         const asked = desk.ask(from, request, current?.over.signal ?? ended.signal);
-        await log.append({ type: 'permission.asked', turnId, permissionId: asked.id, title, toolKind });
-        const { outcome, answer } = await asked.answered;
-        await log.append({ type: 'permission.answered', permissionId: asked.id, outcome });
+        await log.append({ type: 'permission.asked', turnId, permissionId: asked.id, title, toolKind, digest });
+        const { settled, answer } = await asked.answered;
+        const { outcome, by } = settled;
+        await log.append({ type: 'permission.answered', permissionId: asked.id, outcome, by });
         return answer;
       } finally {
         asking -= 1;

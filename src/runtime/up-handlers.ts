@@ -1,5 +1,5 @@
 /** What other commands of this home ask a running `up`. */
-import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
+import type { LiveSession, MirrorView, PendingPermission, SettledPermission } from '#contract/control.ts';
 import type { ControlHandlers } from './control.ts';
 import type { Mirrors } from './mirrors.ts';
 import type { PermissionDesk } from './permission-desk.ts';
@@ -8,6 +8,7 @@ import type { PermissionDesk } from './permission-desk.ts';
 export interface AskedUp {
   sessions(): readonly LiveSession[];
   permissions(): readonly PendingPermission[];
+  settledPermissions(): readonly SettledPermission[];
   mirrors(): readonly MirrorView[];
   readonly connected: boolean;
   answer: PermissionDesk['answer'];
@@ -32,7 +33,11 @@ export function upHandlers(up: AskedUp, mirrors: Mirrors, facts: () => UpFacts):
       permissions: [...up.permissions()],
       mirrors: [...up.mirrors()],
     }),
-    answerPermission: async ({ params, body }) => up.answer(params.permissionId, body.allow),
+    listPermissions: async () => ({ pending: [...up.permissions()], settled: [...up.settledPermissions()] }),
+    answerPermission: async ({ params, body }) => {
+      const permission = up.answer(params.permissionId, body);
+      return { permission, outcome: permission.outcome };
+    },
     resumeMirror: async ({ body: { root, how } }) => {
       await mirrors.resume(root, how);
       return {};

@@ -18,6 +18,7 @@ async function runningUp(path: string, connected: boolean): Promise<AsyncDisposa
   const unused = () => Promise.reject(new Error('Nobody asks for it.'));
   const handlers = {
     getStatus: async () => facts,
+    listPermissions: unused,
     answerPermission: unused,
     stopUp: unused,
     resumeMirror: unused,

@@ -16,7 +16,7 @@ test('a link does not make a foreign file look like one of the agent', async () 
   await symlink('../../.git', join(docs, 'pointer.md'));
   const scope = { workspace, own: [docs], denied: [join(dir.path, 'tokens')], exempt: [] };
   const ruling = async (path: string) => {
-    const asked = { title: 'x', toolKind: 'edit', paths: [path], options: [] };
+    const asked = { title: 'x', toolKind: 'edit', paths: [path], options: [], digest: '' };
     return decide('ask', await resolvePaths(asked, workspace), scope);
   };
   expect(await ruling('aachat/docs/notes/refresh')).toBe('reject');

@@ -15,6 +15,7 @@ const request = (toolKind: string, ...paths: string[]): PermissionRequest => ({
   title: 'x',
   toolKind,
   paths: paths.map((path) => resolve(scope.workspace, path)),
+  digest: 'd',
   options: [
     { id: 'always', kind: 'allow_always', name: 'Always' },
     { id: 'yes', kind: 'allow_once', name: 'Yes' },
@@ -96,44 +97,86 @@ describe('policy', () => {
 });
 
 describe('desk', () => {
-  const from = { sessionId: 's' as never, agent: 'ada.mia' };
+  const from = { sessionId: 's' as never, agent: 'ada.mia', turnId: 't' as never };
   const never = new AbortController().signal;
+  const open = (more: Partial<Parameters<typeof createPermissionDesk>[0]> = {}) =>
+    createPermissionDesk({ lifetimeMs: 600_000, onChange: () => {}, ...more });
+  const say = (allow: boolean, by = 'up') => ({ allow, by, digest: 'd' });
 
-  test('the first answer wins, the second is told', async () => {
-    let changes = 0;
-    const desk = createPermissionDesk({ onChange: () => (changes += 1) });
+  test('the first answer wins, the second is told who was first and what they said', async () => {
+    const changes: string[] = [];
+    const desk = open({ onChange: ({ kind }) => changes.push(kind) });
     const asked = desk.ask(from, request('execute'), never);
-    expect(desk.pending().map(({ id, agent }) => [id, agent])).toEqual([[asked.id, 'ada.mia']]);
-    expect(desk.answer(asked.id, true).outcome).toBe('allowed');
-    expect(() => desk.answer(asked.id, false)).toThrow(/no longer open/);
-    expect(await asked.answered).toEqual({ outcome: 'allowed', answer: { kind: 'selected', optionId: 'yes' } });
-    expect([desk.pending(), changes]).toEqual([[], 2]);
+    expect(desk.pending()).toMatchObject([{ id: asked.id, agent: 'ada.mia', turnId: 't', digest: 'd' }]);
+    expect(desk.answer(asked.id, say(true, 'aachat up on laptop')).outcome).toBe('allowed');
+    expect(() => desk.answer(asked.id, say(false))).toThrow(
+      expect.objectContaining({
+        code: 'CONFLICT',
+        message: expect.stringContaining('allowed already, by aachat up on laptop'),
+      }),
+    );
+    expect(await asked.answered).toMatchObject({
+      settled: { outcome: 'allowed', by: 'aachat up on laptop' },
+      answer: { kind: 'selected', optionId: 'yes' },
+    });
+    expect([desk.pending(), desk.settled().map(({ id }) => id), changes]).toEqual([
+      [],
+      [asked.id],
+      ['asked', 'settled'],
+    ]);
+  });
+
+  test('an answer to another request than the one that waits does nothing', () => {
+    const desk = open();
+    const asked = desk.ask(from, request('execute'), never);
+    expect(() => desk.answer(asked.id, { ...say(true), digest: 'of another' })).toThrow(/another request/);
+    expect(desk.pending()).toHaveLength(1);
+    expect(() => desk.answer('unknown' as never, say(true))).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
   });
 
   test('a request ends with its turn, and cannot be answered any more', async () => {
-    const desk = createPermissionDesk({ onChange: () => {} });
+    const desk = open();
     const turn = new AbortController();
     const asked = desk.ask(from, request('execute'), turn.signal);
     turn.abort();
-    expect(await asked.answered).toEqual({ outcome: 'cancelled', answer: { kind: 'cancelled' } });
-    expect(() => desk.answer(asked.id, true)).toThrow(/no longer open/);
+    expect((await asked.answered).answer).toEqual({ kind: 'cancelled' });
+    expect(() => desk.answer(asked.id, say(true))).toThrow(/turn ended before/);
+    const late = desk.ask(from, request('execute'), turn.signal);
+    expect((await late.answered).settled.outcome).toBe('cancelled');
+    expect(desk.pending()).toEqual([]);
   });
 
-  test('nobody answers: it expires to a rejection', async () => {
-    const desk = createPermissionDesk({ onChange: () => {}, lifetimeMs: 5 });
+  test('nobody answers: it expires to a rejection, and who comes later is told', async () => {
+    const desk = open({ lifetimeMs: 5 });
     const asked = desk.ask(from, request('execute'), never);
-    expect(await asked.answered).toEqual({ outcome: 'expired', answer: { kind: 'selected', optionId: 'no' } });
+    expect(await asked.answered).toMatchObject({
+      settled: { outcome: 'expired', by: null },
+      answer: { kind: 'selected', optionId: 'no' },
+    });
+    expect(() => desk.answer(asked.id, say(true))).toThrow(/expired/);
+  });
+
+  test('what is over is forgotten after an hour', () => {
+    let now = 0;
+    const desk = open({ clock: () => now });
+    const asked = desk.ask(from, request('execute'), never);
+    desk.answer(asked.id, say(true));
+    now += 59 * 60_000;
+    expect(desk.settled()).toHaveLength(1);
+    now += 2 * 60_000;
+    expect(desk.settled()).toEqual([]);
+    expect(() => desk.answer(asked.id, say(true))).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
   });
 
   test('one that waits does not hold another', async () => {
-    const desk = createPermissionDesk({ onChange: () => {} });
+    const desk = open();
     const turn = new AbortController();
     const first = desk.ask(from, request('execute'), turn.signal);
     const second = desk.ask(from, request('edit', 'a'), never);
-    desk.answer(second.id, false);
-    expect((await second.answered).outcome).toBe('denied');
+    desk.answer(second.id, say(false));
+    expect((await second.answered).settled.outcome).toBe('denied');
     turn.abort();
-    expect((await first.answered).outcome).toBe('cancelled');
+    expect((await first.answered).settled.outcome).toBe('cancelled');
   });
 
   test('an allowance never covers later requests, whatever the program offers', () => {

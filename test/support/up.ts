@@ -27,6 +27,7 @@ export interface UpScene extends AsyncDisposable {
     readonly token?: () => Promise<string>;
     /** Arguments of the odd agent; absent: the scripted one. */
     readonly odd?: readonly string[];
+    readonly permissionLifetimeMs?: number;
   }): Promise<Up>;
 }
 
@@ -73,13 +74,14 @@ export async function upScene(...names: readonly string[]): Promise<UpScene> {
           programSetting: () => 'scripted',
           isTrusted: () => false,
           trustedProgramOf: () => undefined,
-          policyOf: () => 'ask',
+          policyOf: async () => 'ask',
         },
         server: baseUrl.origin,
         token: more.token ?? (async () => owner.token ?? ''),
         agents: [],
         team: undefined,
         onChange: () => {},
+        permissionLifetimeMs: more.permissionLifetimeMs ?? 600_000,
         revive: async () => {},
       };
       const up = await startUp(options);

@@ -3,7 +3,7 @@
 import { AachatError } from '#base/errors.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { table } from '#cli/output.ts';
-import { isSettingName, SETTINGS, type SettingName } from '#cli/settings.ts';
+import { formProblem, isSettingName, SETTINGS, type SettingName } from '#cli/settings.ts';
 import { serverAddress } from '#client/address.ts';
 
 /** `aachat config list` */
@@ -29,6 +29,8 @@ export async function set(
       hint: `To forget a value: aachat config unset ${key}`,
     });
   }
+  const problem = value === undefined ? undefined : formProblem(key, value);
+  if (problem !== undefined) throw new AachatError('USAGE', problem);
   if (key === 'server' && value !== undefined) serverAddress(value);
   await context.config.set(key, value);
   context.output.result(

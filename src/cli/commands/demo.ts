@@ -209,7 +209,7 @@ const placeOf = (document: Document | undefined): string =>
 
 /** Nobody sits here to be asked: what the agents want to do in the scratch folder is allowed. */
 function answerAll(up: Up): void {
-  for (const { id } of up.permissions()) up.answer(id, true);
+  for (const { id, digest } of up.permissions()) up.answer(id, { allow: true, digest, by: 'aachat demo' });
 }
 
 function refuseFailed(up: Up, { claude }: DemoArgs): void {

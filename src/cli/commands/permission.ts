@@ -14,8 +14,8 @@ import { UpFile } from '#runtime/up-file.ts';
 /** `aachat permission list` */
 export async function list(context: CommandContext, args: Page): Promise<void> {
   await using up = await running(context);
-  const status = await up.call(CONTROL_ROUTES.getStatus, {}, context.signal);
-  const { items: permissions, hasMore } = pageOf(status.permissions, args);
+  const { pending } = await up.call(CONTROL_ROUTES.listPermissions, {}, context.signal);
+  const { items: permissions, hasMore } = pageOf(pending, args);
   const text = pageText(permissions.map(row), args, hasMore, 'Nothing waits for an answer.');
   context.output.result({ permissions, hasMore }, text);
 }
@@ -26,18 +26,15 @@ export async function answer(
   args: { readonly id: string; readonly allow: boolean },
 ): Promise<void> {
   await using up = await running(context);
-  const { permissions } = await up.call(CONTROL_ROUTES.getStatus, {}, context.signal);
-  const found = pickById(args.id, permissions, {
+  const { pending, settled } = await up.call(CONTROL_ROUTES.listPermissions, {}, context.signal);
+  // Also those that are over: who comes too late is told who was first.
+  const { id, digest } = pickById(args.id, [...pending, ...settled], {
     many: 'requests',
-    none: {
-      message: `No request ${args.id} waits: it was answered, expired, or its turn ended.`,
-      hint: 'Run `aachat permission list` to see what waits.',
-    },
+    none: { message: `No request ${args.id} waits.`, hint: 'Run `aachat permission list` to see what waits.' },
   });
-  const params = { permissionId: found.id };
   const { outcome, permission } = await up.call(
     CONTROL_ROUTES.answerPermission,
-    { params, body: { allow: args.allow } },
+    { params: { permissionId: id }, body: { allow: args.allow, digest, by: 'aachat permission' } },
     context.signal,
   );
   context.output.result(
@@ -46,10 +43,10 @@ export async function answer(
   );
 }
 
-const row = ({ id, agent, askedAt, title, toolKind }: PendingPermission): readonly string[] => [
+const row = ({ id, agent, askedAt, expiresAt, title, toolKind }: PendingPermission): readonly string[] => [
   shortId(id),
   agent,
-  clockTime(askedAt),
+  `${clockTime(askedAt)} until ${clockTime(expiresAt)}`,
   toolKind,
   plain(title).replace(/\s+/g, ' ').slice(0, 200),
 ];

@@ -6,7 +6,7 @@ import { isAachatError } from '#base/errors.ts';
 import { exists, readIfExists } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
 import { readPidFile } from '#base/pid-file.ts';
-import { isTrusted, policyOf, trustedProgramOf } from '#cli/agent-settings.ts';
+import { isTrusted, permissionMinutes, sessionPolicyOf, trustedProgramOf } from '#cli/agent-settings.ts';
 import { startInBackground } from '#cli/background.ts';
 import { offerClaude } from '#cli/claude-offer.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
@@ -109,7 +109,7 @@ async function showUp({ output, stdout, stdin, interrupt }: CommandContext, runn
       mirrors: running.mirrors(),
       connected: running.connected,
     }),
-    onAnswer: (permission, allow) => answer(running, permission, allow),
+    onAnswer: (permission, allow) => answer(running, permission, allow, (text) => screen.say(text)),
     onInterrupt: interrupt,
   });
   screen.update();
@@ -145,13 +145,14 @@ export async function openUp(
       programSetting: () => args.program ?? config.get('agent')?.value,
       isTrusted: (agent) => isTrusted(config, agent),
       trustedProgramOf: (agent) => trustedProgramOf(config, agent),
-      policyOf: (agent) => policyOf(config, agent),
+      policyOf: (session) => sessionPolicyOf(config, session),
     },
     token,
     server: configured === undefined ? null : serverAddress(configured).origin,
     agents: args.agent,
     team: args.team,
     onChange,
+    permissionLifetimeMs: permissionMinutes(config) * 60_000,
     revive: async () => {
       // One that was stopped on purpose has taken its file along.
       const died = configured === undefined && (await exists(home.serverFile));
@@ -183,12 +184,13 @@ function sayReady(screen: Screen, running: Up): void {
 /** Names of files and skills come from repos. */
 const oneLine = (text: string): string => plain(text).replace(/\s*\n\s*/g, ' ');
 
-function answer(running: Up, permission: PendingPermission, allow: boolean): void {
+/** Somebody else may have been quicker. */
+function answer(running: Up, permission: PendingPermission, allow: boolean, say: (text: string) => void): void {
   try {
-    running.answer(permission.id, allow);
+    running.answer(permission.id, { allow, digest: permission.digest, by: 'aachat up' });
   } catch (thrown) {
-    // Somebody else was quicker; the screen shows what is left.
-    if (!isAachatError(thrown, 'CONFLICT')) throw thrown;
+    if (!isAachatError(thrown, 'CONFLICT', 'NOT_FOUND')) throw thrown;
+    say(thrown.message);
   }
 }
 
