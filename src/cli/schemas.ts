@@ -218,6 +218,7 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
   'session cancel': signalled,
   'session stop': signalled,
   'session resume': { data: object({ session: Session, starts: boolean() }) },
+  'session policy': { data: object({ sessionId: SessionId, policy: PolicyName, own: boolean() }) },
   'session remove': { data: object({ sessionId: SessionId }) },
   'session log': { data: object({ sessionId: SessionId, lines: array(LogLine) }), line: LogLine },
   'agent create': madeAgent,

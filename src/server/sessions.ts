@@ -23,10 +23,12 @@ export const createSession: Writing<typeof ROUTES.createSession> = async (tx, { 
   const dm = await dmOf(tx, agent.id);
   const projects = body.projects ?? [];
   await checkCoverage(tx, agent.id, team.team.slug, body.teamId, projects, dm);
+  if (body.sessionId !== undefined) await refuseTaken(tx, body.sessionId);
   const owner = person(actor);
   const first = { sender: partyOf('user', owner.id, owner.name), hop: 0, projectId: projects[0] ?? dm } as const;
   return {
     session: await planSession(tx, {
+      id: body.sessionId,
       agent,
       teamId: body.teamId,
       name: body.name,
@@ -37,8 +39,15 @@ export const createSession: Writing<typeof ROUTES.createSession> = async (tx, { 
   };
 };
 
+async function refuseTaken({ q }: View, id: SessionId): Promise<void> {
+  const taken = await q.selectFrom('sessions').select('id').where('id', '=', id).executeTakeFirst();
+  if (taken !== undefined) throw new AachatError('CONFLICT', `There is a session ${shortId(id)} already.`);
+}
+
 /** A session that nobody runs yet. */
 export interface PlannedSession {
+  /** undefined: a new one. */
+  readonly id?: SessionId | undefined;
   readonly agent: Pick<AgentRow, 'id' | 'name'>;
   readonly teamId: SessionRow['team_id'];
   readonly name: string | undefined;
@@ -56,7 +65,7 @@ export interface PlannedSession {
 export async function planSession(tx: Tx, plan: PlannedSession): Promise<Session> {
   const { agent, teamId, name = null, projects, start } = plan;
   const session: SessionRow = {
-    id: newId<SessionId>(),
+    id: plan.id ?? newId<SessionId>(),
     agent_id: agent.id,
     team_id: teamId,
     name,

@@ -64,6 +64,7 @@ const VERBS = {
   'session cancel': 'refused',
   'session list': 'refused',
   'session log': 'refused',
+  'session policy': 'refused',
   'session remove': 'refused',
   'session resume': 'refused',
   'session run': 'refused',

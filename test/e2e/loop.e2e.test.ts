@@ -225,7 +225,10 @@ describe('asking first', () => {
     const id = asked?.id.slice(-8) ?? '';
     expect((await t.home.run('permission', 'allow', id)).status).toBe(0);
     await t.heard('ada.mia', /^allowed$/);
-    expect((await t.home.run('permission', 'deny', id)).status).toBe(4);
+    expect(await t.home.run('permission', 'deny', id)).toMatchObject({
+      status: 5,
+      stderr: expect.stringMatching(/allowed already, by aachat permission on \S/),
+    });
     await t.send(`@ada ${steps({ ask: 'again' })}`);
     const again = await eventually(
       'another waits',
@@ -233,6 +236,23 @@ describe('asking first', () => {
     );
     await t.home.json('permission', 'deny', again.id);
     await t.heard('ada.mia', /^refused$/);
+  });
+
+  test('a session keeps to a policy of its own, whatever its agent may', async () => {
+    await using t = await team(['ada']);
+    await t.up();
+    const edit = steps({ edit: 'aachat/docs/~mia/launch/notes/x.md', ask: true, content: 'x' }, { text: 'tried' });
+    const flags = ['--project', 'launch', '--policy', 'read-only', '--json'];
+    const ran = await t.home.run('session', 'run', 'ada', edit, ...flags);
+    const id = (JSON.parse(ran.stdout) as { data: { session: { id: string } } }).data.session.id;
+    await t.heard('ada.mia', /^tried$/);
+    const workspace = join(t.home.path, '.run', 'workspaces', `ada.mia--${id.slice(-8)}`);
+    expect(existsSync(workspace)).toBe(true);
+    expect(existsSync(join(workspace, 'aachat/docs/~mia/launch/notes/x.md'))).toBe(false);
+    expect((await t.home.run('session', 'policy', id, '--text')).stdout).toMatch(/: read-only\.\n$/);
+    expect((await t.home.run('session', 'policy', id, 'agent', '--text')).stdout).toMatch(
+      /: ask, as its agent, from its next start on\.\nIt runs with the one that it started with/,
+    );
   });
 
   test('edits of shared documents and of its own repo need no question; read-only refuses all', async () => {

@@ -116,6 +116,7 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
     `session log ${id}`,
     'session search answer',
     'session search --reindex',
+    `session policy ${id} ask`,
     `session cancel ${id}`,
     'status',
     'logs',

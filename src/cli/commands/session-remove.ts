@@ -1,6 +1,7 @@
 /** `aachat session remove`: a session that does not run leaves the lists, and this machine. */
 import { AachatError, isAachatError } from '#base/errors.ts';
 import { removeAll } from '#base/fs.ts';
+import { setSessionPolicy } from '#cli/agent-settings.ts';
 import { confirm } from '#cli/ask.ts';
 import type { CommandContext } from '#cli/context.ts';
 import type { HttpClient } from '#client/http.ts';
@@ -35,6 +36,7 @@ export async function remove(
     });
   }
   await forget(http, id, signal);
+  await setSessionPolicy(context.config, id, undefined);
   await removeAll(home.session(id).dir);
   output.result({ sessionId: id }, `Removed ${name}.`);
 }

@@ -3,6 +3,7 @@
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { readPidFile } from '#base/pid-file.ts';
+import { setSessionPolicy } from '#cli/agent-settings.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { messageText, resolve } from '#cli/messages.ts';
 import { clockTime } from '#cli/output.ts';
@@ -12,6 +13,7 @@ import type { HttpClient } from '#client/http.ts';
 import type { Session, SessionState } from '#contract/entities.ts';
 import { SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import type { Policy } from '#runtime/policy.ts';
 import { UpFile } from '#runtime/up-file.ts';
 import { findAgent, isCalled } from './agent.ts';
 import { findTeam } from './project.ts';
@@ -56,9 +58,10 @@ export async function run(
     readonly project: readonly string[];
     readonly team?: string;
     readonly name?: string;
+    readonly policy?: Policy;
   },
 ): Promise<void> {
-  const { signal, home, output } = context;
+  const { signal, home, output, config } = context;
   const text = await messageText(context, args.text, false);
   const { http } = await context.connect();
   const agent = await findAgent(context, http, args.agent);
@@ -77,7 +80,10 @@ export async function run(
     projects: projects.map(({ id }) => id),
     ...(args.name === undefined ? {} : { name: args.name }),
   };
-  const { session } = await http.call(ROUTES.createSession, { body }, signal);
+  const sessionId = newId<SessionId>();
+  // First: a running `up` starts it as soon as the server knows it.
+  if (args.policy !== undefined) await setSessionPolicy(config, sessionId, args.policy);
+  const { session } = await http.call(ROUTES.createSession, { body: { ...body, sessionId } }, signal);
   const { starts, when } = whenItStarts(await readPidFile(home.upFile, UpFile), session);
   output.result({ session, starts }, `Session ${shortId(session.id)} of ${session.agent}. ${when}`);
 }

@@ -1,7 +1,8 @@
 /** Commands about sessions. */
-import { type Command, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { SESSION_STATES } from '#contract/choices.ts';
 import type { SessionState } from '#contract/entities.ts';
+import { POLICIES, type Policy } from '#runtime/policy.ts';
 import { type Act, AGENT, collect, example, IN_TEAM, OFFSET, TEAM, upTo } from './words.ts';
 
 const SESSION = 'id, its last eight digits, its name, or any unambiguous part';
@@ -68,6 +69,11 @@ export function declareSessions(program: Command, act: Act): void {
     )
     .option(...TEAM)
     .option('--name <name>', 'what `session list` calls it, and you may in any command')
+    .addOption(
+      new Option('--policy <policy>', 'what it may do without asking (without: the policy of its agent)').choices(
+        POLICIES,
+      ),
+    )
     .addHelpText('after', example('aachat session run ada --project launch "Draft the plan"'))
     .action(
       act(
@@ -75,7 +81,7 @@ export function declareSessions(program: Command, act: Act): void {
           context,
           agent: string,
           text: string[],
-          options: { project?: readonly string[]; team?: string; name?: string },
+          options: { project?: readonly string[]; team?: string; name?: string; policy?: Policy },
         ) => {
           const { run } = await import('#cli/commands/session.ts');
           await run(context, { ...options, agent, text, project: options.project ?? [] });
@@ -123,6 +129,24 @@ export function declareSessions(program: Command, act: Act): void {
       act(async (context, id: string | undefined, options: { agent?: string }) => {
         const { resume } = await import('#cli/commands/session-resume.ts');
         await resume(context, { ...options, session: id });
+      }),
+    );
+
+  session
+    .command('policy')
+    .description('show or set what one session may do without asking, whatever its agent may')
+    .argument('<session>', SESSION)
+    .addArgument(
+      new Argument('[policy]', 'as in `agent policy`; `agent`: that of its agent again').choices([
+        ...POLICIES,
+        'agent',
+      ]),
+    )
+    .addHelpText('after', example('aachat session policy 1a2b3c4d read-only'))
+    .action(
+      act(async (context, id: string, policy: Policy | 'agent' | undefined) => {
+        const { policy: set } = await import('#cli/commands/session-policy.ts');
+        await set(context, { session: id, policy });
       }),
     );
 

@@ -112,6 +112,8 @@ export const createSession = route({
   path: '/v1/sessions',
   body: z.object({
     clientId: ClientId,
+    /** Made by a caller who has to note something about the session before it can start. */
+    sessionId: SessionId.optional(),
     agentId: AgentId,
     teamId: TeamId,
     projects: z.array(ProjectId).max(100).optional(),

@@ -1,5 +1,6 @@
 /** Sessions: what they cover, and which run may speak for them. */
 import { describe, expect, test } from 'vitest';
+import { newId } from '#base/id.ts';
 import type { SessionId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import {
@@ -38,6 +39,15 @@ export function sessionSuite(engine: string, open: Open): void {
       expect(await covered()).toEqual([dm.name, 'launch', 'second']);
       await leaveProject(it.alice, it.project, 'helper');
       expect(await covered()).toEqual([dm.name, 'second']);
+    });
+
+    test('its id may come from the caller, once', async () => {
+      await using it = await crew(open);
+      const sessionId = newId<SessionId>();
+      const body = { sessionId, agentId: it.agent.id, teamId: it.team.id };
+      const plan = () => it.alice.call(ROUTES.createSession, { body: { ...body, clientId: clientId() } });
+      expect((await plan()).session.id).toBe(sessionId);
+      await expect(plan()).rejects.toMatchObject({ code: 'CONFLICT' });
     });
 
     test('the dm is on exactly one live session: that of the personal team, else the oldest', async () => {

@@ -1,0 +1,31 @@
+/** `aachat session policy`: what one session may do without asking. Noted on this machine only. */
+import { ownPolicyOf, policyOf, setSessionPolicy } from '#cli/agent-settings.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { shortId } from '#contract/ids.ts';
+import type { Policy } from '#runtime/policy.ts';
+import { liveSessions } from './down.ts';
+import { findSession } from './session.ts';
+
+/** `aachat session policy <session> [policy | agent]` */
+export async function policy(
+  context: CommandContext,
+  args: { readonly session: string; readonly policy: Policy | 'agent' | undefined },
+): Promise<void> {
+  const { config, home, output } = context;
+  const { http } = await context.connect();
+  const { id, agent } = await findSession(context, http, args.session);
+  if (args.policy !== undefined) {
+    await setSessionPolicy(config, id, args.policy === 'agent' ? undefined : args.policy);
+  }
+  const own = ownPolicyOf(config, id);
+  const current = own ?? policyOf(config, agent);
+  const isLive = args.policy !== undefined && (await liveSessions(home)).some(({ sessionId }) => sessionId === id);
+  const said = [
+    `Session ${shortId(id)} of ${agent}: ${current}${own === undefined ? ', as its agent' : ''}`,
+    ...(args.policy === undefined ? [] : ['from its next start on']),
+  ].join(', ');
+  const next = isLive
+    ? `\nIt runs with the one that it started with: aachat session stop ${shortId(id)} ends that.`
+    : '';
+  output.result({ sessionId: id, policy: current, own: own !== undefined }, `${said}.${next}`);
+}
