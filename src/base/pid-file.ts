@@ -13,10 +13,14 @@ import { ensureDir, readIfExists, writePrivate } from './fs.ts';
 import { parseJson } from './json.ts';
 import { isRunning, ownIdentity, ProcessIdentity } from './process.ts';
 
-/** Wait for another one for about 45 s, longer than a platform may take to start; a dead one's lock lasts 5 s. */
+/** A lock is a folder beside the file. */
+export const LOCK_SUFFIX = '.lock';
+/** Its holder touches it more often; a dead one's is taken over after this long. */
+export const STALE_LOCK_MS = 5_000;
+/** Wait for another one for about 45 s, longer than a platform may take to start. */
 const LOCK_OPTIONS = {
   realpath: false,
-  stale: 5_000,
+  stale: STALE_LOCK_MS,
   retries: { retries: 300, minTimeout: 20, maxTimeout: 150, randomize: true },
 } as const;
 
@@ -30,7 +34,7 @@ export async function withFileLock<T>(path: string, critical: () => Promise<T>):
   let isOurs = true;
   const release = await lock(path, {
     ...LOCK_OPTIONS,
-    lockfilePath: `${path}.lock`,
+    lockfilePath: `${path}${LOCK_SUFFIX}`,
     // A process that was suspended for long finds its lock taken over. By default the library throws that from a timer.
     onCompromised: () => {
       isOurs = false;

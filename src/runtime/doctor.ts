@@ -5,7 +5,6 @@
 import { constants } from 'node:fs';
 import { access, link, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
 import { isSystemError, toAachatError } from '#base/errors.ts';
 import { ensureDir, exists } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
@@ -19,8 +18,9 @@ import { findAgentProgram, installedPresets } from './agent-program.ts';
 import type { Engine } from './engine.ts';
 import { git } from './git.ts';
 import type { Home } from './home.ts';
-import { listLeases, reapLeases } from './lease.ts';
+import { endMarked, LEASE_MARKER, listLeases, reapLeases, strayLeases } from './lease.ts';
 import { thisMachine } from './machine.ts';
+import { findRemains } from './remains.ts';
 import { UpFile } from './up-file.ts';
 
 export interface Finding {
@@ -55,6 +55,7 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
     ['other programs', () => checkPresets(options)],
     ['up', () => checkUp(options.home)],
     ['leases', () => checkLeases(options.home)],
+    ['remains', () => checkRemains(options.home)],
   ];
   return await Promise.all(
     checks.map(async ([name, check]): Promise<Finding> => {
@@ -72,12 +73,13 @@ export async function examine(options: DoctorOptions): Promise<readonly Finding[
 export async function mend({ home }: Pick<DoctorOptions, 'home'>): Promise<readonly string[]> {
   const reaped = await reapLeases(home.leases);
   const mended = reaped.map(({ leaseId, killed }) => `Lease ${leaseId}: ended ${killed.length} processes.`);
-  for (const path of [home.upFile, home.serverFile]) {
-    // Who holds it is all that counts here, whatever else the file says.
-    if ((await exists(path)) && (await readPidFile(path, z.looseObject({}))) === undefined) {
-      await rm(path, { force: true });
-      mended.push(`Removed ${path}: its process is gone.`);
-    }
+  for (const leaseId of await strayLeases(home.leases, home.root)) {
+    const isClean = await endMarked(LEASE_MARKER, leaseId);
+    mended.push(`Lease ${leaseId} had no file: ${isClean ? 'ended' : 'could not end'} its processes.`);
+  }
+  for (const { what, paths, clear } of await findRemains(home)) {
+    await clear();
+    mended.push(...paths.map((path) => `Removed ${path}: it ${what}.`));
   }
   return mended;
 }
@@ -171,14 +173,24 @@ async function checkPresets({ path }: DoctorOptions) {
 async function checkUp(home: Home) {
   const up = await readPidFile(home.upFile, UpFile);
   if (up !== undefined) return ok(`running: pid ${up.pid}, since ${up.since}`);
-  if (!(await exists(home.upFile))) return ok('not running');
-  return { state: 'wrong', message: 'aachat up ended without cleaning up.', hint: FIX } as const;
+  return ok('not running');
 }
 
 async function checkLeases(home: Home) {
   const leases = await listLeases(home.leases);
   const orphans = leases.filter(({ ownerRuns }) => !ownerRuns);
-  if (orphans.length === 0) return ok(`${leases.length} leases, each with a living owner`);
-  const message = `${orphans.length} leases, or what runs under them, outlived their launcher.`;
+  const strays = await strayLeases(home.leases, home.root);
+  if (orphans.length + strays.length === 0) return ok(`${leases.length} leases, each with a living owner`);
+  const message = [
+    ...(orphans.length === 0 ? [] : [`${orphans.length} leases, or what runs under them, outlived their launcher.`]),
+    ...(strays.length === 0 ? [] : [`Processes run under ${strays.length} leases that have no file any more.`]),
+  ].join(' ');
   return { state: 'wrong', message, hint: FIX } as const;
+}
+
+async function checkRemains(home: Home) {
+  const found = (await findRemains(home)).flatMap(({ what, paths }) => paths.map((path) => `${path} ${what}.`));
+  return found.length === 0
+    ? ok('nothing is left of killed processes')
+    : ({ state: 'wrong', message: found.join(' '), hint: FIX } as const);
 }

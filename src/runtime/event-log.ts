@@ -70,7 +70,8 @@ export async function openEventLog<S>(
 export const isWritten = async (path: string): Promise<boolean> =>
   (await readPidFile(writerFile(path), z.object({}))) !== undefined;
 
-const writerFile = (path: string): string => `${path}.writer`;
+/** Says who writes the log at `path`. */
+export const writerFile = (path: string): string => `${path}.writer`;
 
 function writerOf(path: string, file: FileHandle, end: LogPosition, clock: Clock, release: () => void): EventLog {
   const serial = createSerial();

@@ -181,6 +181,17 @@ export async function reapLeases(
   );
 }
 
+/** Living processes of this home under leases that are not there any more: somebody removed the files. */
+export async function strayLeases(leasesDir: string, root: string): Promise<readonly string[]> {
+  const marked = (await environments()).flatMap(({ variables }) => {
+    const marker = variables.find((variable) => variable.startsWith(`${LEASE_MARKER}=`));
+    return marker !== undefined && variables.includes(`AACHAT_HOME=${root}`) ? [marker.split('=')[1] ?? ''] : [];
+  });
+  // After the processes: a lease is written before its program starts, and goes after it.
+  const known = new Set((await readLeases(leasesDir)).map(({ leaseId }) => leaseId));
+  return [...new Set(marked)].filter((leaseId) => !known.has(leaseId));
+}
+
 async function readLeases(leasesDir: string): Promise<readonly LeaseFile[]> {
   let names: readonly string[];
   try {
@@ -241,15 +252,19 @@ export async function endMarked(name: string, value: string): Promise<boolean> {
   return false;
 }
 
-/** Living processes that carry the marker; zombies have no environment any more. */
+/** Living processes that carry the marker. */
 async function markedProcesses(marker: string): Promise<readonly number[]> {
-  if (process.platform !== 'linux') return await markedByPs(marker);
+  return (await environments()).filter(({ variables }) => variables.includes(marker)).map(({ pid }) => pid);
+}
+
+/** What every other process of this user has in its environment; zombies have none any more. */
+async function environments(): Promise<readonly { readonly pid: number; readonly variables: readonly string[] }[]> {
+  if (process.platform !== 'linux') return await environmentsByPs();
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
   const found = await Promise.all(
     pids.map(async (pid) => {
       try {
-        const environment = await readFile(`/proc/${pid}/environ`, 'utf8');
-        return environment.split('\0').includes(marker) ? [Number(pid)] : [];
+        return [{ pid: Number(pid), variables: (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0') }];
       } catch {
         // Gone, or another user's: not ours either way.
         return [];
@@ -259,7 +274,7 @@ async function markedProcesses(marker: string): Promise<readonly number[]> {
   return found.flat();
 }
 
-async function markedByPs(marker: string): Promise<readonly number[]> {
+async function environmentsByPs() {
   const ps = spawn('ps', ['axeww', '-o', 'pid=,command='], { stdio: ['ignore', 'pipe', 'ignore'] });
   let text = '';
   ps.stdout.on('data', (chunk: Buffer) => {
@@ -268,6 +283,6 @@ async function markedByPs(marker: string): Promise<readonly number[]> {
   await once(ps, 'close');
   return text
     .split('\n')
-    .filter((line) => line.split(' ').includes(marker))
-    .map((line) => Number.parseInt(line, 10));
+    .map((line) => ({ pid: Number.parseInt(line, 10), variables: line.trim().split(' ') }))
+    .filter(({ pid }) => pid > 0 && pid !== process.pid);
 }

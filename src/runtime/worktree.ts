@@ -140,23 +140,30 @@ export async function removeVisible(clone: Clone, path: string): Promise<Removal
  * @returns the paths that are gone
  */
 export async function recoverWorktrees(cacheDir: string, folder: string): Promise<readonly string[]> {
-  if (!(await exists(folder))) return [];
-  const root = (await realpath(folder)) + sep;
   const gone: string[] = [];
-  for (const gitDir of await listClones(cacheDir)) {
-    const halfMade = async () =>
-      (await Promise.all((await readPointers(gitDir)).map(async (tree) => ((await isHalfMade(tree)) ? [tree] : []))))
-        .flat()
-        .filter(({ path }) => path.startsWith(root));
-    if ((await halfMade()).length === 0) continue;
+  const clones = new Set((await halfMadeWorktrees(cacheDir, folder)).map(({ commonDir }) => commonDir));
+  for (const gitDir of clones) {
     await whileAlone(dirname(gitDir), async () => {
-      for (const worktree of await halfMade()) {
+      for (const worktree of await halfMadeIn(gitDir, folder)) {
         await discard(worktree);
         gone.push(worktree.path);
       }
     });
   }
   return gone;
+}
+
+/** Those below `folder` that git has begun to make, and may be making. */
+export async function halfMadeWorktrees(cacheDir: string, folder: string): Promise<readonly Worktree[]> {
+  if (!(await exists(folder))) return [];
+  return (await Promise.all((await listClones(cacheDir)).map((gitDir) => halfMadeIn(gitDir, folder)))).flat();
+}
+
+async function halfMadeIn(gitDir: string, folder: string): Promise<readonly Worktree[]> {
+  const root = (await realpath(folder)) + sep;
+  const below = (await readPointers(gitDir)).filter(({ path }) => path.startsWith(root));
+  const halfMade = await Promise.all(below.map(isHalfMade));
+  return below.filter((_, index) => halfMade[index]);
 }
 
 /**

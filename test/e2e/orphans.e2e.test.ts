@@ -6,20 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { LiveSession } from '#contract/control.ts';
 import { eventually } from '../support/eventually.ts';
-import { agentsOf, BUSY, nothingLeft } from '../support/orphans.ts';
+import { agentsOf, busyUp, nothingLeft } from '../support/orphans.ts';
 import { steps, type Team, team, WITH_HANDS, workspaceOf } from '../support/team.ts';
 import { tempDir } from '../support/temp.ts';
 
 const IMMORTAL = [process.execPath, fileURLToPath(new URL('../support/odd-agent.ts', import.meta.url)), 'immortal'];
-
-/** Its agent is in the middle of a turn, with tools that do not want to end. */
-async function busyTeam(t: Team) {
-  const up = await t.up();
-  await t.send(`@ada ${steps({ bash: `test -e again && echo again || { touch again; ${BUSY}; }` })}`);
-  const workspace = await workspaceOf(t);
-  await eventually('the tools run', () => existsSync(join(workspace, 'busy')));
-  return up;
-}
 
 async function live({ home }: Team): Promise<LiveSession> {
   const { up } = await home.json<{ up: { sessions: readonly LiveSession[] } }>('status');
@@ -37,7 +28,7 @@ describe('nothing is left after', () => {
     { what: 'kill -9 of the launcher', signals: ['SIGKILL'], status: null },
   ] as const)('$what in mid-turn, and the turn is finished by the next up', async ({ signals, status }) => {
     await using t = await team(['ada']);
-    const up = await busyTeam(t);
+    const up = await busyUp(t);
     expect(agentsOf(t.home.path).length).toBeGreaterThan(3);
     for (const signal of signals) up.child.kill(signal);
     expect(await up.ended).toBe(status);
@@ -59,7 +50,7 @@ describe('nothing is left after', () => {
 
   test('kill -9 of the agent program while its tools run: they end, and the turn is finished by the next one', async () => {
     await using t = await team(['ada']);
-    await busyTeam(t);
+    await busyUp(t);
     const before = agentsOf(t.home.path).map(({ pid }) => pid);
     const { pid } = await live(t);
     process.kill(pid ?? 0, 'SIGKILL');

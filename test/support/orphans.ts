@@ -1,11 +1,24 @@
 /** What is left of an `up`: the proof is a sweep over all processes, not what the program says. */
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { processesOf, type ScratchHome } from './aachat.ts';
+import { processesOf, type RunningCommand, type ScratchHome } from './aachat.ts';
 import { eventually } from './eventually.ts';
+import { steps, type Team, workspaceOf } from './team.ts';
 
-/** A tool that left its group and ignores what asks politely, and one that keeps the turn busy; `busy` is there then. */
-export const BUSY = `setsid sh -c 'trap "" TERM HUP INT; touch busy; exec tail -f /dev/null' & exec tail -f /dev/null`;
+/**
+ * Starts `up` and a turn of ada's with a tool that left its group and ignores what asks politely, and one that never ends.
+ * Done again, the turn ends with "again".
+ */
+export async function busyUp(t: Team): Promise<RunningCommand> {
+  const up = await t.up();
+  await t.send(`@ada ${steps({ bash: `test -e again && echo again || { touch again; ${BUSY}; }` })}`);
+  const workspace = await workspaceOf(t);
+  await eventually('the tools run', () => existsSync(join(workspace, 'busy')));
+  return up;
+}
+
+const BUSY = `setsid sh -c 'trap "" TERM HUP INT; touch busy; exec tail -f /dev/null' & exec tail -f /dev/null`;
 
 /** Everything of this home that runs, but its server. */
 export const agentsOf = (home: string) => processesOf(home).filter(({ command }) => !command.includes(' server '));
