@@ -220,7 +220,11 @@ export async function copyRemote(
 }
 
 async function makeClone(gitDir: string, remote: string, options: CloneOptions): Promise<string | undefined> {
-  // Made beside its place and moved there whole, so that a clone is either there or not.
+  // Made beside its place and moved there whole, so that a clone is either there or not. Under the lock every other
+  // draft is that of somebody who was killed.
+  const folder = dirname(gitDir);
+  const others = (await readdir(folder)).filter((name) => name.startsWith(`${basename(gitDir)}.new-`));
+  for (const name of others) await removeAll(join(folder, name));
   const draft = `${gitDir}.new-${newId()}`;
   try {
     await git(['init', '--quiet', '--bare', draft], {});
