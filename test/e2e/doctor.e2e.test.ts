@@ -86,7 +86,7 @@ test('a killed server, a worktree that git began, the lock of a killed process',
 
   const clone = (await readdir(cache)).find((name) => name.includes('ada.mia')) ?? '';
   const gitDir = join(cache, clone, '.git');
-  const attributes = join(t.home.env['TMPDIR'] ?? '', 'attributes');
+  const attributes = join(t.home.path, 'attributes');
   await writeFile(attributes, '* filter=slow\n');
   const slow = ['-c', `core.attributesFile=${attributes}`, '-c', 'filter.slow.smudge=sleep 600'];
   const place = join(workspaces, 'ada.mia--00000000');
@@ -104,7 +104,7 @@ test('a killed server, a worktree that git began, the lock of a killed process',
   await once(holder, 'exit');
   await utimes(`${file}.lock`, 0, 0);
 
-  const remains = (await wrong(t))['remains'] ?? '';
+  const remains = (await wrong(t))['remains'];
   for (const text of [
     `${serverFile} says`,
     `${place} is a worktree that nobody finished`,
