@@ -29,3 +29,10 @@ export const BudgetState = z.object({
   exhausted: z.object({ limit: Budget.keyof(), retryAt: z.iso.datetime() }).nullable(),
 });
 export type BudgetState = z.infer<typeof BudgetState>;
+
+/** What an agent may still use when a turn begins; null: there is no limit. */
+export const BudgetLeft = z.object({
+  tokens: z.int().nonnegative().nullable(),
+  costMicros: z.int().nonnegative().nullable(),
+});
+export type BudgetLeft = z.infer<typeof BudgetLeft>;

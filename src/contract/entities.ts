@@ -245,6 +245,8 @@ export const StopReason = z.enum([
   'rate_limit',
   'agent_error',
   'agent_exited',
+  /** It ran past what was left of the agent's budget, and was cancelled. */
+  'budget_exceeded',
 ]);
 export type StopReason = z.infer<typeof StopReason>;
 

@@ -23,8 +23,8 @@ export const StreamEvent = z.discriminatedUnion('type', [
   event('member.removed', z.object({ party: Party })),
   event('loop.stopped', z.object({ project: Project })),
   event('pair.cooled', z.object({ project: Project, cooldown: PairCooldown })),
-  /** Something in the project waits until the agent may use more. */
-  event('budget.reached', z.object({ agent: Party, retryAt: z.iso.datetime() })),
+  /** The agent has used up its budget: what is said to it waits. `cancelled`: a turn ran past it, and was cut off. */
+  event('budget.reached', z.object({ agent: Party, retryAt: z.iso.datetime(), cancelled: z.boolean() })),
   /** A version was added; the text is read by its digest. */
   event('document.changed', z.object({ document: Document })),
   /** Something was kept aside, or settled. */

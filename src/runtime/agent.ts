@@ -20,6 +20,7 @@ import {
   failureOf,
   noLogin,
   record,
+  type Spent,
   type TurnOutcome,
 } from './turn-outcome.ts';
 import { createTurnReader, type TurnReader } from './turn-reader.ts';
@@ -79,8 +80,12 @@ export interface Agent extends AsyncDisposable {
   readonly warnings: readonly string[];
   /** Aborts when the process or its connection ends, whoever ended it. */
   readonly closed: AbortSignal;
-  /** Runs one turn. A second prompt while one is open is a bug and throws. */
-  prompt(text: string): Promise<TurnOutcome>;
+  /**
+   * Runs one turn. A second prompt while one is open is a bug and throws.
+   *
+   * @param onSpent hears what the turn has used so far, each time that the program tells; must not wait
+   */
+  prompt(text: string, onSpent?: (spent: Spent) => void): Promise<TurnOutcome>;
   /**
    * Asks the agent to end the turn, which then resolves `cancelled`, and answers its open permission requests.
    *
@@ -93,6 +98,7 @@ interface Turn {
   readonly reader: TurnReader;
   readonly calls: ToolCalls;
   readonly over: AbortController;
+  readonly onSpent: ((spent: Spent) => void) | undefined;
   isCancelled: boolean;
 }
 
@@ -165,6 +171,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       onUpdate(update);
       turn?.reader.add(update);
       turn?.calls.add(update);
+      if (turn !== undefined && update.sessionUpdate === 'usage_update') turn.onSpent?.(spentBy(turn));
       unprompted.hear(update, turn !== undefined);
     })
     .onRequest(acp.methods.client.session.requestPermission, async ({ params }) => {
@@ -289,12 +296,18 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
     }
   }
 
-  async function prompt(text: string): Promise<TurnOutcome> {
+  function spentBy({ reader }: Turn): Spent {
+    const { tokens, costMicros: total } = reader.result();
+    return { tokens, costMicros: Math.max(0, (total ?? costMicros ?? 0) - (costMicros ?? total ?? 0)) };
+  }
+
+  async function prompt(text: string, onSpent?: (spent: Spent) => void): Promise<TurnOutcome> {
     if (turn !== undefined) throw new Error('A prompt is open already.');
-    const own = {
+    const own: Turn = {
       reader: createTurnReader(),
       calls: createToolCalls(),
       over: new AbortController(),
+      onSpent,
       isCancelled: false,
     };
     turn = own;
@@ -306,11 +319,11 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       });
       // Update handlers cost microtasks, responses do not: let those of this turn run first.
       await new Promise((resolve) => setImmediate(resolve));
-      if (reply.stopReason === 'cancelled' && !own.isCancelled && (await isDying())) return exited(lastWords(child));
+      if (reply.stopReason === 'cancelled' && !own.isCancelled && (await isDying()))
+        return exited(lastWords(child), spentBy(own));
       const read = own.reader.result();
-      const total = read.costMicros ?? costMicros;
-      const counters = countersOf(reply, Math.max(0, (total ?? 0) - (costMicros ?? total ?? 0)));
-      costMicros = total;
+      const counters = countersOf(reply, spentBy(own));
+      costMicros = read.costMicros ?? costMicros;
       return {
         kind: 'ended',
         stopReason: reply.stopReason,
@@ -320,13 +333,17 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       };
     } catch (thrown) {
       await new Promise((resolve) => setImmediate(resolve));
-      if (!(thrown instanceof acp.RequestError) || connection.signal.aborted) return exited(lastWords(child));
+      if (!(thrown instanceof acp.RequestError) || connection.signal.aborted)
+        return exited(lastWords(child), spentBy(own));
       if (thrown.code === NOT_FOUND) {
         // What the adapter ran is gone and does not come back by itself; a fresh process can resume the conversation.
         child.stop().catch((error: unknown) => log.warn('agent.stop_failed', { error }));
-        return exited(lastWords(child));
+        return exited(lastWords(child), spentBy(own));
       }
-      return failureOf(thrown, resetsAt, options.program.login);
+      const failure = failureOf(thrown, resetsAt, spentBy(own), options.program.login);
+      // One that goes on later counts then, with all that it used.
+      if (failure.counters !== null) costMicros = own.reader.result().costMicros ?? costMicros;
+      return failure;
     } finally {
       own.over.abort();
       turn = undefined;

@@ -13,7 +13,7 @@ import { MessageId, PermissionId, ProjectId, RunId, SessionId, SignalId, TurnId 
  * History
  *   1  first version
  *   2  counters tell what was read from a cache from what was written to it; who answered a permission request, and
- *      a digest of what it was about
+ *      a digest of what it was about; a turn can stop because of the budget
  */
 export const LOG_VERSION = 2;
 

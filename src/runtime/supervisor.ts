@@ -60,7 +60,7 @@ export type UpChange =
   /** So are they that two agents stopped waking each other with nothing new. */
   | { readonly kind: 'pair-cooled'; readonly project: Project; readonly cooldown: PairCooldown }
   /** So are they that something said to an agent waits until it may use more. */
-  | { readonly kind: 'budget-reached'; readonly agent: Party; readonly retryAt: string };
+  | { readonly kind: 'budget-reached'; readonly agent: Party; readonly retryAt: string; readonly cancelled: boolean };
 
 export interface Up extends AskedUp {
   /** Resolves when every session of the start has booted or failed. */

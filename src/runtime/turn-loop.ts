@@ -146,6 +146,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
         isStopping: options.isStopping,
         onTrouble: options.onFailure,
         isCancelled: () => turn.isCancelled,
+        cancel: () => void cancel().catch((error: unknown) => launcher.log.error('session.cancel_failed', { error })),
         notices: options.notices,
         preamble: introduced ? '' : booted.program.preamble,
         gitState: booted.workspace.gitState,

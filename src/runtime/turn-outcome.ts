@@ -4,7 +4,7 @@
  * A failed turn has no text: programs also send their errors as ordinary words, and those are nobody's answer.
  */
 import type { PromptResponse, RequestError, StopReason } from '@agentclientprotocol/sdk';
-import type { Counters } from '#contract/entities.ts';
+import { allTokens, type Counters } from '#contract/entities.ts';
 
 export type TurnOutcome =
   | {
@@ -18,6 +18,8 @@ export type TurnOutcome =
     }
   | {
       readonly kind: 'failed';
+      /** What it used, as far as that is known; null: it counts with the turn that goes on with this one. */
+      readonly counters: Counters | null;
       readonly reason: 'auth_required' | 'rate_limit' | 'agent_error' | 'agent_exited';
       readonly message: string;
       readonly hint: string | null;
@@ -40,11 +42,33 @@ const failed = (
   message: string,
   hint: string | null,
   resetsAt: number | null = null,
-): TurnOutcome => ({ kind: 'failed', reason, message, hint, resetsAt });
+  counters: Counters | null = null,
+): Failed => ({ kind: 'failed', reason, message, hint, resetsAt, counters });
+
+/** What a turn has used so far. */
+export interface Spent {
+  readonly tokens: number;
+  readonly costMicros: number;
+}
+
+/** Of a turn whose end nobody told: all tokens as those that most of them are, read by the model. */
+const countersSoFar = ({ tokens, costMicros }: Spent): Counters => ({
+  inputTokens: tokens,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  costMicros,
+});
 
 /** @param lastWords what the program wrote to stderr at the end, on one line */
-export const exited = (lastWords: string): TurnOutcome =>
-  failed('agent_exited', 'The agent program ended in the middle of a turn.', `Its last words: ${lastWords}`);
+export const exited = (lastWords: string, spent: Spent): Failed =>
+  failed(
+    'agent_exited',
+    'The agent program ended in the middle of a turn.',
+    `Its last words: ${lastWords}`,
+    null,
+    countersSoFar(spent),
+  );
 
 /**
  * Tells failures apart by their codes; sentences change.
@@ -52,7 +76,7 @@ export const exited = (lastWords: string): TurnOutcome =>
  * @param resetsAt when the limit that was last heard of ends, in epoch milliseconds
  * @param login see `noLogin`
  */
-export function failureOf(thrown: RequestError, resetsAt: number | null, login?: string): TurnOutcome {
+export function failureOf(thrown: RequestError, resetsAt: number | null, spent: Spent, login?: string): Failed {
   if (thrown.code === AUTH_REQUIRED) {
     const { message, hint } = noLogin(login);
     return failed('auth_required', message, hint);
@@ -70,22 +94,25 @@ export function failureOf(thrown: RequestError, resetsAt: number | null, login?:
     'agent_error',
     `The agent program failed: ${explain(thrown)}.`,
     'Send the message again; `aachat session log` shows the turn.',
+    null,
+    countersSoFar(spent),
   );
 }
 
-export function countersOf(reply: PromptResponse, costMicros: number): Counters {
+export function countersOf(reply: PromptResponse, spent: Spent): Counters {
   const usage = record((reply as { usage?: unknown }).usage);
   const count = (name: string): number => {
     const value = usage[name];
     return typeof value === 'number' && Number.isFinite(value) ? Math.max(0, Math.round(value)) : 0;
   };
-  return {
+  const counters = {
     inputTokens: count('inputTokens'),
     outputTokens: count('outputTokens'),
     cacheReadTokens: count('cachedReadTokens'),
     cacheWriteTokens: count('cachedWriteTokens'),
-    costMicros,
+    costMicros: spent.costMicros,
   };
+  return allTokens(counters) === 0 ? countersSoFar(spent) : counters;
 }
 
 /** The program's own sentence, to stand inside one of ours. */

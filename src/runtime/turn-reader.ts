@@ -13,6 +13,11 @@ export interface TurnReader {
     readonly lastMessageId: string | null;
     /** Cost of the whole conversation so far, in millionths of a dollar; null if the program does not say. */
     readonly costMicros: number | null;
+    /**
+     * What the model read and wrote so far: of each of its calls the context. Programs tell the exact number with the
+     * end of a turn only.
+     */
+    readonly tokens: number;
   };
 }
 
@@ -21,6 +26,8 @@ export function createTurnReader(): TurnReader {
   let messageId: string | null = null;
   let costMicros: number | null = null;
   let toolSince = false;
+  let [earlierCalls, thisCall] = [0, 0];
+  let hasResult = false;
   return {
     add(update) {
       switch (update.sessionUpdate) {
@@ -36,7 +43,17 @@ export function createTurnReader(): TurnReader {
         case 'tool_call':
           toolSince = true;
           return;
+        case 'tool_call_update':
+          hasResult ||= update.status === 'completed' || update.status === 'failed';
+          return;
         case 'usage_update':
+          // The model is called again with what its tools gave.
+          if (hasResult) {
+            earlierCalls += thisCall;
+            thisCall = 0;
+          }
+          hasResult = false;
+          thisCall = Math.max(thisCall, update.used);
           if (update.cost?.currency === 'USD') costMicros = Math.round(update.cost.amount * 1_000_000);
           return;
         default:
@@ -44,7 +61,12 @@ export function createTurnReader(): TurnReader {
       }
     },
     // Words before the last tool call announce something; they answer nothing.
-    result: () => ({ text: toolSince ? '' : text.trim(), lastMessageId: messageId, costMicros }),
+    result: () => ({
+      text: toolSince ? '' : text.trim(),
+      lastMessageId: messageId,
+      costMicros,
+      tokens: earlierCalls + thisCall,
+    }),
   };
 }
 

@@ -14,6 +14,7 @@ import type { Agent, TurnOutcome } from './agent.ts';
 import type { DocumentNotice, EventLog, TurnRecord } from './event-log.ts';
 import { type Instruction, interruptedPrompt, isSilence, type PromptInput, turnPrompt } from './prompt.ts';
 import type { OwedTurn } from './recovery.ts';
+import { guardBudget } from './turn-budget.ts';
 import type { Workspace } from './workspace.ts';
 
 /** What a turn is about: something new, or what an earlier run still owes. */
@@ -44,6 +45,8 @@ export interface TurnContext {
   readonly isStopping: () => boolean;
   /** True once somebody cancelled this turn: it is over, whatever the agent makes of it. */
   readonly isCancelled: () => boolean;
+  /** Ends the turn: the agent program is asked to, and is ended if it does not. */
+  readonly cancel: () => void;
   /** What the next prompt has to tell, oldest first; what was told is taken out. */
   readonly notices: DocumentNotice[];
   /** What stands before the prompts of a conversation until one was answered. */
@@ -99,7 +102,7 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   if (task.kind === 'fresh') await log.append({ type: 'turn.started', turnId, projectId, signals }, 'durable');
 
   // Also for a turn whose answer is known: the new run takes it over, or its end would not count.
-  const { turn } = await persist(context, () =>
+  const { turn, left } = await persist(context, () =>
     ownerHttp.call(ROUTES.startTurn, { params: { runId }, body: { turnId, projectId, signals: [...signals] } }, signal),
   );
   if (owed !== undefined && (turn.state === 'failed' || turn.state === 'cancelled')) {
@@ -132,20 +135,39 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   const prompt = context.preamble + words;
   await log.append({ type: 'turn.prompted', turnId, prompt, told }, 'durable');
   context.notices.splice(0, told);
-  const outcome = await context.agent.prompt(prompt);
+  const guard = guardBudget(left, context.cancel);
+  const outcome = await context.agent.prompt(prompt, guard.watch).finally(guard.end);
 
-  const later = postponed(context, outcome);
+  const later = guard.hasCancelled ? undefined : postponed(context, outcome);
   if (later !== undefined) {
     if (later.reason !== 'agent-gone') {
       await log.append({ type: 'turn.held', turnId, cause: later.reason }, 'durable');
     }
     return later;
   }
-  const record = context.isCancelled() && outcome.kind === 'failed' ? CANCELLED : recordOf(outcome);
+  const isCut = guard.hasCancelled && !(outcome.kind === 'ended' && outcome.stopReason !== 'cancelled');
+  const record = isCut
+    ? { ...CANCELLED, stopReason: 'budget_exceeded' as const, counters: outcome.counters }
+    : context.isCancelled() && outcome.kind === 'failed'
+      ? { ...CANCELLED, counters: outcome.counters }
+      : recordOf(outcome);
   const git = await context.gitState();
   await log.append({ type: 'turn.finished', turnId, outcome: record, git }, 'durable');
-  return settle(context, turnId, projectId, record, 'finished', context.isCancelled() ? undefined : outcome);
+  const closed = await settle(
+    context,
+    turnId,
+    projectId,
+    record,
+    'finished',
+    context.isCancelled() ? undefined : outcome,
+  );
+  return isCut ? { ...closed, failure: cutOff(context.self.name) } : closed;
 }
+
+const cutOff = (agent: string): Failure => ({
+  message: `A turn was cancelled: it used more than was left of the budget of ${agent}.`,
+  hint: `What it did so far is in \`aachat session log\`; \`aachat agent budget ${agent}\` shows the budget, and gives it more.`,
+});
 
 async function compose(
   context: TurnContext,
@@ -219,7 +241,7 @@ const CANCELLED: TurnRecord = { state: 'cancelled', stopReason: 'cancelled', ...
 
 function recordOf(outcome: TurnOutcome): TurnRecord {
   if (outcome.kind === 'failed') {
-    return { state: 'failed', stopReason: 'agent_error', ...WORDLESS };
+    return { state: 'failed', stopReason: 'agent_error', ...WORDLESS, counters: outcome.counters };
   }
   const { stopReason, counters, lastMessageId } = outcome;
   const cancelled: boolean = stopReason === 'cancelled';

@@ -1,7 +1,7 @@
 /** Budgets: what an agent may use, what it has used, and what is said once it is used up. */
 import { AachatError } from '#base/errors.ts';
 import { isoTime } from '#base/time.ts';
-import type { Budget, BudgetState } from '#contract/budget.ts';
+import type { Budget, BudgetLeft, BudgetState } from '#contract/budget.ts';
 import { DEFAULT_BUDGET } from '#contract/default-budget.ts';
 import { allTokens, Counters } from '#contract/entities.ts';
 import type { AgentId, ProjectId } from '#contract/ids.ts';
@@ -111,6 +111,19 @@ async function stateOf({ q, now }: View, agent: AgentRow): Promise<BudgetState> 
   return judge({ ...DEFAULT_BUDGET, ...limitsSet(agent) }, turns, at);
 }
 
+const agentRow = ({ q }: View, id: AgentId): Promise<AgentRow> =>
+  q.selectFrom('agents').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+
+/** What a turn that begins now may use before it is cancelled. */
+export async function budgetLeft(view: View, agentId: AgentId): Promise<BudgetLeft> {
+  const { budget, used } = await stateOf(view, await agentRow(view, agentId));
+  const left = (name: LimitName): number | null => {
+    const limit = budget[name];
+    return limit === 'unlimited' ? null : Math.max(0, limit - used[name]);
+  };
+  return { tokens: left('tokensPerDay'), costMicros: left('costMicrosPerDay') };
+}
+
 /**
  * Whether a new turn must wait. Then the people of the project are told, at most once an hour: while the agent is kept
  * busy, its budget is used up again with every turn that it may begin.
@@ -118,11 +131,11 @@ async function stateOf({ q, now }: View, agent: AgentRow): Promise<BudgetState> 
  * @returns the refusal; undefined: the turn may begin
  */
 export async function overBudget(tx: Tx, agentId: AgentId, projectId: ProjectId): Promise<AachatError | undefined> {
-  const agent = await tx.q.selectFrom('agents').selectAll().where('id', '=', agentId).executeTakeFirstOrThrow();
+  const agent = await agentRow(tx, agentId);
   const { budget, used, exhausted } = await stateOf(tx, agent);
   if (exhausted === null) return undefined;
   const { limit, retryAt } = exhausted;
-  await tellProject(tx, agent, projectId, retryAt);
+  await tellProject(tx, agent, projectId, { retryAt, cancelled: false });
   const { show, unit, option } = RULES[limit];
   const amounts = `${show(used[limit])} of ${show(Number(budget[limit]))} ${unit}`;
   const at = `${retryAt.slice(0, 16).replace('T', ' ')} UTC`;
@@ -132,7 +145,25 @@ export async function overBudget(tx: Tx, agentId: AgentId, projectId: ProjectId)
   });
 }
 
-async function tellProject(tx: Tx, agent: AgentRow, projectId: ProjectId, retryAt: string): Promise<void> {
+/**
+ * Tells the people of a project when a turn in it used up what its agent may use. That an hour has no more turns is told
+ * once something has to wait for it. The caller holds the lock of the agent.
+ *
+ * @param cancelled whether the turn ran past the budget, and was cut off
+ */
+export async function noteSpent(tx: Tx, agentId: AgentId, projectId: ProjectId, cancelled: boolean): Promise<void> {
+  const agent = await agentRow(tx, agentId);
+  const { exhausted } = await stateOf(tx, agent);
+  if (exhausted === null || (exhausted.limit === 'turnsPerHour' && !cancelled)) return;
+  await tellProject(tx, agent, projectId, { retryAt: exhausted.retryAt, cancelled });
+}
+
+async function tellProject(
+  tx: Tx,
+  agent: AgentRow,
+  projectId: ProjectId,
+  what: { readonly retryAt: string; readonly cancelled: boolean },
+): Promise<void> {
   const told: Record<string, string> = agent.budget_told === null ? {} : JSON.parse(agent.budget_told);
   const recent = isoTime(Date.parse(tx.now) - HOUR_MS);
   if ((told[projectId] ?? '') > recent) return;
@@ -142,7 +173,7 @@ async function tellProject(tx: Tx, agent: AgentRow, projectId: ProjectId, retryA
     .set({ budget_told: JSON.stringify(Object.fromEntries(kept)) })
     .where('id', '=', agent.id)
     .execute();
-  const data = { agent: partyOf('agent', agent.id, agent.name), retryAt };
+  const data = { agent: partyOf('agent', agent.id, agent.name), ...what };
   tx.emit({ stream: projectId, type: 'budget.reached', entityId: agent.id, data });
 }
 

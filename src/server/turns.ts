@@ -4,7 +4,7 @@ import { Counters, type Message, type Turn } from '#contract/entities.ts';
 import type { ProjectId, SessionId, SignalId, TurnId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import { staleRun } from './actor.ts';
-import { overBudget } from './budget.ts';
+import { budgetLeft, noteSpent, overBudget } from './budget.ts';
 import { coveredBy } from './coverage.ts';
 import type { RunRow, SignalRow, TurnRow } from './database/schema.ts';
 import { streamPosition, type Tx, type View } from './database/store.ts';
@@ -81,7 +81,8 @@ export const startTurn: Writing<typeof ROUTES.startTurn> = async (tx, call) => {
   await tx.engine.lock(tx.q, 'agents', [reporting.session.agent_id]);
   await tx.engine.lock(tx.q, 'sessions', [reporting.session.id]);
   const known = await turnRow(tx, turnId);
-  if (known !== undefined) return { turn: await wholeTurn(tx, await takeUp(tx, known, reporting.run)) };
+  const left = await budgetLeft(tx, reporting.session.agent_id);
+  if (known !== undefined) return { turn: await wholeTurn(tx, await takeUp(tx, known, reporting.run)), left };
   await checkProject(tx, reporting.session, projectId);
   const waiting = await waitingSignals(tx, reporting.session, signals);
   const refused = waiting.length === 0 ? undefined : await overBudget(tx, reporting.session.agent_id, projectId);
@@ -99,6 +100,7 @@ export const startTurn: Writing<typeof ROUTES.startTurn> = async (tx, call) => {
       row,
       taken.map(({ id }) => id),
     ),
+    left,
   };
 };
 
@@ -256,7 +258,9 @@ async function contextBefore({ q }: View, turn: TurnRow): Promise<Message[]> {
 
 export const endTurn: Writing<typeof ROUTES.endTurn> = async (tx, call) => {
   const { runId, state, stopReason, counters } = call.body;
-  const { run } = await reportingRun(tx, call, runId);
+  const { run, session } = await reportingRun(tx, call, runId);
+  // As for its beginning: what it used counts before the next one of this agent may begin.
+  await tx.engine.lock(tx.q, 'agents', [session.agent_id]);
   const turn = await turnRow(tx, call.params.turnId);
   if (turn === undefined || turn.session_id !== run.session_id) throw hidden('turn');
   if (turn.state !== 'open') return { turn: await wholeTurn(tx, turn) };
@@ -276,6 +280,9 @@ export const endTurn: Writing<typeof ROUTES.endTurn> = async (tx, call) => {
       signals.filter((signal) => signal.state === 'delivered'),
       { state: 'acted' },
     );
+  }
+  if (counters !== null) {
+    await noteSpent(tx, session.agent_id, turn.project_id, stopReason === 'budget_exceeded');
   }
   return { turn: await wholeTurn(tx, { ...turn, ...ended }) };
 };

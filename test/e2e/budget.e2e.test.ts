@@ -2,8 +2,9 @@
 import { expect, test } from 'vitest';
 import type { BudgetState } from '#contract/budget.ts';
 import type { LiveSession } from '#contract/control.ts';
+import type { Turn } from '#contract/entities.ts';
 import { eventually } from '../support/eventually.ts';
-import { steps, team } from '../support/team.ts';
+import { sessionOf, steps, team } from '../support/team.ts';
 
 interface Status {
   readonly up: { readonly sessions: readonly LiveSession[] } | null;
@@ -50,4 +51,32 @@ test('the third message past two turns an hour waits, also over a restart, until
   await t.home.json('agent', 'budget', 'ada', '--turns-per-hour', 'unlimited');
   await t.send(`@ada ${steps({ bash: 'aachat agent budget ada --turns-per-hour 9 2>&1; echo status=$?' })}`);
   await t.heard('ada.mia', /belongs to your owner[\s\S]*status=3/);
+});
+
+test('a turn that runs past the budget is cancelled, nothing of it is posted, and people are told why, once', async () => {
+  await using t = await team(['ada']);
+  await t.home.json('agent', 'budget', 'ada', '--cost-per-day', '1');
+  const up = await t.up();
+  await t.send(`@ada ${steps({ cost: 0.4, used: 900 }, { text: 'cheap' })}`);
+  await t.heard('ada.mia', /^cheap$/);
+  await t.send(`@ada ${steps({ text: 'half of an answer' }, { cost: 1.2, used: 900 }, { hang: true })}`);
+  const told = /ada\.mia has used up its budget: its turn was cancelled[^\n]*aachat agent budget ada\.mia/g;
+  await up.until(told);
+  const { id } = await sessionOf(t);
+  const { turns } = await t.home.json<{ turns: readonly Turn[] }>('session', 'show', id);
+  expect(turns.map(({ stopReason, counters }) => [stopReason, counters?.costMicros])).toEqual([
+    ['end_turn', 400_000],
+    ['budget_exceeded', 800_000],
+  ]);
+  expect((await t.home.run('session', 'log', id)).stdout).toContain('budget_exceeded');
+  await t.send('@ada three');
+  const waits = await eventually('the next one waits', async () => {
+    const session = (await t.home.json<Status>('status')).up?.sessions[0];
+    return session?.activity === 'limited' ? session : undefined;
+  });
+  expect(waits.problem?.message).toBe('ada.mia has used up its budget: $1.20 of $1.00 in the last 24 hours.');
+  expect((await t.messages()).filter(({ author }) => author.kind === 'agent')).toHaveLength(1);
+  await t.home.json('agent', 'budget', 'ada', '--cost-per-day', '5');
+  await t.heard('ada.mia', /three/);
+  expect(up.output().match(/what waits for it is answered/g)).toHaveLength(1);
 });

@@ -9,9 +9,9 @@ const chunk = (text: string, messageId?: string, meta?: Record<string, unknown>)
   ...(meta === undefined ? {} : { _meta: meta }),
 });
 const tool: SessionUpdate = { sessionUpdate: 'tool_call', toolCallId: 't', title: 'Read' };
-const usage = (amount: number, currency = 'USD'): SessionUpdate => ({
+const usage = (amount: number, currency = 'USD', used = 1): SessionUpdate => ({
   sessionUpdate: 'usage_update',
-  used: 1,
+  used,
   size: 2,
   cost: { amount, currency },
 });
@@ -66,4 +66,14 @@ test('the cost is the last one that was told, in millionths of a dollar', () => 
   expect(read().costMicros).toBeNull();
   expect(read(usage(0.5), usage(0.0018042)).costMicros).toBe(1804);
   expect(read(usage(1, 'EUR')).costMicros).toBeNull();
+});
+
+test('the tokens are those of each call of the model, which is called again with what its tools gave', () => {
+  const done: SessionUpdate = { sessionUpdate: 'tool_call_update', toolCallId: 't', status: 'completed' };
+  const progress: SessionUpdate = { ...done, status: 'in_progress' };
+  const used = (tokens: number) => usage(0, 'USD', tokens);
+  expect(read().tokens).toBe(0);
+  expect(read(used(100), used(130), tool, used(140)).tokens).toBe(140);
+  expect(read(used(100), tool, tool, used(140), progress, done, done, used(200), used(210)).tokens).toBe(350);
+  expect(read(used(100), done).tokens).toBe(100);
 });

@@ -99,6 +99,7 @@ function countingAgent(outcome?: TurnOutcome) {
 interface Over {
   readonly through?: (http: HttpClient) => HttpClient;
   readonly onTrouble?: (failure: { readonly message: string }) => void;
+  readonly cancel?: () => void;
 }
 
 async function scene() {
@@ -151,6 +152,7 @@ async function scene() {
         isStopping: () => false,
         notices: [],
         isCancelled,
+        cancel: over.cancel ?? (() => {}),
         onTrouble: over.onTrouble ?? (() => {}),
         preamble: '',
         gitState: async () => GIT,
@@ -208,6 +210,7 @@ describe('a turn', () => {
       message: 'CANARY',
       hint: null,
       resetsAt: 5,
+      counters: null,
     });
     const silent: TurnOutcome = {
       kind: 'ended',
@@ -268,6 +271,53 @@ describe('a turn', () => {
     expect((await s.turns()).map(({ state }) => state)).toEqual(['ended', 'ended']);
   });
 
+  test('a turn that runs past what was left of the budget is cancelled, and counts; one that is done in time is whole', async () => {
+    await using s = await scene();
+    const params = { agentId: s.ada.id };
+    await s.ownerHttp.call(ROUTES.setBudget, { params, body: { costMicrosPerDay: 1_000 } });
+    const counters = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costMicros: 1_100 };
+    const ended = { kind: 'ended', text: 'so far', counters, lastMessageId: null } as const;
+    const cancelled = Promise.withResolvers<void>();
+    const { agent } = countingAgent();
+    const greedy: Agent = {
+      ...agent,
+      async prompt(_, onSpent) {
+        for (const costMicros of [900, 1_000, 1_001, 1_100]) onSpent?.({ tokens: 1, costMicros });
+        await cancelled.promise;
+        return { ...ended, stopReason: 'cancelled' };
+      },
+    };
+    let cancels = 0;
+    const cancel = () => {
+      cancels += 1;
+      cancelled.resolve();
+    };
+    await send(s.mia, s.project, '@ada one');
+    expect(await s.live(never(), greedy, () => cancels > 0, { cancel })).toMatchObject({
+      kind: 'closed',
+      failure: {
+        message: expect.stringMatching(/^A turn was cancelled: .*budget of ada\.mia/),
+        hint: expect.stringContaining('aachat agent budget ada.mia'),
+      },
+    });
+    expect([cancels, await s.said()]).toEqual([1, []]);
+    expect(await s.turns()).toMatchObject([{ state: 'cancelled', stopReason: 'budget_exceeded', counters }]);
+    await send(s.mia, s.project, '@ada two');
+    expect(await s.live(never(), greedy)).toMatchObject({ kind: 'owed', reason: 'budget' });
+
+    await s.ownerHttp.call(ROUTES.setBudget, { params, body: { costMicrosPerDay: 2_000 } });
+    const late: Agent = {
+      ...agent,
+      async prompt(_, onSpent) {
+        onSpent?.({ tokens: 1, costMicros: 1_100 });
+        return { ...ended, stopReason: 'end_turn', text: 'whole' };
+      },
+    };
+    expect(await s.live(never(), late, () => false, { cancel })).toMatchObject({ kind: 'closed', failure: null });
+    expect([cancels, await s.said()]).toEqual([1, ['whole']]);
+    expect((await s.ownerHttp.call(ROUTES.getBudget, { params })).used.costMicrosPerDay).toBe(2_200);
+  });
+
   test('a prompt that kills its agent every time is given up', async () => {
     await using s = await scene();
     await send(s.mia, s.project, '@ada die');
@@ -277,6 +327,7 @@ describe('a turn', () => {
       message: 'gone',
       hint: null,
       resetsAt: null,
+      counters: null,
     });
     const results: unknown[] = [];
     for (let life = 0; life < 5; life += 1) results.push((await s.live(never(), deadly.agent))?.kind);
@@ -287,7 +338,14 @@ describe('a turn', () => {
 
   test('a cancelled turn is over: also when its agent had to be ended, or was not prompted yet', async () => {
     await using s = await scene();
-    const gone: TurnOutcome = { kind: 'failed', reason: 'agent_exited', message: 'gone', hint: null, resetsAt: null };
+    const gone: TurnOutcome = {
+      kind: 'failed',
+      reason: 'agent_exited',
+      message: 'gone',
+      hint: null,
+      resetsAt: null,
+      counters: null,
+    };
     const killed = countingAgent(gone);
     await send(s.mia, s.project, '@ada one');
     expect(await s.live(never(), killed.agent, () => killed.prompts.length > 0)).toMatchObject({ kind: 'closed' });

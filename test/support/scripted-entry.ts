@@ -7,6 +7,7 @@
  *   {"edit": "path", "content": "…"}      writes a file, after asking if `"ask": true`
  *   {"bash": "command"}                   runs it in the workspace and says what it printed
  *   {"ask": "title"}                      asks for permission and says how that went
+ *   {"cost": dollars, "used": tokens}      tells what the conversation has cost, and the length of its context
  *   {"wait": ms} {"hang": true} {"exit": status} {"error": code, "kind": "rate_limit"}
  *
  * Without a script it answers as the built-in one.
@@ -29,6 +30,8 @@ const Step = z.object({
   bash: z.string().optional(),
   ask: z.union([z.string(), z.boolean()]).optional(),
   wait: z.number().optional(),
+  cost: z.number().optional(),
+  used: z.number().default(0),
   hang: z.boolean().optional(),
   exit: z.number().optional(),
   error: z.number().optional(),
@@ -63,6 +66,10 @@ async function play(step: Step, turn: Turn): Promise<void> {
     return text;
   };
 
+  if (step.cost !== undefined) {
+    const cost = { amount: step.cost, currency: 'USD' };
+    await say({ sessionUpdate: 'usage_update', used: step.used, size: 200_000, cost });
+  }
   if (step.wait !== undefined) await sleep(step.wait, signal);
   if (step.hang === true) await sleep(2 ** 31 - 1, signal);
   if (step.exit !== undefined) process.exit(step.exit);

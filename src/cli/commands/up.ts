@@ -11,8 +11,8 @@ import { startInBackground } from '#cli/background.ts';
 import { offerClaude } from '#cli/claude-offer.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { problemLines, sessionLine } from '#cli/live-view.ts';
-import { cooldownText, loopText } from '#cli/loop-view.ts';
-import { clockTime, plain } from '#cli/output.ts';
+import { budgetText, cooldownText, loopText } from '#cli/loop-view.ts';
+import { plain } from '#cli/output.ts';
 import { type Connection, findLocalServer, IDLE_FLAGS, startLocalServer } from '#cli/platform.ts';
 import { openScreen, type Screen } from '#cli/up-screen.ts';
 import { serverAddress } from '#client/address.ts';
@@ -75,8 +75,7 @@ async function foreground(context: CommandContext, args: UpArgs): Promise<void> 
         screen?.say(`In ${project.name} ${cooldownText(cooldown)}.`, { project: project.name, cooldown });
       } else if (change.kind === 'budget-reached') {
         const { agent, retryAt } = change;
-        const text = `${agent.name} has used up its budget: what waits for it is answered from ${clockTime(retryAt)} on.`;
-        screen?.say(text, { agent: agent.name, retryAt });
+        screen?.say(budgetText(change), { agent: agent.name, retryAt });
       } else if (change.kind === 'document-returned') {
         const { path } = change;
         screen?.say(`${path} is back: somebody edited it while you deleted it.`, { path });

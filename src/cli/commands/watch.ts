@@ -9,7 +9,7 @@ import { AachatError } from '#base/errors.ts';
 import { readIfExists, writePrivate } from '#base/fs.ts';
 import { silentLog } from '#base/log.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
-import { cooldownText, loopText } from '#cli/loop-view.ts';
+import { budgetText, cooldownText, loopText } from '#cli/loop-view.ts';
 import { resolve } from '#cli/messages.ts';
 import { clockTime, plain } from '#cli/output.ts';
 import { listReadableProjects } from '#client/projects.ts';
@@ -170,7 +170,7 @@ function say(event: StreamEvent): string {
     case 'pair.cooled':
       return cooldownText(event.data.cooldown);
     case 'budget.reached':
-      return `${event.data.agent.name} has used up its budget; what waits for it is answered from ${clockTime(event.data.retryAt)} on`;
+      return budgetText(event.data);
     case 'budget.changed':
       return `${event.data.agent.name} has another budget`;
     case 'document.changed': {

@@ -1,6 +1,6 @@
 /** Agents, machines, and the working life of sessions: runs, turns, signals. */
 import { z } from 'zod';
-import { Budget, BudgetState } from '#contract/budget.ts';
+import { Budget, BudgetLeft, BudgetState } from '#contract/budget.ts';
 import {
   Activity,
   Agent,
@@ -285,7 +285,8 @@ export const startTurn = route({
   path: '/v1/runs/:runId/turns',
   params: ofRun,
   body: z.object({ turnId: TurnId, projectId: ProjectId, signals: z.array(SignalId).max(200) }),
-  reply: z.object({ turn: Turn }),
+  /** `left`: a turn that uses more than this is to be cancelled. */
+  reply: z.object({ turn: Turn, left: BudgetLeft }),
 });
 
 /**

@@ -131,6 +131,42 @@ export function budgetSuite(engine: string, open: Open): void {
       await it.turn(counters);
     });
 
+    test('a turn begins with what is left, and the people of the project hear of the one that used it up', async () => {
+      await using it = await busyCrew(open);
+      await using socket = await testSocket(it.server.url, it.alice.token);
+      await subscribe(socket, it.project.id);
+      const told = () => eventsOf(socket, it.project.id).filter(({ type }) => type === 'budget.reached');
+      await it.setBudget({ costMicrosPerDay: 1_000, tokensPerDay: 'unlimited' });
+      const begin = async (turnId: TurnId) => {
+        const signals = (await it.asked()).map(({ id }) => id);
+        const body = { turnId, projectId: it.project.id, signals };
+        return await it.alice.call(ROUTES.startTurn, { params: { runId: it.run.id }, body });
+      };
+      const end = (turnId: TurnId, state: 'cancelled' | 'failed', costMicros: number) =>
+        it.alice.call(ROUTES.endTurn, {
+          params: { turnId },
+          body: {
+            runId: it.run.id,
+            state,
+            stopReason: state === 'cancelled' ? 'budget_exceeded' : 'agent_error',
+            counters: { ...FREE, costMicros },
+          },
+        });
+      const [failed, cut] = [newId<TurnId>(), newId<TurnId>()];
+      expect(await begin(failed)).toMatchObject({ left: { tokens: null, costMicros: 1_000 } });
+      await end(failed, 'failed', 400);
+      expect(await begin(cut)).toMatchObject({ left: { costMicros: 600 } });
+      for (const _ of [1, 2]) await end(cut, 'cancelled', 700);
+      await expect(begin(newId<TurnId>())).rejects.toMatchObject(EXCEEDED);
+      await send(it.alice, it.project, 'the end');
+      await eventually('all is heard', () =>
+        eventsOf(socket, it.project.id).some(
+          (event) => event.type === 'message.created' && event.data.message.body === 'the end',
+        ),
+      );
+      expect(told()).toMatchObject([{ data: { agent: { name: 'helper.alice' }, cancelled: true } }]);
+    });
+
     test('a turn that a crash interrupted is the same turn, and may go on whatever the budget', async () => {
       await using it = await busyCrew(open);
       await it.setBudget({ turnsPerHour: 1 });
