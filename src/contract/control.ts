@@ -1,6 +1,6 @@
 /** The control socket of a running `up`: HTTP on a unix socket that only its owner can open. */
 import { z } from 'zod';
-import { Activity } from './entities.ts';
+import { Activity, Project } from './entities.ts';
 import { AgentName, PermissionId, SessionId, TeamSlug, TurnId } from './ids.ts';
 import { route } from './route.ts';
 
@@ -92,6 +92,8 @@ export const getStatus = route({
     sessions: z.array(LiveSession),
     permissions: z.array(PendingPermission),
     mirrors: z.array(MirrorView),
+    /** Projects in which agents are kept from waking each other. */
+    loops: z.array(Project),
   }),
 });
 

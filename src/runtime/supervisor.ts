@@ -28,6 +28,7 @@ import type { SessionReport } from './report.ts';
 import { Roster } from './roster.ts';
 import { openServerLink, type ServerLink } from './server-link.ts';
 import { writeShims } from './shim.ts';
+import { createStoppedLoops, type StoppedLoops } from './stopped-loops.ts';
 import { UpFile } from './up-file.ts';
 import { type AskedUp, upHandlers } from './up-handlers.ts';
 import { EXCLUDED } from './workspace.ts';
@@ -134,6 +135,7 @@ class RunningUp implements Up {
   readonly #closed = Promise.withResolvers<void>();
   readonly #userStream: UserId;
   readonly #mirrors: Mirrors;
+  readonly #loops: StoppedLoops;
   #link: ServerLink | undefined;
   #control: AsyncDisposable | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
@@ -147,6 +149,7 @@ class RunningUp implements Up {
     this.#release = release;
     this.#userStream = UserId.parse(options.launcher.owner.id);
     const { home, http, log } = options.launcher;
+    this.#loops = createStoppedLoops(http, log);
     this.#mirrors = createMirrors({
       home,
       http,
@@ -194,7 +197,11 @@ class RunningUp implements Up {
       http.call(ROUTES.putMachine, { params: { machineId: machine.id }, body: { name: machine.name } }),
     ]);
     const facts = () => ({ startedAt: this.#since, server: serverUrl.href, ready: this.#isReady });
-    this.#control = await openControlServer(home.controlSocket, upHandlers(this, this.#mirrors, facts), log);
+    this.#control = await openControlServer(
+      home.controlSocket,
+      upHandlers(this, this.#mirrors, this.#loops, facts),
+      log,
+    );
     this.#link = openServerLink({
       url: serverUrl,
       token: this.#options.token,
@@ -204,6 +211,7 @@ class RunningUp implements Up {
       onGap: () => {
         this.#roster.catchUp();
         this.#mirrors.refresh();
+        void this.#loops.refresh();
       },
       onState: () => this.#options.onChange({ kind: 'connection' }),
       revive: this.#options.revive,
@@ -271,6 +279,7 @@ class RunningUp implements Up {
 
   #onEvent(stream: StreamId, event: StreamEvent): void {
     this.#mirrors.hear(event);
+    this.#loops.hear(event);
     this.#roster.onEvent(stream, event);
     switch (event.type) {
       case 'membership.changed':

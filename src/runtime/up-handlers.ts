@@ -3,6 +3,7 @@ import type { LiveSession, MirrorView, PendingPermission, SettledPermission } fr
 import type { ControlHandlers } from './control.ts';
 import type { Mirrors } from './mirrors.ts';
 import type { PermissionDesk } from './permission-desk.ts';
+import type { StoppedLoops } from './stopped-loops.ts';
 
 /** The part of `up` that answers. */
 export interface AskedUp {
@@ -23,7 +24,7 @@ export interface UpFacts {
   readonly ready: boolean;
 }
 
-export function upHandlers(up: AskedUp, mirrors: Mirrors, facts: () => UpFacts): ControlHandlers {
+export function upHandlers(up: AskedUp, mirrors: Mirrors, loops: StoppedLoops, facts: () => UpFacts): ControlHandlers {
   return {
     getStatus: async () => ({
       ...facts(),
@@ -32,6 +33,7 @@ export function upHandlers(up: AskedUp, mirrors: Mirrors, facts: () => UpFacts):
       sessions: [...up.sessions()],
       permissions: [...up.permissions()],
       mirrors: [...up.mirrors()],
+      loops: [...loops.list()],
     }),
     listPermissions: async () => ({ pending: [...up.permissions()], settled: [...up.settledPermissions()] }),
     answerPermission: async ({ params, body }) => {

@@ -17,6 +17,7 @@ interface Status {
     readonly pid: number;
     readonly sessions: readonly LiveSession[];
     readonly permissions: readonly PendingPermission[];
+    readonly loops: readonly Project[];
   } | null;
 }
 
@@ -155,6 +156,8 @@ describe('the loop', () => {
     expect(
       (await t.home.json<{ project: Project }>('project', 'read', 'launch', '--peek')).project.cooldowns,
     ).toMatchObject([{ agents: ['ada.mia', 'bob.mia'], because: 'acknowledgement' }]);
+    const loops = async () => (await t.home.json<Status>('status')).up?.loops.map(({ name }) => name);
+    expect(await loops()).toEqual(['launch']);
     // Both are at rest: whoever is asked now answers at once, and nothing else is said.
     await t.send('are you there?', 'dm:bob');
     await t.heard('bob.mia', /are you there/, 'dm:bob');
@@ -163,6 +166,12 @@ describe('the loop', () => {
     await eventually('they thank each other again', async () => (await thanks()) === 8);
     await up.until(/only thank each other[\s\S]*only thank each other/);
     expect(up.output().match(told)).toHaveLength(2);
+    up.child.kill('SIGTERM');
+    await up.ended;
+    await t.up();
+    expect(await loops()).toEqual(['launch']);
+    await t.send('enough');
+    await eventually('a word of a person is enough', async () => (await loops())?.length === 0);
   });
 
   test('a launcher killed in the middle of a turn leaves nothing, and the next one finishes the turn under the same id', async () => {

@@ -4,6 +4,7 @@ import { readPidFile } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { documentDetails } from '#cli/documents-view.ts';
 import { liveBlock } from '#cli/live-view.ts';
+import { loopLines } from '#cli/loop-view.ts';
 import { plain } from '#cli/output.ts';
 import { findLocalServer } from '#cli/platform.ts';
 import { serverAddress } from '#client/address.ts';
@@ -28,6 +29,7 @@ export async function status(context: CommandContext): Promise<void> {
       : `Sessions: aachat up runs, pid ${up.pid}, since ${up.startedAt}`,
     ...(up === null ? [] : [liveBlock({ ...up, mirrors: [] }, paint, stdout.columns || 200)]),
     ...(up === null || up.connected ? [] : [nextStep(server)]),
+    ...(up?.loops ?? []).flatMap((project) => loopLines(project).map((line) => yellow(`In ${project.name} ${line}.`))),
     ...documentDetails(up?.mirrors ?? []).map(plain),
     ...(leftovers === 0 ? [] : [red(`${leftovers} agent processes outlived their launcher: aachat doctor --fix`)]),
   ];
@@ -73,6 +75,7 @@ async function upState({ home, signal }: CommandContext) {
       sessions: [],
       permissions: [],
       mirrors: [],
+      loops: [],
     };
   }
 }
