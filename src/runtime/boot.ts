@@ -26,6 +26,8 @@ export interface BootOptions extends ProgramOptions {
   /** The turn that the session's log still owes. */
   readonly owes: TurnId | null;
   readonly onStep: (step: BootStep) => void;
+  /** Told what is not as the session left it, in words to its agent. */
+  readonly onLoss: (what: string) => void;
   readonly onRun: (run: Run) => Promise<void>;
   /** What the session covers now. */
   readonly projects: () => Session['projects'];
@@ -95,6 +97,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       agentRepo: entity.repo,
       builtinSkills: launcher.builtinSkills,
       onStep,
+      onLoss: options.onLoss,
       signal,
     });
     let documents: SessionMirror | undefined;

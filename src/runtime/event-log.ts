@@ -16,7 +16,7 @@ import { LOG_VERSION, type LogEvent, type LogLine } from './log-events.ts';
 import { type Decoded, decode, encode, LOG_START, type LogPosition } from './log-lines.ts';
 import { putAside, readAside } from './log-outputs.ts';
 
-export type { DocumentNotice, LogEvent, LogLine, TurnRecord } from './log-events.ts';
+export type { DocumentNotice, LogEvent, LogLine, Notice, TurnRecord } from './log-events.ts';
 
 /** What follows from lines, one after the other. Pure. */
 export interface Reducer<S> {

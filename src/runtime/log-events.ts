@@ -47,6 +47,9 @@ export const DocumentNotice = object({
 });
 export type DocumentNotice = Readonly<z.infer<typeof DocumentNotice>>;
 
+/** What the next prompt has to tell the agent. */
+export type Notice = DocumentNotice | { readonly note: string };
+
 export const SessionFacts = object({
   agent: string(),
   team: string(),
@@ -68,7 +71,17 @@ export const LogEvent = z.discriminatedUnion('type', [
     /** What the session is, as the server said it then. */
     about: SessionFacts.optional(),
   }),
-  object({ type: literal('agent.opened'), pid: int(), program: string(), conversation: string(), opened: string() }),
+  object({
+    type: literal('agent.opened'),
+    pid: int(),
+    program: string(),
+    /** What the program calls itself. */
+    version: string().optional(),
+    /** What the conversation was held with until now, where that was another program or version. */
+    before: string().optional(),
+    conversation: string(),
+    opened: string(),
+  }),
   object({
     type: literal('turn.started'),
     turnId: TurnId,
@@ -80,7 +93,7 @@ export const LogEvent = z.discriminatedUnion('type', [
     type: literal('turn.prompted'),
     turnId: TurnId,
     prompt: string(),
-    /** How many of the oldest `document.lost` it told the agent about. */
+    /** How many of the oldest `document.lost` and `note` it told the agent about. */
     told: int().optional(),
   }),
   /** Broken off on purpose, to be taken up again. */
@@ -114,6 +127,8 @@ export const LogEvent = z.discriminatedUnion('type', [
   }),
   /** An edit of the agent is not in the document, or not all of it: the next prompt says so. */
   DocumentNotice.extend({ type: literal('document.lost') }),
+  /** Something is not as the agent left it: the next prompt says so. */
+  object({ type: literal('note'), text: string() }),
   object({ type: literal('problem'), message: string(), hint: string().nullable() }),
   object({ type: literal('run.ended'), runId: RunId, reason: string() }),
 ]);

@@ -26,6 +26,8 @@ export function textOf(line: LogLine): string {
       return line.title;
     case 'problem':
       return line.message;
+    case 'note':
+      return line.text;
     case 'document.lost':
       return line.path;
     default:

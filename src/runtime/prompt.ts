@@ -7,7 +7,7 @@
 import type { Message, Party } from '#contract/entities.ts';
 import { type SessionId, shortId, type TurnId } from '#contract/ids.ts';
 import { parseConflictPath } from '#contract/paths.ts';
-import type { DocumentNotice } from './event-log.ts';
+import type { Notice } from './event-log.ts';
 import type { InterruptionCause } from './recovery.ts';
 import { shellQuote } from './shim.ts';
 
@@ -32,7 +32,7 @@ export interface PromptInput {
   /** What was said to this session itself. */
   readonly instructions: readonly Instruction[];
   /** Edits of the agent that somebody else's stand in the way of. */
-  readonly notices: readonly DocumentNotice[];
+  readonly notices: readonly Notice[];
 }
 
 /** Words that an agent answers with when it has nothing to say; such an answer is not posted. */
@@ -82,7 +82,9 @@ function told({ text, from }: Instruction): string {
 }
 
 /** Paths are names by the grammar of documents, so they need no quoting. */
-function noticeText({ path, conflict }: DocumentNotice): string {
+function noticeText(notice: Notice): string {
+  if ('note' in notice) return notice.note;
+  const { path, conflict } = notice;
   if (conflict === null) {
     return `You deleted \`${inDocuments(path)}\` while somebody else edited it, so it is back. Read it before you delete it again.`;
   }

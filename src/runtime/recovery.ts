@@ -10,7 +10,7 @@
  *   posted     the answer is there                   → close
  */
 import type { ProjectId, SignalId, TurnId } from '#contract/ids.ts';
-import type { DocumentNotice, LogLine, Reducer, TurnRecord } from './event-log.ts';
+import type { LogLine, Notice, Reducer, TurnRecord } from './event-log.ts';
 
 export interface OwedTurn {
   readonly turnId: TurnId;
@@ -40,11 +40,13 @@ export interface Recovery {
   /** What the conversation cost so far, in millionths of a dollar: the agent program counts on from there. */
   readonly costMicros: number;
   /** What no prompt has told the agent yet, oldest first. */
-  readonly notices: readonly DocumentNotice[];
+  readonly notices: readonly Notice[];
+  /** What the conversation was held with. */
+  readonly program: { readonly origin: string; readonly version: string | undefined } | null;
 }
 
 export const RECOVERY: Reducer<Recovery> = {
-  initial: { conversation: null, introduced: false, owed: null, tokens: 0, costMicros: 0, notices: [] },
+  initial: { conversation: null, introduced: false, owed: null, tokens: 0, costMicros: 0, notices: [], program: null },
   advance,
 };
 
@@ -54,9 +56,10 @@ function advance(state: Recovery, line: LogLine): Recovery {
   const { owed } = state;
   switch (line.type) {
     case 'agent.opened': {
-      const { conversation, opened } = line;
+      const { conversation, opened, program: origin, version } = line;
+      const known = { ...state, conversation, program: { origin, version } };
       const isFresh = opened === 'new' || opened === 'renewed';
-      return isFresh ? { ...state, conversation, introduced: false, costMicros: 0 } : { ...state, conversation };
+      return isFresh ? { ...known, introduced: false, costMicros: 0 } : known;
     }
     case 'turn.started': {
       const { turnId, projectId, signals } = line;
@@ -69,6 +72,8 @@ function advance(state: Recovery, line: LogLine): Recovery {
       const { path, conflict } = line;
       return { ...state, notices: [...state.notices, { path, conflict }] };
     }
+    case 'note':
+      return { ...state, notices: [...state.notices, { note: line.text }] };
     case 'turn.prompted':
       if (owed?.turnId !== line.turnId) return state;
       return {

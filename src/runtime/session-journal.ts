@@ -8,8 +8,10 @@ import type { Log } from '#base/log.ts';
 import type { Agent, EndReason, Run, Session, Team } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Accepted } from '#sync/replica.ts';
+import type { Agent as OpenAgent } from './agent.ts';
+import type { AgentProgram } from './agent-program.ts';
 import { noticeOf } from './document-replica.ts';
-import { type DocumentNotice, type EventLog, foldLog, type LogEvent, openEventLog } from './event-log.ts';
+import { type EventLog, foldLog, type LogEvent, type Notice, openEventLog } from './event-log.ts';
 import type { Launcher } from './launcher.ts';
 import { SessionFacts } from './log-events.ts';
 import { RECOVERY, type Recovery } from './recovery.ts';
@@ -19,18 +21,38 @@ export interface SessionJournal {
   /** What follows from earlier runs. */
   readonly past: Recovery;
   /** What the next prompt has to tell the agent about its edits of documents; who tells it takes it out. */
-  readonly notices: DocumentNotice[];
+  readonly notices: Notice[];
   /** The run to keep alive, while there is one. */
   readonly run: Run | undefined;
   began(run: Run, session: Session): Promise<void>;
   /** An edit that is not in the document as the agent made it is told in its next turn. */
   accepted(accepted: Accepted): void;
+  /** What is not as the agent left it is told in its next turn. */
+  tell(text: string): void;
   /** Writes what no turn waits for. */
   note(event: LogEvent): void;
   /** What is owed now. */
   reread(): Promise<Recovery['owed']>;
+  /**
+   * Notes which program holds the conversation now, and tells the agent if it is another conversation.
+   *
+   * @returns what a person should know about it
+   */
+  opened(program: Pick<AgentProgram, 'origin'>, agent: OpenAgent): Promise<readonly string[]>;
   /** Reports the end of the run, if one began, and gives the log back. */
   close(reason: EndReason): Promise<void>;
+}
+
+const CONVERSATION_GONE =
+  'The program that runs you does not know the conversation that you had here, so this is a new one: what you see below is all that you remember of it. `aachat project read <project>` shows what was said, and your workspace and your own repo are as they were.';
+
+type Program = NonNullable<Recovery['program']>;
+
+/** What a conversation was held with, if that was something else; a version that nobody noted is no difference. */
+function otherProgram(before: Program, now: Program): string | undefined {
+  const isSame = before.version === undefined || before.version === now.version;
+  if (before.origin === now.origin && isSame) return undefined;
+  return before.version === undefined ? before.origin : `${before.origin}, ${before.version}`;
 }
 
 /** @throws AachatError `CONFLICT` while another process writes the session's log */
@@ -47,6 +69,12 @@ export async function openJournal(
   let current: Run | undefined;
   const note = (event: LogEvent) => {
     events.append(event).catch((error: unknown) => log.error('session.log_failed', { error }));
+  };
+  const tell = (text: string) => {
+    // Until a prompt has told it, each boot finds it again.
+    if (notices.some((known) => 'note' in known && known.note === text)) return;
+    notices.push({ note: text });
+    note({ type: 'note', text });
   };
   return {
     events,
@@ -67,7 +95,24 @@ export async function openJournal(
       notices.push(notice);
       note({ type: 'document.lost', ...notice });
     },
+    tell,
     note,
+    async opened({ origin }, { pid, conversation, opened, info }) {
+      const version = `${info.name} ${info.version}`.trim();
+      // Before the line below: from that on nobody knows that there was another one.
+      const isLost = opened === 'renewed' && (past.introduced || past.owed?.prompt != null);
+      if (isLost) tell(CONVERSATION_GONE);
+      const before = past.program === null ? undefined : otherProgram(past.program, { origin, version });
+      const changed = before === undefined ? {} : { before };
+      const line = { type: 'agent.opened', pid, program: origin, version, ...changed, conversation, opened } as const;
+      await events.append(line, 'durable');
+      if (before !== undefined) log.info('session.program_changed', { before, program: origin, version });
+      const { agent: name } = about.session;
+      return [
+        ...(isLost ? [`The program does not know the conversation of ${name} any more: it goes on in a new one.`] : []),
+        ...(before === undefined ? [] : [`The conversation of ${name} was held with ${before} until now.`]),
+      ];
+    },
     reread: async () => (await foldLog(files.log, RECOVERY)).owed,
     async close(reason) {
       const run = current;

@@ -248,7 +248,7 @@ export class LiveAgentSession {
     if (this.#state.kind !== 'booting') return;
     const { launcher, agent, team, onChange } = this.#options;
     const journal = await openJournal(launcher, { session: this.session, agent, team }, this.#log);
-    const { past, events } = journal;
+    const { past } = journal;
     this.#journal = journal;
     this.#earlierTokens = past.tokens;
     const booted = await bootSession({
@@ -263,6 +263,7 @@ export class LiveAgentSession {
         this.#step = step;
         onChange();
       },
+      onLoss: journal.tell,
       onRun: (run) => journal.began(run, this.session),
       onUpdate: (update) => this.#loop?.onUpdate(update),
       onPermission: async (request, scope, policy) =>
@@ -273,12 +274,12 @@ export class LiveAgentSession {
       signal: this.#bootAbort.signal,
     });
     this.#booted = booted;
-    const { pid, conversation, opened } = booted.agent;
-    await events.append({ type: 'agent.opened', pid, program: booted.program.origin, conversation, opened }, 'durable');
+    const { pid, opened } = booted.agent;
+    const changes = await journal.opened(booted.program, booted.agent);
     this.#session = booted.session;
     this.#activityReport.heard = 'input_ready';
     this.#problem = null;
-    this.#report = reportOf(booted);
+    this.#report = reportOf({ ...booted, warnings: [...booted.warnings, ...changes] });
     const loop = this.#createLoop(booted, journal);
     this.#loop = loop;
     // It may have ended before anybody listened.

@@ -11,7 +11,7 @@ import type { ProjectId, TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { AgentUpdate, PermissionAnswer, PermissionRequest } from './agent.ts';
 import type { Booted } from './boot.ts';
-import type { DocumentNotice, EventLog } from './event-log.ts';
+import type { EventLog, Notice } from './event-log.ts';
 import type { Launcher } from './launcher.ts';
 import type { PermissionDesk } from './permission-desk.ts';
 import { answerFor, decide, type PermissionScope, resolvePaths } from './permissions.ts';
@@ -33,7 +33,7 @@ export interface TurnLoopOptions {
   /** Whether the conversation has answered a prompt before. */
   readonly introduced: boolean;
   /** What the next prompt has to tell the agent about its edits of documents. */
-  readonly notices: DocumentNotice[];
+  readonly notices: Notice[];
   /** Reads again what is owed, after a turn was broken off. */
   readonly reread: () => Promise<OwedTurn | null>;
   readonly isReady: () => boolean;

@@ -11,7 +11,7 @@ import { MESSAGE_LIMIT, type Party, type Signal } from '#contract/entities.ts';
 import type { ProjectId, RunId, SignalId, TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Agent, TurnOutcome } from './agent.ts';
-import type { DocumentNotice, EventLog, TurnRecord } from './event-log.ts';
+import type { EventLog, Notice, TurnRecord } from './event-log.ts';
 import { type Instruction, interruptedPrompt, isSilence, type PromptInput, turnPrompt } from './prompt.ts';
 import type { OwedTurn } from './recovery.ts';
 import { guardBudget } from './turn-budget.ts';
@@ -48,7 +48,7 @@ export interface TurnContext {
   /** Ends the turn: the agent program is asked to, and is ended if it does not. */
   readonly cancel: () => void;
   /** What the next prompt has to tell, oldest first; what was told is taken out. */
-  readonly notices: DocumentNotice[];
+  readonly notices: Notice[];
   /** What stands before the prompts of a conversation until one was answered. */
   readonly preamble: string;
   /** The turn goes on when what is wrong has passed. */

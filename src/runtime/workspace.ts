@@ -26,6 +26,8 @@ export interface WorkspaceOptions {
   /** Folder of the skills that ship with the program. */
   readonly builtinSkills: string;
   readonly onStep: (step: WorkspaceStep) => void;
+  /** Told what is not as the session left it, in words to its agent. */
+  readonly onLoss: (what: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -81,7 +83,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   const teamRemote = options.teamRepo === null || isGone ? localTeamRepo(home, session.team) : options.teamRepo;
   if (teamRemote !== options.teamRepo && !(await exists(teamRemote))) await createRemote(teamRemote, {}, AUTHOR);
   const agentRepo = agentRemote(home, { name: session.agent, repo: options.agentRepo });
-  if (options.agentRepo === null && !(await exists(agentRepo))) {
+  if (options.agentRepo === null && (await isMissing(home, agentRepo))) {
     throw new AachatError(
       'NOT_FOUND',
       `The repo of ${session.agent} lies on the machine where it was made, not here.`,
@@ -92,26 +94,38 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   }
   const fetched = async (remote: string): Promise<Clone> => {
     const clone = await clones.open(remote, signal);
-    if (clone.problem !== undefined) warnings.push(`${clone.problem.message} Working with what was fetched before.`);
+    const isAway = remote.startsWith('/') && !(await exists(remote));
+    const why = isAway ? `${remote} is not there any more.` : clone.problem?.message;
+    if (clone.problem !== undefined) warnings.push(`${why} Working with what was fetched before.`);
     return clone;
   };
   const path = home.workspace(session.agent, session.id);
-  const [holder, agent] = await Promise.all([holderOf(home.cache, path), fetched(agentRepo)]);
-  const isStale = holder !== undefined && holder.gitDir !== join(home.cache, cloneName(teamRemote), '.git');
-  const team = isStale ? holder : await fetched(teamRemote);
-  if (isStale) {
-    warnings.push(
-      `${path} holds work in ${holder.remote}; once that is published, the session works in ${teamRemote}.`,
-    );
-  }
   const agentDir = join(path, agentFolder(session.agent));
-  const close = (stays?: string) => closeWorkspace({ team, agent, path, agentDir, stays });
+  /** The clone of the repo that was in the place of this one before, while a folder holds work in it. */
+  const formerOf = async (remote: string, folder: string): Promise<Clone | undefined> => {
+    const holder = await holderOf(home.cache, folder);
+    if (holder === undefined || holder.gitDir === join(home.cache, cloneName(remote), '.git')) return undefined;
+    warnings.push(`${folder} holds work in ${holder.remote}; once that is published, the session works in ${remote}.`);
+    return holder;
+  };
+  const [formerTeam, agent, formerAgent] = await Promise.all([
+    formerOf(teamRemote, path),
+    fetched(agentRepo),
+    formerOf(agentRepo, agentDir),
+  ]);
+  const team = formerTeam ?? (await fetched(teamRemote));
+  const inside = formerAgent ?? agent;
+  const close = (stays?: string) => closeWorkspace({ team, agent: inside, path, agentDir, stays });
   let skills: readonly Skill[] = [];
   onStep('worktree');
   const visible = checkoutVisible(agent, join(home.agents, session.agent), signal);
   visible.catch(() => {});
   try {
-    const teamCommit = await addWorktree(team, path, { signal });
+    const lost = (folder: string) => (what: string) => {
+      warnings.push(`${session.agent} is told: ${folder} ${what}`);
+      options.onLoss(`${folder} ${what}`);
+    };
+    const teamCommit = await addWorktree(team, path, { signal, onLoss: lost('Your workspace') });
     const shown = await visible;
     if (shown === 'dirty' || shown === 'diverged') {
       const what = shown === 'dirty' ? 'changes' : 'commits';
@@ -131,7 +145,8 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
         },
       );
     }
-    const agentCommit = await addWorktree(agent, agentDir, { signal });
+    const onLoss = lost(`Your own repo in \`${agentFolder(session.agent)}\``);
+    const agentCommit = await addWorktree(inside, agentDir, { signal, onLoss });
     const repo = await readAgentRepo(agentDir, agentRepo);
     onStep('skills');
     const tracked = await tracking;
@@ -169,7 +184,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       );
       warnings.push(...(await projectSkills(placed, join(path, target))).values());
     }
-    const [teamState, agentState] = await Promise.all([stateOf(team, path), stateOf(agent, agentDir)]);
+    const [teamState, agentState] = await Promise.all([stateOf(team, path), stateOf(inside, agentDir)]);
     return {
       path,
       agentDir,

@@ -26,29 +26,65 @@ const CHECKOUT_MS = 15 * 60_000;
  * is, with its work; what a killed launcher half made is made again; one whose folder was deleted comes back at its
  * unpublished commit, if it had one.
  *
+ * @param options.onLoss told what somebody took away from under the session, in words to it
  * @returns the commit that is checked out, in short, or the branch that somebody switched to
  * @throws AachatError `CONFLICT` if something else is at `path`, `CANCELLED` when `signal` aborts
  */
 export async function addWorktree(
   clone: Clone,
   path: string,
-  options: { readonly at?: string; readonly signal?: AbortSignal } = {},
+  options: { readonly at?: string; readonly signal?: AbortSignal; readonly onLoss?: (what: string) => void } = {},
 ): Promise<string> {
-  const { at = `refs/remotes/origin/${clone.defaultBranch}`, signal } = options;
+  const { at = `refs/remotes/origin/${clone.defaultBranch}`, signal, onLoss = () => {} } = options;
   const add = async () => {
     const found = await inspect(clone, path);
     if (found.kind === 'good') {
       // Whoever held this lock is gone: sessions are started only after the one before has ended.
       await rm(join(found.worktree.gitDir, 'index.lock'), { force: true });
+      await standAgain(found.worktree, at, onLoss);
       return await headOf(found.worktree);
     }
     const last = await makeRoom(clone, path, found);
     const args = ['worktree', 'add', '--quiet', '--detach', path, last ?? at];
     await git(args, { gitDir: clone.gitDir, env: await markerOf(path), signal, timeoutMs: CHECKOUT_MS });
     const made = await pointerTo(clone.gitDir, path);
-    return made === undefined ? '' : await headOf(made);
+    const head = made === undefined ? '' : await headOf(made);
+    if (found.kind === 'nothing' && found.worktree !== undefined) {
+      const where = last === undefined ? 'the newest commit of the remote' : 'your last commit, which is not pushed';
+      onLoss(`had been deleted. It was made again at ${head}, ${where}; what was not committed is gone.`);
+    }
+    return head;
   };
   return await withClone(clone, add, signal);
+}
+
+/** A worktree whose branch was deleted stands on no commit: it gets the one that it had, and keeps all changes. */
+async function standAgain(worktree: Worktree, fallback: string, onLoss: (what: string) => void): Promise<void> {
+  const head = (await readFile(join(worktree.gitDir, 'HEAD'), 'utf8')).trim();
+  const branch = /^ref: refs\/heads\/(.+)$/.exec(head)?.[1];
+  if (branch === undefined || (await isCommit(worktree, 'HEAD'))) return;
+  const moves = ((await readIfExists(join(worktree.gitDir, 'logs', 'HEAD'))) ?? '').trimEnd().split('\n');
+  // A branch without a commit is no loss: somebody has only just begun it.
+  if (!moves.some((line) => line.endsWith(` to ${branch}`))) return;
+  // The removal of a branch may stand there too, as a move to nothing.
+  const ids = moves.flatMap((line) => line.split(' ', 2)).filter((id) => /^[0-9a-f]{40,64}$/.test(id));
+  const last = ids.findLast((id) => !/^0+$/.test(id));
+  const to = last !== undefined && (await isCommit(worktree, last)) ? last : fallback;
+  await git(['update-ref', '--no-deref', 'HEAD', to], { worktree });
+  const where = to === last ? 'its last commit' : 'the newest commit of the remote';
+  onLoss(
+    `was on the branch \`${branch}\`, which had been deleted. It stands at ${where} now, on no branch, with your changes as they were.`,
+  );
+}
+
+async function isCommit(worktree: Worktree, name: string): Promise<boolean> {
+  try {
+    await git(['rev-parse', '--verify', '--quiet', `${name}^{commit}`], { worktree });
+    return true;
+  } catch (thrown) {
+    if (isAachatError(thrown, 'GIT_FAILED')) return false;
+    throw thrown;
+  }
 }
 
 /** Read, not asked: one git less for every boot. */

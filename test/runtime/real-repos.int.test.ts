@@ -37,6 +37,7 @@ async function opened(
     agentRepo: repo.path,
     builtinSkills: SKILLS,
     onStep: () => {},
+    onLoss: () => {},
     signal,
   }).catch(async (thrown: unknown) => {
     await stack.disposeAsync();

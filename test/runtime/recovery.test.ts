@@ -43,6 +43,7 @@ describe('recovery', () => {
       tokens: 30,
       costMicros: 2,
       notices: [],
+      program: { origin: 'p', version: undefined },
     });
   });
 
@@ -80,5 +81,9 @@ describe('recovery', () => {
     expect(recover(lines(before)).notices).toEqual([{ path: 'p', conflict: first.conflict }, ...left]);
     expect(recover(lines([...before, { type: 'turn.prompted', turnId, prompt: 'x', told: 1 }])).notices).toEqual(left);
     expect(recover(lines([...before, { type: 'turn.prompted', turnId, prompt: '/compact' }])).notices).toHaveLength(2);
+    const noted = [...before, { type: 'note', text: 'Your workspace is new.' }] as const;
+    expect(recover(lines([...noted, { type: 'turn.prompted', turnId, prompt: 'x', told: 2 }])).notices).toEqual([
+      { note: 'Your workspace is new.' },
+    ]);
   });
 });

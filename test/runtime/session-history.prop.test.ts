@@ -55,6 +55,7 @@ const events: { readonly [Type in LogEvent['type']]: fc.Arbitrary<Omit<Extract<L
   }),
   'permission.answered': fc.record({ permissionId: fc.constant(id('permission', 1)), outcome: fc.string() }),
   'document.lost': fc.record({ path: fc.string(), conflict: fc.option(fc.string()) }),
+  note: fc.record({ text: fc.string() }),
   problem: fc.record({ message: fc.string(), hint: fc.option(fc.string()) }),
 };
 const event = fc.oneof(

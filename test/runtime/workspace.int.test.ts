@@ -42,6 +42,7 @@ test('a session that is stopped while somebody else is at the clone of its agent
     agentRepo: null,
     builtinSkills: '/nowhere',
     onStep: () => {},
+    onLoss: () => {},
     signal: stop.signal,
   });
   opening.catch(() => {});

@@ -87,7 +87,9 @@ function show(line: LogLine): readonly string[] {
     case 'run.started':
       return say(`— run ${line.epoch} —`);
     case 'agent.opened':
-      return say(`agent: ${line.program}, conversation ${line.opened}`);
+      return say(
+        `agent: ${line.program}, conversation ${line.opened}${line.before === undefined ? '' : `; until now it was held with ${line.before}`}`,
+      );
     case 'turn.prompted':
       return say(`turn ${shortId(line.turnId)}\n${quote(line.prompt)}`);
     case 'turn.held':
@@ -100,6 +102,8 @@ function show(line: LogLine): readonly string[] {
       return say(`asks: ${line.title}`);
     case 'permission.answered':
       return say(`answer: ${line.outcome}`);
+    case 'note':
+      return say(`the agent will be told: ${line.text}`);
     case 'problem':
       return say(`! ${line.message}`);
     case 'run.ended':

@@ -69,6 +69,8 @@ function kindOf({ line }: SearchHit): string {
       return 'prompt';
     case 'permission.asked':
       return 'asks';
+    case 'note':
+      return 'note';
     case 'problem':
       return 'problem';
     case 'document.lost':
