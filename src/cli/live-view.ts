@@ -56,8 +56,8 @@ export function liveBlock(state: LiveState, colours: Paint, columns: number): st
 
 const MOST_TROUBLES = 4;
 
-/** `awaiting permission` is the longest. */
-const STATE_WIDTH = 19;
+/** `waits for a free place` is the longest. */
+const STATE_WIDTH = 22;
 
 /** `ada.mia  working  sid=1a2b3c4d  ws=ada.mia--1a2b3c4d  unread=2  tokens=1.2k` */
 export function sessionLine(session: LiveSession, width = 0): string {
@@ -100,8 +100,10 @@ export function changedLines(before: LiveState | undefined, after: LiveState): r
   ];
 }
 
-const stateWord = ({ phase, step, activity }: LiveSession): string =>
-  phase === 'running' ? (activity ?? 'running').replaceAll('_', ' ') : phase === 'booting' ? step : phase;
+function stateWord({ phase, step, activity }: LiveSession): string {
+  if (phase !== 'running') return phase === 'booting' ? step : phase;
+  return activity === 'hibernated' ? step : (activity ?? 'running').replaceAll('_', ' ');
+}
 
 /** What is wrong with a session, and what to do about it. */
 export function problemLines({ problem, phase }: LiveSession): readonly string[] {

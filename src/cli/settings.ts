@@ -15,6 +15,16 @@ export const SETTINGS = {
     what: 'minutes that a request of an agent waits before it counts as denied, from the next `up` on; unset: 15',
     form: { pattern: /^[1-9]\d{0,3}$/, words: 'a whole number from 1 to 9999' },
   },
+  maxSessions: {
+    env: 'AACHAT_MAX_SESSIONS',
+    what: 'most agent processes at once; unset: what fits into half of the memory, at 360 MB each',
+    form: { pattern: /^[1-9]\d{0,3}$/, words: 'a whole number from 1 to 9999' },
+  },
+  hibernateMinutes: {
+    env: 'AACHAT_HIBERNATE_MINUTES',
+    what: 'an agent process with nothing to do ends after so long, until the next message; 0: never; unset: 30',
+    form: { pattern: /^\d{1,5}(\.\d{1,3})?$/, words: 'a number of minutes, or 0' },
+  },
 } as const satisfies Record<string, SettingFacts>;
 
 export type SettingName = keyof typeof SETTINGS;

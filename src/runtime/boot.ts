@@ -9,7 +9,6 @@ import type { Agent as AgentEntity, Run, Session, Team } from '#contract/entitie
 import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Accepted } from '#sync/replica.ts';
-import type { Agent } from './agent.ts';
 import { resolveDeclared } from './declared-environment.ts';
 import { DOCUMENTS } from './home.ts';
 import type { SessionMirror } from './mirrors.ts';
@@ -28,6 +27,8 @@ export interface BootOptions extends ProgramOptions {
   readonly onStep: (step: BootStep) => void;
   /** Told what is not as the session left it, in words to its agent. */
   readonly onLoss: (what: string) => void;
+  /** Whether the agent program may start now; else everything comes up but its process. */
+  readonly takePlace: () => boolean;
   readonly onRun: (run: Run) => Promise<void>;
   /** What the session covers now. */
   readonly projects: () => Session['projects'];
@@ -38,7 +39,6 @@ export interface BootOptions extends ProgramOptions {
 export interface Booted {
   readonly run: Run;
   readonly session: Session;
-  readonly agent: Agent;
   readonly program: SessionProgram;
   /** Acts as the agent. */
   readonly agentHttp: HttpClient;
@@ -121,25 +121,24 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       await program.end();
       return [];
     });
-    const agent = await program.open();
+    if (options.takePlace()) await program.open();
 
     onStep('confirm');
     await filling;
     await launcher.connected(signal);
     const confirmed = await http.call(
       ROUTES.setActivity,
-      { params: { runId: run.id }, body: { activity: 'input_ready' } },
+      { params: { runId: run.id }, body: { activity: program.agent === undefined ? 'hibernated' : 'input_ready' } },
       signal,
     );
     return {
       run,
       session: confirmed.session,
-      agent,
       program,
       agentHttp,
       workspace,
       documents,
-      warnings: [workspace, mirror, declared, agent, program].flatMap(({ warnings }) => warnings),
+      warnings: [workspace, mirror, declared, program].flatMap(({ warnings }) => warnings),
       environment: { resolved: Object.keys(declared.values), missing: declared.missing },
       close,
     };

@@ -10,6 +10,8 @@ export interface SessionReport {
   readonly sessionId: string;
   readonly workspace: string;
   readonly phase: LiveSession['phase'];
+  /** `hibernated`: it is there, but its process starts only when it has something to do. */
+  readonly activity: LiveSession['activity'];
   readonly program: string | null;
   readonly opened: string | null;
   readonly commits: { readonly team: string; readonly agent: string } | null;
@@ -32,11 +34,11 @@ export const NOTHING_YET = {
   warnings: [],
 } as const;
 
-export const reportOf = ({ program, agent, workspace, environment, warnings }: Booted) => ({
+export const reportOf = ({ program, workspace, environment, warnings }: Booted) => ({
   program: program.origin,
-  opened: agent.opened,
+  opened: program.agent?.opened ?? null,
   commits: workspace.commits,
   skills: workspace.skills.map(({ name }) => name),
   environment,
-  warnings,
+  warnings: [...warnings, ...(program.agent?.warnings ?? [])],
 });

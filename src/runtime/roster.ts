@@ -8,7 +8,7 @@ import type { Launcher } from './launcher.ts';
 import type { Pair } from './pairs.ts';
 import { LiveAgentSession, type SessionOptions } from './session.ts';
 
-export interface RosterOptions extends Pick<SessionOptions, 'desk' | 'bootSlot' | 'onChange'> {
+export interface RosterOptions extends Pick<SessionOptions, 'desk' | 'bootSlot' | 'places' | 'onChange'> {
   readonly launcher: Launcher;
   readonly pairs: () => Promise<readonly Pair[]>;
   /** The stream of the owner, in which a session is shown as a whole. */
@@ -109,8 +109,8 @@ export class Roster {
 
   #start(session: Session, agent: Agent, team: Team): void {
     if (this.#sessions.has(session.id) || this.#over.signal.aborted) return;
-    const { launcher, desk, bootSlot, onChange } = this.#options;
-    const live = new LiveAgentSession({ launcher, desk, session, agent, team, bootSlot, onChange });
+    const { launcher, desk, bootSlot, places, onChange } = this.#options;
+    const live = new LiveAgentSession({ launcher, desk, session, agent, team, bootSlot, places, onChange });
     this.#sessions.set(session.id, live);
     this.#follow(session);
     live.boot();

@@ -36,9 +36,10 @@ export interface SessionJournal {
   /**
    * Notes which program holds the conversation now, and tells the agent if it is another conversation.
    *
+   * @param introduced the agent answered a prompt in the conversation before
    * @returns what a person should know about it
    */
-  opened(program: Pick<AgentProgram, 'origin'>, agent: OpenAgent): Promise<readonly string[]>;
+  opened(program: Pick<AgentProgram, 'origin'>, agent: OpenAgent, introduced: boolean): Promise<readonly string[]>;
   /** Reports the end of the run, if one began, and gives the log back. */
   close(reason: EndReason): Promise<void>;
 }
@@ -67,6 +68,7 @@ export async function openJournal(
   const { state: past, ...events } = await openEventLog(files.log, RECOVERY);
   const notices = [...past.notices];
   let current: Run | undefined;
+  let held = past.program;
   const note = (event: LogEvent) => {
     events.append(event).catch((error: unknown) => log.error('session.log_failed', { error }));
   };
@@ -97,12 +99,13 @@ export async function openJournal(
     },
     tell,
     note,
-    async opened({ origin }, { pid, conversation, opened, info }) {
+    async opened({ origin }, { pid, conversation, opened, info }, introduced) {
       const version = `${info.name} ${info.version}`.trim();
       // Before the line below: from that on nobody knows that there was another one.
-      const isLost = opened === 'renewed' && (past.introduced || past.owed?.prompt != null);
+      const isLost = opened === 'renewed' && (introduced || past.owed?.prompt != null);
       if (isLost) tell(CONVERSATION_GONE);
-      const before = past.program === null ? undefined : otherProgram(past.program, { origin, version });
+      const before = held === null ? undefined : otherProgram(held, { origin, version });
+      held = { origin, version };
       const changed = before === undefined ? {} : { before };
       const line = { type: 'agent.opened', pid, program: origin, version, ...changed, conversation, opened } as const;
       await events.append(line, 'durable');

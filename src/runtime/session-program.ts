@@ -30,7 +30,7 @@ export interface SessionProgram extends Pick<AgentProgram, 'kind' | 'origin'> {
   readonly preamble: string;
   /** Starts the process with the newest conversation. One at a time: it is a bug to call it while one runs. */
   open(): Promise<Agent>;
-  /** Ends the process and everything that it started, if one runs. */
+  /** Ends the process and everything that it started, if one runs; resolves when it is gone. */
   end(): Promise<void>;
 }
 
@@ -113,6 +113,12 @@ export async function prepareProgram(
 
   let { conversation, costMicros }: { conversation: string | null; costMicros: number | undefined } = options;
   let agent: Agent | undefined;
+  let ended: Promise<void> = Promise.resolve();
+  const refuse = async () => {
+    if (!isTrusted) await refuseForeignSettings(workspace.path, session.agent, program.kind);
+  };
+  // Also where the process is to start later: who brings the session up reads it now.
+  await refuse();
   return {
     kind: program.kind,
     origin: program.origin,
@@ -123,7 +129,7 @@ export async function prepareProgram(
     },
     async open() {
       // Each time: the workspace may have got such settings since, and new sessions places that are not for this one.
-      if (!isTrusted) await refuseForeignSettings(workspace.path, session.agent, program.kind);
+      await refuse();
       const claude = isClaude
         ? {
             meta: claudeMeta({
@@ -161,8 +167,11 @@ export async function prepareProgram(
     async end() {
       const ending = agent;
       agent = undefined;
-      costMicros = ending?.costMicros ?? costMicros;
-      await ending?.[Symbol.asyncDispose]();
+      if (ending !== undefined) {
+        costMicros = ending.costMicros;
+        ended = Promise.resolve(ending[Symbol.asyncDispose]());
+      }
+      await ended;
     },
   };
 }

@@ -8,11 +8,18 @@
  *                      │                └─unprompted-started─► unprompted ─unprompted-ended─► ready
  *                      ├─boot-failed (a person must act)─► failed ─boot, retry-due─► booting
  *                      └─boot-failed (passing)─► backing-off ─retry-due─► booting
- *   any running state ─agent-closed─► backing-off          any ─stop─► stopping ─released─► stopped
- *   any running state ─blocked─► failed
+ *   any state with a process ─agent-closed─► backing-off   any ─stop─► stopping ─released─► stopped
+ *   any state with a process ─blocked─► failed
+ *
+ * Without a process, while its run, its workspace and its mirrors go on:
+ *
+ *   ready ─sleep─► hibernated ─wanted─► waiting ─place-granted─► waking ─opened─► ready
+ *   booting ─booted, no place was free─► hibernated          └─boot-failed─► as from booting
+ *   limited ─sleep─► limited (asleep) ─limit-over─► hibernated
  *
  * `transition` is pure and total: every state answers every event. `session.ts` performs the effects.
  */
+import type { AachatError } from '#base/errors.ts';
 import type { LiveSession } from '#contract/control.ts';
 import type { Activity } from '#contract/entities.ts';
 import type { TurnId } from '#contract/ids.ts';
@@ -22,10 +29,22 @@ export type SessionState =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'booting'; readonly deaths: number }
   | { readonly kind: 'ready'; readonly deaths: number }
+  /** No process. */
+  | { readonly kind: 'hibernated'; readonly deaths: number }
+  /** No process yet: it has something to do, and waits for its turn to start one. */
+  | { readonly kind: 'waiting'; readonly deaths: number }
+  | { readonly kind: 'waking'; readonly deaths: number }
   | ({ readonly kind: 'working' } & TurnFacts)
   | ({ readonly kind: 'cancelling' } & TurnFacts)
   | { readonly kind: 'unprompted'; readonly deaths: number }
-  | { readonly kind: 'limited'; readonly of: LimitOwner; readonly until: number; readonly deaths: number }
+  | {
+      readonly kind: 'limited';
+      readonly of: LimitOwner;
+      readonly until: number;
+      readonly deaths: number;
+      /** No process. */
+      readonly isAsleep?: true;
+    }
   | { readonly kind: 'backing-off'; readonly deaths: number }
   | { readonly kind: 'failed' }
   | { readonly kind: 'stopping' };
@@ -42,7 +61,8 @@ export type LimitOwner = 'program' | 'budget';
 
 export type SessionEvent =
   | { readonly kind: 'boot' }
-  | { readonly kind: 'booted' }
+  /** `isAsleep`: no place was free for its process. */
+  | { readonly kind: 'booted'; readonly isAsleep: boolean }
   /** `elsewhere`: another machine has the session, for as long as it is heard of. */
   | { readonly kind: 'boot-failed'; readonly cause: 'passing' | 'elsewhere' | 'lasting' }
   | { readonly kind: 'turn-started'; readonly turnId: TurnId }
@@ -55,6 +75,13 @@ export type SessionEvent =
   | { readonly kind: 'budget-changed' }
   | { readonly kind: 'unprompted-started' }
   | { readonly kind: 'unprompted-ended' }
+  /** Its process has nothing to do and is to end. */
+  | { readonly kind: 'sleep' }
+  /** It sleeps, and there is something to do. */
+  | { readonly kind: 'wanted' }
+  | { readonly kind: 'place-granted' }
+  /** Its process runs again. */
+  | { readonly kind: 'opened' }
   /** A person has to act before it can go on, such as log in. */
   | { readonly kind: 'blocked' }
   | { readonly kind: 'agent-closed' }
@@ -70,6 +97,9 @@ export type SessionEffect =
   | { readonly kind: 'cancel-turn' }
   | { readonly kind: 'schedule-retry'; readonly delayMs: number }
   | { readonly kind: 'schedule-limit-over'; readonly until: number }
+  | { readonly kind: 'end-program' }
+  | { readonly kind: 'ask-place' }
+  | { readonly kind: 'open-program' }
   /** End the process and the run, and wait for a person. */
   | { readonly kind: 'give-back' }
   /** End turn, process and run for good; answered by `released`. */
@@ -106,13 +136,19 @@ export function transition(state: SessionState, event: SessionEvent): Transition
       if (event.kind === 'released') return go({ kind: 'stopped' });
       return stay(state);
     case 'booting':
-      if (event.kind === 'booted') return go({ kind: 'ready', deaths: state.deaths }, { kind: 'next-turn' });
-      if (event.kind === 'boot-failed') {
-        if (event.cause === 'passing') return backOff(state.deaths);
-        const later = { kind: 'schedule-retry', delayMs: ELSEWHERE_MS } as const;
-        return event.cause === 'elsewhere' ? go({ kind: 'failed' }, later) : go({ kind: 'failed' });
+      if (event.kind === 'booted') {
+        return go({ kind: event.isAsleep ? 'hibernated' : 'ready', deaths: state.deaths }, { kind: 'next-turn' });
       }
+      return event.kind === 'boot-failed' ? notUp(state.deaths, event.cause) : stay(state);
+    case 'hibernated':
+      if (event.kind === 'wanted') return go({ kind: 'waiting', deaths: state.deaths }, { kind: 'ask-place' });
       return stay(state);
+    case 'waiting':
+      if (event.kind === 'place-granted') return go({ kind: 'waking', deaths: state.deaths }, { kind: 'open-program' });
+      return stay(state);
+    case 'waking':
+      if (event.kind === 'opened') return go({ kind: 'ready', deaths: state.deaths }, { kind: 'next-turn' });
+      return event.kind === 'boot-failed' ? notUp(state.deaths, event.cause) : stay(state);
     case 'backing-off':
       if (event.kind === 'retry-due') return go({ kind: 'booting', deaths: state.deaths }, { kind: 'start-boot' });
       return stay(state);
@@ -125,6 +161,9 @@ type RunningState = Extract<SessionState, { kind: 'ready' | 'working' | 'cancell
 
 function running(state: RunningState, event: SessionEvent): Transition {
   const { deaths } = state;
+  if (state.kind === 'limited' && state.isAsleep) {
+    return isLimitOver(state, event) ? go({ kind: 'hibernated', deaths }, { kind: 'next-turn' }) : stay(state);
+  }
   if (event.kind === 'agent-closed') return backOff(deaths);
   if (event.kind === 'blocked') return go({ kind: 'failed' }, { kind: 'give-back' });
   if (event.kind === 'settled') return go({ ...state, deaths: 0 });
@@ -133,12 +172,13 @@ function running(state: RunningState, event: SessionEvent): Transition {
     case 'ready':
       if (event.kind === 'turn-started') return go({ kind: 'working', turnId: event.turnId, deaths });
       if (event.kind === 'unprompted-started') return go({ kind: 'unprompted', deaths });
+      if (event.kind === 'sleep') return go({ kind: 'hibernated', deaths }, { kind: 'end-program' });
       return stay(state);
     case 'unprompted':
       return event.kind === 'unprompted-ended' ? ready() : stay(state);
     case 'limited':
-      if (event.kind === 'limit-over' && event.until === state.until) return ready();
-      return event.kind === 'budget-changed' && state.of === 'budget' ? ready() : stay(state);
+      if (event.kind === 'sleep') return go({ ...state, isAsleep: true }, { kind: 'end-program' });
+      return isLimitOver(state, event) ? ready() : stay(state);
     case 'working':
     case 'cancelling':
       if ((event.kind === 'turn-ended' || event.kind === 'limit-reached') && event.turnId !== state.turnId)
@@ -156,6 +196,9 @@ function running(state: RunningState, event: SessionEvent): Transition {
   }
 }
 
+const isLimitOver = ({ of, until }: Extract<SessionState, { kind: 'limited' }>, event: SessionEvent): boolean =>
+  event.kind === 'limit-over' ? event.until === until : event.kind === 'budget-changed' && of === 'budget';
+
 /** What the server and people are told. Undefined while there is no running session. */
 export function activityOf(
   state: SessionState,
@@ -166,6 +209,10 @@ export function activityOf(
       return 'input_ready';
     case 'limited':
       return 'limited';
+    case 'hibernated':
+    case 'waiting':
+    case 'waking':
+      return 'hibernated';
     case 'working':
     case 'cancelling':
     case 'unprompted':
@@ -179,6 +226,21 @@ export function activityOf(
 const go = (state: SessionState, ...effects: readonly SessionEffect[]): Transition => ({ state, effects });
 const stay = (state: SessionState): Transition => ({ state, effects: [] });
 
+type FailureCause = Extract<SessionEvent, { kind: 'boot-failed' }>['cause'];
+
+/** @param atServer the server refused it, before anything was made here */
+export function failureCause({ code }: AachatError, atServer: boolean): FailureCause {
+  if (code === 'SERVER_UNREACHABLE' || code === 'TIMEOUT') return 'passing';
+  return atServer && code === 'CONFLICT' ? 'elsewhere' : 'lasting';
+}
+
+/** What has been tried to bring its process up has failed. */
+function notUp(deaths: number, cause: FailureCause): Transition {
+  if (cause === 'passing') return backOff(deaths);
+  const later = { kind: 'schedule-retry', delayMs: ELSEWHERE_MS } as const;
+  return cause === 'elsewhere' ? go({ kind: 'failed' }, later) : go({ kind: 'failed' });
+}
+
 function backOff(deaths: number): Transition {
   if (deaths + 1 >= DEATH_LIMIT) return go({ kind: 'failed' });
   const delayMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** deaths);
@@ -189,6 +251,9 @@ const PHASES: Readonly<Record<SessionState['kind'], LiveSession['phase']>> = {
   stopped: 'stopped',
   booting: 'booting',
   ready: 'running',
+  hibernated: 'running',
+  waiting: 'running',
+  waking: 'running',
   working: 'running',
   cancelling: 'running',
   unprompted: 'running',
@@ -199,3 +264,9 @@ const PHASES: Readonly<Record<SessionState['kind'], LiveSession['phase']>> = {
 };
 
 export const phaseOf = ({ kind }: SessionState): LiveSession['phase'] => PHASES[kind];
+
+/** What people read of a session that is not simply ready or at work. */
+export function stepOf({ kind }: SessionState, bootStep: string): string {
+  if (kind === 'booting') return bootStep;
+  return kind === 'waiting' ? 'waits for a free place' : kind;
+}

@@ -2,21 +2,32 @@
  * One session on this machine: performs what `session-state.ts` decides. Boots it, keeps the server told, and gives
  * everything back when it stops; its turns are in `turn-loop.ts`.
  */
-import { aborted } from '#base/async.ts';
-import { isAachatError, toAachatError } from '#base/errors.ts';
+import { toAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { createTimers } from '#base/time.ts';
 import type { LiveSession } from '#contract/control.ts';
 import type { Activity, Agent, EndReason, Session, Team } from '#contract/entities.ts';
 import { type RunId, shortId } from '#contract/ids.ts';
 import { type ActivityReport, createActivityReport } from './activity-report.ts';
+import type { Agent as ProgramAgent } from './agent.ts';
 import { type Booted, type BootStep, bootSession } from './boot.ts';
 import type { Launcher } from './launcher.ts';
 import type { PermissionDesk } from './permission-desk.ts';
+import type { Places } from './places.ts';
 import { NOTHING_YET, reportOf, type SessionReport } from './report.ts';
 import { openJournal, type SessionJournal } from './session-journal.ts';
-import { activityOf, phaseOf, type SessionEvent, type SessionState, transition } from './session-state.ts';
-import type { Failure } from './turn.ts';
+import { createProblems, endedByItself, type Problems, SUPERSEDED } from './session-problems.ts';
+import { createSessionProcess, type SessionProcess } from './session-process.ts';
+import type { SessionProgram } from './session-program.ts';
+import {
+  activityOf,
+  failureCause,
+  phaseOf,
+  type SessionEvent,
+  type SessionState,
+  stepOf,
+  transition,
+} from './session-state.ts';
 import { createTurnLoop, type TurnLoop } from './turn-loop.ts';
 
 export interface SessionOptions {
@@ -27,6 +38,8 @@ export interface SessionOptions {
   readonly team: Team;
   /** Runs boots side by side, as many as there are cores. */
   readonly bootSlot: <T>(boot: () => Promise<T>) => Promise<T>;
+  /** The processes of all sessions share the machine. */
+  readonly places: Places;
   /** Something that people are shown has changed. */
   readonly onChange: () => void;
 }
@@ -44,6 +57,8 @@ export class LiveAgentSession {
   readonly #settled = Promise.withResolvers<void>();
   readonly #timers = createTimers();
   readonly #activityReport: ActivityReport;
+  readonly #process: SessionProcess;
+  readonly #problems: Problems;
   #state: SessionState = { kind: 'stopped' };
   #step: BootStep = 'register';
   #booted: Booted | undefined;
@@ -54,7 +69,6 @@ export class LiveAgentSession {
   #booting: Promise<void> = Promise.resolve();
   #releasing: Promise<void> = Promise.resolve();
   #earlierTokens = 0;
-  #problem: Failure | null = null;
   #kept: readonly string[] = [];
   #report: Pick<SessionReport, 'program' | 'opened' | 'commits' | 'skills' | 'environment' | 'warnings'> = NOTHING_YET;
   #endReason: EndReason = 'stopped';
@@ -70,6 +84,18 @@ export class LiveAgentSession {
       log: this.#log,
       now: () => ({ runId: this.#booted?.run.id, activity: this.#activity() }),
       onStale: () => this.superseded(),
+    });
+    this.#problems = createProblems({
+      log: this.#log,
+      note: (event) => this.#journal?.note(event),
+      onChange: options.onChange,
+    });
+    this.#process = createSessionProcess({
+      places: options.places,
+      isNeeded: () => this.#loop?.awaitsPermission === true,
+      send: (event) => this.#send(event),
+      log: this.#log,
+      onClosed: (program, agent) => this.#agentClosed(program, agent),
     });
   }
 
@@ -104,19 +130,19 @@ export class LiveAgentSession {
       agent: agent.name,
       team: session.team,
       phase: phaseOf(this.#state),
-      step: this.#state.kind === 'booting' ? this.#step : this.#state.kind,
+      step: stepOf(this.#state, this.#step),
       activity: this.#activity() ?? null,
       unread: this.#loop?.waiting ?? 0,
       tokens: this.#earlierTokens + (this.#loop?.tokens ?? 0),
       workspace: launcher.home.workspace(agent.name, session.id),
-      pid: this.#booted?.agent.pid ?? null,
-      problem: this.#problem,
+      pid: this.#booted?.program.agent?.pid ?? null,
+      problem: this.#problems.current,
     };
   }
 
   report(): SessionReport {
-    const { agent, team, sessionId, workspace, phase, problem } = this.view();
-    return { agent, team, sessionId, workspace, phase, ...this.#report, problem, kept: this.#kept };
+    const { agent, team, sessionId, workspace, phase, activity, problem } = this.view();
+    return { agent, team, sessionId, workspace, phase, activity, ...this.#report, problem, kept: this.#kept };
   }
 
   boot(): void {
@@ -157,10 +183,7 @@ export class LiveAgentSession {
   superseded(): void {
     if (this.#state.kind === 'stopping' || this.#state.kind === 'stopped') return;
     this.#endReason = 'superseded';
-    this.#problem = {
-      message: 'Another run of this session took over.',
-      hint: 'Run `aachat session list` to see where.',
-    };
+    this.#problems.current = SUPERSEDED;
     void this.stop(true);
   }
 
@@ -173,7 +196,7 @@ export class LiveAgentSession {
     this.#force ||= force;
     this.#bootAbort.abort();
     // The agent was asked once already: now its process ends, whatever it does.
-    if (this.#state.kind === 'stopping' && force) await this.#booted?.agent[Symbol.asyncDispose]();
+    if (this.#state.kind === 'stopping' && force) await this.#booted?.program.end();
     this.#send({ kind: 'stop' });
     await this.#releasing;
   }
@@ -182,9 +205,10 @@ export class LiveAgentSession {
     const before = this.#state;
     const { state, effects } = transition(before, event);
     this.#state = state;
-    if (before.kind === 'limited' && state.kind === 'ready') this.#problem = null;
+    if (before.kind === 'limited' && state.kind !== 'limited') this.#problems.current = null;
     if (state !== before) {
       this.#log.debug('session.moved', { from: before.kind, to: state.kind, by: event.kind });
+      if (state.kind !== before.kind) this.#process.rest(state.kind === 'limited');
       this.#activityReport.tell();
       if (state.kind !== 'booting' && state.kind !== 'backing-off') this.#settled.resolve();
       this.#options.onChange();
@@ -192,7 +216,7 @@ export class LiveAgentSession {
     for (const effect of effects) {
       switch (effect.kind) {
         case 'start-boot':
-          this.#booting = this.#boot();
+          this.#booting = this.#boot(() => this.#options.bootSlot(() => this.#bootNow()));
           break;
         case 'next-turn':
           this.#loop?.wake();
@@ -201,10 +225,21 @@ export class LiveAgentSession {
           this.#loop?.cancel().catch((error: unknown) => this.#log.warn('session.cancel_failed', { error }));
           break;
         case 'schedule-retry':
-          this.#after(effect.delayMs, { kind: 'retry-due' });
+          this.#timers.after(effect.delayMs, () => this.#send({ kind: 'retry-due' }));
           break;
         case 'schedule-limit-over':
-          this.#after(Math.max(0, effect.until - Date.now()), { kind: 'limit-over', until: effect.until });
+          this.#timers.after(Math.max(0, effect.until - Date.now()), () =>
+            this.#send({ kind: 'limit-over', until: effect.until }),
+          );
+          break;
+        case 'ask-place':
+          this.#process.ask();
+          break;
+        case 'open-program':
+          this.#booting = this.#boot(() => this.#openAgain());
+          break;
+        case 'end-program':
+          this.#closing = this.#process.end(this.#booted?.program);
           break;
         case 'give-back':
           this.#closing = this.#close('failed');
@@ -216,10 +251,6 @@ export class LiveAgentSession {
     }
   }
 
-  #after(delayMs: number, event: SessionEvent): void {
-    this.#timers.after(delayMs, () => this.#send(event));
-  }
-
   #activity(): Activity | undefined {
     return activityOf(this.#state, {
       awaitsPermission: this.#loop?.awaitsPermission ?? false,
@@ -227,20 +258,18 @@ export class LiveAgentSession {
     });
   }
 
-  async #boot(): Promise<void> {
+  async #boot(attempt: () => Promise<void>): Promise<void> {
     try {
       await this.#closing;
-      await this.#options.bootSlot(() => this.#bootNow());
+      await attempt();
     } catch (thrown) {
       const error = toAachatError(thrown);
-      if (this.#state.kind === 'booting') {
+      if (this.#state.kind === 'booting' || this.#state.kind === 'waking') {
         this.#log[error.code === 'INTERNAL' ? 'error' : 'warn']('session.boot_failed', { error, step: this.#step });
       }
       await this.#close('failed');
-      this.#problem = { message: error.message, hint: error.hint ?? null };
-      const isPassing = isAachatError(error, 'SERVER_UNREACHABLE', 'TIMEOUT');
-      const isElsewhere = this.#step === 'register' && error.code === 'CONFLICT';
-      this.#send({ kind: 'boot-failed', cause: isPassing ? 'passing' : isElsewhere ? 'elsewhere' : 'lasting' });
+      this.#problems.current = { message: error.message, hint: error.hint ?? null };
+      this.#send({ kind: 'boot-failed', cause: failureCause(error, this.#step === 'register') });
     }
   }
 
@@ -264,6 +293,7 @@ export class LiveAgentSession {
         onChange();
       },
       onLoss: journal.tell,
+      takePlace: this.#process.take,
       onRun: (run) => journal.began(run, this.session),
       onUpdate: (update) => this.#loop?.onUpdate(update),
       onPermission: async (request, scope, policy) =>
@@ -274,22 +304,35 @@ export class LiveAgentSession {
       signal: this.#bootAbort.signal,
     });
     this.#booted = booted;
-    const { pid, opened } = booted.agent;
-    const changes = await journal.opened(booted.program, booted.agent);
     this.#session = booted.session;
-    this.#activityReport.heard = 'input_ready';
-    this.#problem = null;
-    this.#report = reportOf({ ...booted, warnings: [...booted.warnings, ...changes] });
-    const loop = this.#createLoop(booted, journal);
-    this.#loop = loop;
-    // It may have ended before anybody listened.
-    void aborted(booted.agent.closed).then(() => this.#agentClosed(booted, loop));
-    this.#after(CALM_MS, { kind: 'settled' });
-    this.#log.info('session.running', { opened, program: booted.program.origin, pid });
-    this.#send({ kind: 'booted' });
+    this.#loop = this.#createLoop(booted, journal);
+    const process = booted.program.agent;
+    this.#activityReport.heard = process === undefined ? 'hibernated' : 'input_ready';
+    this.#report = reportOf(booted);
+    if (process !== undefined) await this.#opened(booted, process);
+    this.#problems.current = null;
+    this.#send({ kind: 'booted', isAsleep: process === undefined });
   }
 
-  #createLoop(booted: Booted, { events, past, notices, note, reread }: SessionJournal): TurnLoop {
+  async #openAgain(): Promise<void> {
+    const booted = this.#booted;
+    if (booted === undefined || this.#state.kind !== 'waking') return;
+    this.#step = 'agent';
+    await this.#opened(booted, await booted.program.open());
+    this.#send({ kind: 'opened' });
+  }
+
+  async #opened(booted: Booted, agent: ProgramAgent): Promise<void> {
+    const { program, warnings } = booted;
+    const changes = (await this.#journal?.opened(program, agent, this.#loop?.introduced === true)) ?? [];
+    this.#report = reportOf({ ...booted, warnings: [...warnings, ...changes] });
+    this.#loop?.opened(agent);
+    this.#process.watch(program, agent);
+    this.#timers.after(CALM_MS, () => this.#send({ kind: 'settled' }));
+    this.#log.info('session.running', { opened: agent.opened, program: program.origin, pid: agent.pid });
+  }
+
+  #createLoop(booted: Booted, { events, past, notices, reread }: SessionJournal): TurnLoop {
     const { launcher, desk, agent, onChange } = this.#options;
     return createTurnLoop({
       launcher,
@@ -302,7 +345,13 @@ export class LiveAgentSession {
       introduced: past.introduced,
       notices,
       reread,
-      isReady: () => this.#state.kind === 'ready',
+      mayBegin: () => {
+        if (this.#state.kind === 'hibernated') this.#send({ kind: 'wanted' });
+        return this.#state.kind === 'ready';
+      },
+      onIdle: () => {
+        if (this.#state.kind === 'ready') this.#process.rest(true);
+      },
       isStopping: () => this.#state.kind === 'stopping',
       send: (event) => this.#send(event),
       onStopAsked: () => {
@@ -310,14 +359,7 @@ export class LiveAgentSession {
         void this.stop(false);
       },
       onStale: () => this.superseded(),
-      onFailure: (failure) => {
-        if (failure?.message === this.#problem?.message) return;
-        this.#problem = failure;
-        onChange();
-        if (failure === null) return;
-        note({ type: 'problem', ...failure });
-        this.#log.warn('session.turn_failed', { reason: failure.message });
-      },
+      onFailure: this.#problems.hear,
       onChange: () => {
         this.#activityReport.tell();
         onChange();
@@ -325,13 +367,12 @@ export class LiveAgentSession {
     });
   }
 
-  async #agentClosed(booted: Booted, loop: TurnLoop): Promise<void> {
-    if (this.#booted !== booted || this.#state.kind === 'stopping' || this.#state.kind === 'failed') return;
-    await loop.idle();
-    this.#problem ??= {
-      message: 'The agent program ended by itself.',
-      hint: `Run \`aachat session log ${shortId(this.session.id)}\` to see what it did last.`,
-    };
+  async #agentClosed(program: SessionProgram, agent: ProgramAgent): Promise<void> {
+    const isOver = () => program.agent !== agent || this.#state.kind === 'stopping' || this.#state.kind === 'failed';
+    if (isOver()) return;
+    await this.#loop?.idle();
+    if (isOver()) return;
+    this.#problems.current ??= endedByItself(this.session.id);
     this.#log.warn('session.agent_closed', {});
     this.#closing = this.#close('failed');
     await this.#closing;
@@ -353,6 +394,7 @@ export class LiveAgentSession {
     const journal = this.#journal;
     this.#booted = undefined;
     if (booted !== undefined) this.#kept = await booted.close();
+    this.#process.release();
     this.#loop = undefined;
     // Not before: documents that are handed in at the end may have answers to be noted.
     this.#journal = undefined;

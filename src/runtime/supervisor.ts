@@ -24,6 +24,7 @@ import { leaseChildren, reapLeases } from './lease.ts';
 import { createMirrors, type Mirrors, notKept } from './mirrors.ts';
 import { type Pair, planPairs } from './pairs.ts';
 import { createPermissionDesk, type PermissionDesk } from './permission-desk.ts';
+import { createPlaces, type PlaceLimits, type Places } from './places.ts';
 import type { SessionReport } from './report.ts';
 import { Roster } from './roster.ts';
 import { openServerLink, type ServerLink } from './server-link.ts';
@@ -44,6 +45,8 @@ export interface UpOptions {
   readonly agents: readonly string[];
   /** Only this team; undefined: all. */
   readonly team: string | undefined;
+  /** As they are set now. */
+  readonly limits: () => PlaceLimits;
   /** Calls `listener` at every change worth showing; coalescing is its business. */
   readonly onChange: (change: UpChange) => void;
   /** How long a request of an agent waits for an answer before it counts as denied. */
@@ -131,6 +134,7 @@ class RunningUp implements Up {
   readonly #release: () => Promise<void>;
   readonly #desk: PermissionDesk;
   readonly #roster: Roster;
+  readonly #places: Places;
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #userStream: UserId;
@@ -170,11 +174,13 @@ class RunningUp implements Up {
       lifetimeMs: options.permissionLifetimeMs,
       onChange: () => options.onChange({ kind: 'permission' }),
     });
+    this.#places = createPlaces(options.limits);
     const slots = pLimit(availableParallelism());
     this.#roster = new Roster({
       launcher: this.#launcher,
       desk: this.#desk,
       bootSlot: (boot) => slots(boot),
+      places: this.#places,
       onChange: () => options.onChange({ kind: 'session' }),
       pairs: () => this.#pairs(),
       ownStream: this.#userStream,
@@ -269,6 +275,7 @@ class RunningUp implements Up {
     clearInterval(this.#heartbeat);
     await this.#roster.stop(force);
     this.#over.abort();
+    this.#places[Symbol.dispose]();
     log.info('up.stopped', { report: this.report() });
     await this.#mirrors[Symbol.asyncDispose]();
     await this.#link?.[Symbol.asyncDispose]();

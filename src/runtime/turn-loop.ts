@@ -1,7 +1,7 @@
 /**
- * The turns of one running agent program: reads what waits, takes one turn at a time, oldest project first, and stands
- * between the agent's permission requests and whoever answers them. It lives as long as the program does; what it
- * leaves undone is in the session's log.
+ * The turns of one run: reads what waits, takes one turn at a time, oldest project first, and stands between the agent's
+ * permission requests and whoever answers them. The agent's process may end and come back meanwhile; what it leaves
+ * undone is in the session's log.
  */
 import { createCoalesced, within } from '#base/async.ts';
 import { isAachatError, toAachatError } from '#base/errors.ts';
@@ -9,7 +9,7 @@ import { newId } from '#base/id.ts';
 import type { Agent, Party, Session, Signal } from '#contract/entities.ts';
 import type { ProjectId, TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import type { AgentUpdate, PermissionAnswer, PermissionRequest } from './agent.ts';
+import type { AgentUpdate, PermissionAnswer, PermissionRequest, Agent as ProgramAgent } from './agent.ts';
 import type { Booted } from './boot.ts';
 import type { EventLog, Notice } from './event-log.ts';
 import type { Launcher } from './launcher.ts';
@@ -36,7 +36,10 @@ export interface TurnLoopOptions {
   readonly notices: Notice[];
   /** Reads again what is owed, after a turn was broken off. */
   readonly reread: () => Promise<OwedTurn | null>;
-  readonly isReady: () => boolean;
+  /** There is something to do. Whether it can be begun now; else the loop is woken when it can. */
+  readonly mayBegin: () => boolean;
+  /** Nothing waits. */
+  readonly onIdle: () => void;
   readonly isStopping: () => boolean;
   readonly send: (event: SessionEvent) => void;
   readonly onStopAsked: () => void;
@@ -52,8 +55,12 @@ export interface TurnLoop {
   /** Tokens of the turns of this loop. */
   readonly tokens: number;
   readonly awaitsPermission: boolean;
+  /** The agent has answered a prompt in its conversation. */
+  readonly introduced: boolean;
   /** When the agent was last heard of, in epoch milliseconds. */
   readonly lastSign: number;
+  /** The agent's process runs from now on. */
+  opened(agent: ProgramAgent): void;
   /** Reads what waits and acts on it when it can. */
   wake(): void;
   onUpdate(update: AgentUpdate): void;
@@ -74,6 +81,7 @@ const DRAIN_MS = 2_000;
 const STOP_CANCEL_MS = 2_000;
 
 interface CurrentTurn {
+  readonly agent: ProgramAgent;
   readonly turnId: TurnId;
   /** Somebody cancelled it. */
   isCancelled: boolean;
@@ -90,7 +98,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
   const updates = createUpdateLog(log, (error) => launcher.log.error('session.log_failed', { error }));
   const ended = new AbortController();
   let owed = options.owed;
-  let introduced = options.introduced && booted.agent.opened !== 'new' && booted.agent.opened !== 'renewed';
+  let introduced = options.introduced;
   let current: CurrentTurn | undefined;
   let [waiting, tokens, asking, lastSign] = [0, 0, 0, Date.now()];
 
@@ -112,9 +120,10 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       waiting = asked.length;
       onChange();
     }
-    if (!options.isReady() || current !== undefined) return;
+    if (current !== undefined) return;
     const task: TurnTask | undefined = owed === null ? nextProject(asked) : { kind: 'owed', ...owed };
-    if (task !== undefined) start(task);
+    if (task === undefined) options.onIdle();
+    else if (options.mayBegin()) start(task);
   }
 
   async function obey(signal: Signal): Promise<void> {
@@ -126,14 +135,17 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
 
   function start(task: TurnTask): void {
     const { turnId } = task;
-    const turn: CurrentTurn = { turnId, isCancelled: false, over: new AbortController(), done: Promise.resolve() };
+    const program = booted.program.agent;
+    if (program === undefined) return;
+    const over = new AbortController();
+    const turn: CurrentTurn = { agent: program, turnId, isCancelled: false, over, done: Promise.resolve() };
     owed = null;
     lastSign = Date.now();
     current = turn;
     send({ kind: 'turn-started', turnId });
     turn.done = runTurn(
       {
-        agent: booted.agent,
+        agent: program,
         self,
         ownerId: agent.ownerId,
         team: options.session().team,
@@ -205,7 +217,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     if (turn === undefined) return;
     turn.isCancelled = !options.isStopping();
     turn.over.abort();
-    if (!booted.agent.cancel()) return;
+    if (!turn.agent.cancel()) return;
     const gone = await within(
       limitMs,
       turn.done.then(() => true),
@@ -215,7 +227,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       message: 'The agent program did not end its turn when it was told to, so its process was ended.',
       hint: null,
     });
-    await booted.agent[Symbol.asyncDispose]();
+    await turn.agent[Symbol.asyncDispose]();
   }
 
   return {
@@ -228,8 +240,14 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     get awaitsPermission() {
       return asking > 0;
     },
+    get introduced() {
+      return introduced;
+    },
     get lastSign() {
       return lastSign;
+    },
+    opened({ opened }) {
+      introduced &&= opened !== 'new' && opened !== 'renewed';
     },
     wake,
     cancel: () => cancel(),

@@ -33,7 +33,7 @@ const state = (more: Partial<LiveState> = {}): LiveState => ({
 describe('live view', () => {
   test('a session has its state, sid and ws on one line', () => {
     expect(liveBlock(state({ sessions: [session({ unread: 2, tokens: 1234 })] }), NO_PAINT, 200)).toBe(
-      'ada.mia  input ready          sid=2e3f4a5b  ws=ada.mia--2e3f4a5b  team=acme  unread=2  tokens=1.2k',
+      'ada.mia  input ready             sid=2e3f4a5b  ws=ada.mia--2e3f4a5b  team=acme  unread=2  tokens=1.2k',
     );
   });
 

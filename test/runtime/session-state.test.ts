@@ -13,6 +13,9 @@ const states: { [K in Kind]: Extract<SessionState, { kind: K }> } = {
   working: { kind: 'working', turnId, deaths: 1 },
   cancelling: { kind: 'cancelling', turnId, deaths: 1 },
   unprompted: { kind: 'unprompted', deaths: 1 },
+  hibernated: { kind: 'hibernated', deaths: 1 },
+  waiting: { kind: 'waiting', deaths: 1 },
+  waking: { kind: 'waking', deaths: 1 },
   limited: { kind: 'limited', of: 'budget', until: 1000, deaths: 1 },
   'backing-off': { kind: 'backing-off', deaths: 1 },
   failed: { kind: 'failed' },
@@ -21,7 +24,7 @@ const states: { [K in Kind]: Extract<SessionState, { kind: K }> } = {
 
 const events: { [K in SessionEvent['kind']]: Extract<SessionEvent, { kind: K }> } = {
   boot: { kind: 'boot' },
-  booted: { kind: 'booted' },
+  booted: { kind: 'booted', isAsleep: false },
   'boot-failed': { kind: 'boot-failed', cause: 'lasting' },
   'turn-started': { kind: 'turn-started', turnId },
   cancel: { kind: 'cancel' },
@@ -31,6 +34,10 @@ const events: { [K in SessionEvent['kind']]: Extract<SessionEvent, { kind: K }> 
   'budget-changed': { kind: 'budget-changed' },
   'unprompted-started': { kind: 'unprompted-started' },
   'unprompted-ended': { kind: 'unprompted-ended' },
+  sleep: { kind: 'sleep' },
+  wanted: { kind: 'wanted' },
+  'place-granted': { kind: 'place-granted' },
+  opened: { kind: 'opened' },
   blocked: { kind: 'blocked' },
   'agent-closed': { kind: 'agent-closed' },
   settled: { kind: 'settled' },
@@ -51,6 +58,7 @@ const expected: Record<Kind, Record<SessionEvent['kind'], Kind>> = {
   ready: row('ready', {
     'turn-started': 'working',
     'unprompted-started': 'unprompted',
+    sleep: 'hibernated',
     blocked: 'failed',
     'agent-closed': 'backing-off',
     stop: 'stopping',
@@ -70,6 +78,9 @@ const expected: Record<Kind, Record<SessionEvent['kind'], Kind>> = {
     'agent-closed': 'backing-off',
     stop: 'stopping',
   }),
+  hibernated: row('hibernated', { wanted: 'waiting', stop: 'stopping' }),
+  waiting: row('waiting', { 'place-granted': 'waking', stop: 'stopping' }),
+  waking: row('waking', { opened: 'ready', 'boot-failed': 'failed', stop: 'stopping' }),
   unprompted: row('unprompted', {
     'unprompted-ended': 'ready',
     blocked: 'failed',
@@ -94,6 +105,31 @@ describe('session state', () => {
   );
   test.for(rows)('$from on $event → $to', ({ from, event, to }) => {
     expect(transition(states[from], events[event]).state.kind).toBe(to);
+  });
+
+  test('a limit goes on while the process sleeps, and its end starts none by itself', () => {
+    const { state, effects } = transition(states.limited, events.sleep);
+    expect({ state, effects }).toEqual({
+      state: { ...states.limited, isAsleep: true },
+      effects: [{ kind: 'end-program' }],
+    });
+    for (const event of [events['agent-closed'], events.blocked, events.sleep, events.wanted]) {
+      expect(transition(state, event)).toEqual({ state, effects: [] });
+    }
+    expect(transition(state, events['limit-over'])).toEqual({
+      state: { kind: 'hibernated', deaths: 1 },
+      effects: [{ kind: 'next-turn' }],
+    });
+  });
+
+  test('what comes up without a place sleeps, and looks at once for something to do', () => {
+    expect(transition(states.booting, { kind: 'booted', isAsleep: true })).toEqual({
+      state: { kind: 'hibernated', deaths: 0 },
+      effects: [{ kind: 'next-turn' }],
+    });
+    expect(transition(states.waking, { kind: 'boot-failed', cause: 'passing' }).effects).toEqual([
+      { kind: 'schedule-retry', delayMs: 2_000 },
+    ]);
   });
 
   test('a turn that is not the current one cannot end it', () => {
@@ -174,6 +210,9 @@ describe('session state', () => {
     expect(shown(states.working, { awaitsPermission: true, isStalled: true })).toBe('awaiting_permission');
     expect(shown(states.working, { awaitsPermission: false, isStalled: true })).toBe('stalled');
     expect(shown(states.limited)).toBe('limited');
+    expect([states.hibernated, states.waiting, states.waking].map((state) => shown(state))).toEqual(
+      Array(3).fill('hibernated'),
+    );
     expect(['stopped', 'booting', 'backing-off', 'failed', 'stopping'].map((k) => shown(states[k as Kind]))).toEqual(
       Array(5).fill(undefined),
     );

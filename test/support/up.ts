@@ -8,6 +8,7 @@ import type { Agent } from '#contract/entities.ts';
 import { createAgent } from '#runtime/agent-create.ts';
 import { openHome } from '#runtime/home.ts';
 import { thisMachine } from '#runtime/machine.ts';
+import type { PlaceLimits } from '#runtime/places.ts';
 import { startUp, type Up, type UpOptions } from '#runtime/supervisor.ts';
 import { type Person, type TestServer, testServer } from './server.ts';
 import { tempDir } from './temp.ts';
@@ -28,6 +29,9 @@ export interface UpScene extends AsyncDisposable {
     /** Arguments of the odd agent; absent: the scripted one. */
     readonly odd?: readonly string[];
     readonly permissionLifetimeMs?: number;
+    readonly limits?: Partial<PlaceLimits>;
+    /** Command line of another program. */
+    readonly program?: string;
   }): Promise<Up>;
 }
 
@@ -71,7 +75,7 @@ export async function upScene(...names: readonly string[]): Promise<UpScene> {
             root: undefined,
           },
           builtinSkills: skillsDir,
-          programSetting: () => 'scripted',
+          programSetting: () => more.program ?? 'scripted',
           isTrusted: () => false,
           trustedProgramOf: () => undefined,
           policyOf: async () => 'ask',
@@ -80,6 +84,7 @@ export async function upScene(...names: readonly string[]): Promise<UpScene> {
         token: more.token ?? (async () => owner.token ?? ''),
         agents: [],
         team: undefined,
+        limits: () => ({ maxSessions: 50, hibernateMs: 0, ...more.limits }),
         onChange: () => {},
         permissionLifetimeMs: more.permissionLifetimeMs ?? 600_000,
         revive: async () => {},

@@ -15,6 +15,7 @@ import { budgetText, cooldownText, loopText } from '#cli/loop-view.ts';
 import { plain } from '#cli/output.ts';
 import { type Connection, findLocalServer, IDLE_FLAGS, startLocalServer } from '#cli/platform.ts';
 import { openScreen, type Screen } from '#cli/up-screen.ts';
+import { placeLimits } from '#cli/up-settings.ts';
 import { serverAddress } from '#client/address.ts';
 import { CONTROL_ROUTES, type LiveSession, type PendingPermission } from '#contract/control.ts';
 import { isLeftToClaude, lacksClaude } from '#runtime/agent-program.ts';
@@ -150,6 +151,7 @@ export async function openUp(
     server: configured === undefined ? null : serverAddress(configured).origin,
     agents: args.agent,
     team: args.team,
+    limits: placeLimits(config),
     onChange,
     permissionLifetimeMs: permissionMinutes(config) * 60_000,
     revive: async () => {
@@ -177,6 +179,11 @@ function sayReady(screen: Screen, running: Up): void {
   if (sessions.length === 0) screen.say('You have no agents yet. Make one: aachat agent create <name>');
   const failed = sessions.filter(({ phase }) => phase === 'failed').length;
   const note = failed === 0 ? '' : ` ${failed} of ${sessions.length} sessions did not come up.`;
+  const asleep = sessions.filter(({ activity }) => activity === 'hibernated').length;
+  if (asleep > 0) {
+    const text = `${asleep} of ${sessions.length} sessions get a process when there is something to do: no more than maxSessions run at once.`;
+    screen.say(text, { asleep });
+  }
   screen.say(`Ready (Ctrl+C stops everything).${note}`, { ready: true });
 }
 

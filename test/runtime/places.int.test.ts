@@ -1,0 +1,99 @@
+/** Many sessions and few processes, with real ones. */
+import { expect, test } from 'vitest';
+import { newId } from '#base/id.ts';
+import { processStart } from '#base/process.ts';
+import type { Agent } from '#contract/entities.ts';
+import { ROUTES } from '#contract/routes.ts';
+import type { Up } from '#runtime/supervisor.ts';
+import { eventually } from '../support/eventually.ts';
+import { type UpScene, upScene } from '../support/up.ts';
+
+const PATIENCE_MS = 90_000;
+const living = (up: Up) => up.sessions().filter(({ pid }) => pid !== null && processStart(pid) !== undefined);
+const activities = (up: Up) => up.sessions().map(({ activity }) => activity);
+
+const dmOf = async ({ http }: UpScene, { name }: Agent) =>
+  (await http.call(ROUTES.resolveProject, { query: { name: `dm:${name}` } })).project.id;
+
+/** Says it in the agent's dm. */
+async function tell(scene: UpScene, agent: Agent, body: string): Promise<void> {
+  const params = { projectId: await dmOf(scene, agent) };
+  await scene.http.call(ROUTES.sendMessage, { params, body: { clientId: newId(), body } });
+}
+
+/** What the agent has said in its dm. */
+async function answers(scene: UpScene, agent: Agent): Promise<readonly string[]> {
+  const params = { projectId: await dmOf(scene, agent) };
+  const { messages } = await scene.http.call(ROUTES.listMessages, { params, query: {} });
+  return messages.filter(({ author }) => author.id === agent.id).map(({ body }) => body);
+}
+
+test('twelve agents with three processes answer everybody once, and never more of them live', async () => {
+  await using scene = await upScene(...Array.from({ length: 12 }, (_, index) => `a${index}`));
+  const up = await scene.start({ limits: { maxSessions: 3 } });
+  await up.ready;
+  expect(up.sessions().map(({ phase }) => phase)).toEqual(Array(12).fill('running'));
+  expect(living(up)).toHaveLength(3);
+  expect(up.report().filter(({ activity, opened }) => activity === 'hibernated' && opened === null)).toHaveLength(9);
+
+  let most = 0;
+  const watching = setInterval(() => {
+    most = Math.max(most, living(up).length);
+  }, 20);
+  try {
+    await Promise.all(scene.agents.map((agent) => tell(scene, agent, `hello ${agent.name}`)));
+    await eventually(
+      'all have answered',
+      async () =>
+        (await Promise.all(scene.agents.map((agent) => answers(scene, agent)))).every(({ length }) => length > 0),
+      PATIENCE_MS,
+    );
+  } finally {
+    clearInterval(watching);
+  }
+  expect(most).toBe(3);
+  for (const agent of scene.agents) {
+    expect(await answers(scene, agent)).toEqual([expect.stringContaining(`hello ${agent.name}`)]);
+  }
+}, 180_000);
+
+test('a process with nothing to do ends, and the next message brings its conversation back', async () => {
+  await using scene = await upScene('ada');
+  const [ada] = scene.agents;
+  if (ada === undefined) throw new Error('There is no agent.');
+  const up = await scene.start({ limits: { hibernateMs: 300 } });
+  await up.ready;
+  await tell(scene, ada, 'first');
+  await eventually('it has answered', async () => (await answers(scene, ada)).length === 1);
+  await eventually('its process has ended', () => activities(up)[0] === 'hibernated' && living(up).length === 0);
+  const { http } = scene;
+  const heard = async () => (await http.call(ROUTES.listSessions, { query: { agentId: ada.id } })).sessions[0];
+  await eventually('the server knows', async () => (await heard())?.activity === 'hibernated');
+  expect(await heard()).toMatchObject({ state: 'running', run: { endedAt: null } });
+
+  await tell(scene, ada, 'second');
+  await eventually('it has answered again', async () => (await answers(scene, ada)).length === 2);
+  expect(up.report()).toMatchObject([{ opened: 'resumed', problem: null }]);
+}, 120_000);
+
+test('while all places work, others wait for one and say so; stopping waits for nobody', async () => {
+  await using scene = await upScene('ada', 'bob');
+  const [ada, bob] = scene.agents;
+  if (ada === undefined || bob === undefined) throw new Error('There is no agent.');
+  const up = await scene.start({ limits: { maxSessions: 1 } });
+  await up.ready;
+  const awake = up.sessions().find(({ activity }) => activity === 'input_ready');
+  const [first, second] = awake?.agent === ada.name ? [ada, bob] : [bob, ada];
+  await tell(scene, first, 'SCRIPT:[{"hang":true}]');
+  await eventually('it works', () => activities(up).includes('working'));
+  await tell(scene, second, 'hello');
+  await eventually('the other one waits', () => up.sessions().some(({ step }) => step === 'waits for a free place'));
+  expect(activities(up).sort()).toEqual(['hibernated', 'working']);
+  await up.stop(true);
+  expect(living(up)).toEqual([]);
+  expect(up.report().map(({ phase }) => phase)).toEqual(['stopped', 'stopped']);
+
+  const again = await scene.start({ limits: { maxSessions: 2 } });
+  await again.ready;
+  await eventually('what waited is answered', async () => (await answers(scene, second)).length === 1);
+}, 120_000);
