@@ -11,7 +11,7 @@ import { Agent, Counters, Member, Message, Project, Session, Signal, Team, User 
 import { StreamEvent } from '#contract/frames.ts';
 import { AgentName, ProjectId, RunId, Seq, SessionId, StreamId, TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { GitState, SessionFacts } from '#runtime/log-events.ts';
+import { Repos, SessionFacts } from '#runtime/log-events.ts';
 import { POLICIES } from '#runtime/policy.ts';
 
 export interface CommandOutput {
@@ -68,7 +68,6 @@ const SearchHit = object({
   text: string(),
 });
 const Totals = Counters.extend({ turns: int() });
-const Repos = object({ team: GitState.nullable(), agent: GitState.nullable() });
 const LocalTurn = object({
   turnId: TurnId,
   projectId: ProjectId,
@@ -214,6 +213,7 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
     }),
   },
   'session run': { data: object({ session: Session, starts: boolean() }) },
+  'session fork': { data: object({ session: Session, starts: boolean() }) },
   'session send': signalled,
   'session cancel': signalled,
   'session stop': signalled,

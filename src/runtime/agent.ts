@@ -10,6 +10,14 @@ import { aborted, within } from '#base/async.ts';
 import { AachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { AgentProgram } from './agent-program.ts';
+import {
+  NOT_FOUND,
+  type OpenConversation,
+  type Opened,
+  openConversation,
+  type Place,
+  TIMED_OUT,
+} from './conversation.ts';
 import { type LeasedProcess, spawnLeased } from './lease.ts';
 import { createToolCalls, type PermissionRequest, type ToolCalls } from './tool-calls.ts';
 import {
@@ -36,22 +44,6 @@ export type PermissionAnswer =
   | { readonly kind: 'selected'; readonly optionId: string }
   | { readonly kind: 'cancelled' };
 
-export interface OpenConversation {
-  /** Absolute. */
-  readonly cwd: string;
-  /** Earlier conversation: resumed, else loaded, else (only if the program does not know it) a new one. */
-  readonly conversation?: string;
-  /** Goes with the request that opens, whichever it is. */
-  readonly meta?: Record<string, unknown>;
-  /** Set after every open. */
-  readonly mode?: string;
-  /**
-   * What an earlier conversation had cost when it was last heard of, in millionths of a dollar: programs go on
-   * counting. Unknown: its first turn counts as free, rather than as dear as the whole past.
-   */
-  readonly costMicros?: number;
-}
-
 export interface AgentOptions {
   readonly program: AgentProgram;
   /** The whole environment: nothing is inherited. */
@@ -72,7 +64,7 @@ export interface Agent extends AsyncDisposable {
   readonly pid: number;
   /** The program's own id of the conversation. */
   readonly conversation: string;
-  readonly opened: 'new' | 'resumed' | 'loaded' | 'renewed';
+  readonly opened: Opened;
   readonly info: { readonly name: string; readonly version: string };
   /** What the conversation has cost so far, in millionths of a dollar; undefined: unknown. */
   readonly costMicros: number | undefined;
@@ -103,16 +95,8 @@ interface Turn {
 }
 
 const INITIALIZE_MS = 30_000;
-const OPEN_MS = 60_000;
-/** Other requests that should be quick. */
-const SHORT_MS = 10_000;
 /** A program that was told to end closes its output within this. */
 const DYING_MS = 1_000;
-/** A program that goes on listing after this many pages lists nothing that ends. */
-const LIST_PAGES = 100;
-const NOT_FOUND = -32_002;
-/** How the SDK says that a request was given up. */
-const TIMED_OUT = -32_800;
 
 /**
  * Starts an agent program and opens one conversation.
@@ -154,8 +138,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
 async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): Promise<Agent> {
   const { open, onUpdate, onPermission, onUnprompted, log, signal } = options;
   let turn: Turn | undefined;
-  let conversation = '';
-  let replaying = false;
+  const at: Place = { conversation: '', isReplaying: false };
   const unprompted = watchUnprompted(options.program.kind, onUnprompted);
   /** When the limit that was last heard of ends, in epoch milliseconds. */
   let resetsAt: number | null = null;
@@ -165,7 +148,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
     // First, and synchronous: handlers are started in order but not awaited.
     .onNotification(acp.methods.client.session.update, ({ params }) => {
       const { update } = params;
-      if (replaying || (conversation !== '' && params.sessionId !== conversation)) return;
+      if (at.isReplaying || (at.conversation !== '' && params.sessionId !== at.conversation)) return;
       const meta = record(update._meta);
       noteLimit(record(meta['_claude/rateLimit']));
       onUpdate(update);
@@ -226,75 +209,9 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
     );
   }
 
-  const request: acp.NewSessionRequest = {
-    cwd: open.cwd,
-    mcpServers: [],
-    ...(open.meta === undefined ? {} : { _meta: open.meta }),
-  };
-  const opened = await openConversation();
-  let costMicros = opened === 'new' || opened === 'renewed' ? 0 : open.costMicros;
-  const warnings: string[] = [];
-  if (open.mode !== undefined) await setMode(open.mode);
-
-  async function openConversation(): Promise<Agent['opened']> {
-    const sessionId = open.conversation;
-    const can = info.agentCapabilities;
-    if (sessionId !== undefined) {
-      try {
-        if (can?.sessionCapabilities?.resume) {
-          conversation = sessionId;
-          await agent.request(acp.methods.agent.session.resume, { ...request, sessionId }, limited(OPEN_MS));
-          return 'resumed';
-        }
-        if (can?.loadSession) {
-          conversation = sessionId;
-          replaying = true;
-          await agent.request(acp.methods.agent.session.load, { ...request, sessionId }, limited(OPEN_MS));
-          return 'loaded';
-        }
-      } catch (thrown) {
-        if (!(thrown instanceof acp.RequestError)) throw thrown;
-        if (thrown.code !== NOT_FOUND && !(await isGone(sessionId))) throw thrown;
-      } finally {
-        replaying = false;
-      }
-    }
-    conversation = '';
-    const created = await agent.request(acp.methods.agent.session.new, request, limited(OPEN_MS));
-    conversation = created.sessionId;
-    return sessionId === undefined ? 'new' : 'renewed';
-  }
-
-  /** Some programs do not tell "unknown" from other failures, but list what they know. */
-  async function isGone(sessionId: string): Promise<boolean> {
-    if (!info.agentCapabilities?.sessionCapabilities?.list) return false;
-    let cursor: string | null | undefined;
-    for (let pages = 0; pages < LIST_PAGES; pages += 1) {
-      const asked = { cwd: open.cwd, ...(cursor == null ? {} : { cursor }) };
-      const listing: Promise<acp.ListSessionsResponse> = agent.request(
-        acp.methods.agent.session.list,
-        asked,
-        limited(SHORT_MS),
-      );
-      const page = await listing.catch(() => undefined);
-      if (page === undefined || page.sessions.some((known) => known.sessionId === sessionId)) return false;
-      cursor = page.nextCursor;
-      if (cursor == null) return true;
-    }
-    return false;
-  }
-
-  async function setMode(modeId: string): Promise<void> {
-    try {
-      await agent.request(acp.methods.agent.session.setMode, { sessionId: conversation, modeId }, limited(SHORT_MS));
-    } catch (thrown) {
-      if (!(thrown instanceof acp.RequestError)) throw thrown;
-      // A repo or an administrator may forbid a mode; a stricter one than asked for is no reason to stop.
-      warnings.push(
-        `The agent program refused the mode ${modeId}: ${explain(thrown)}. It may ask at other times than its policy says.`,
-      );
-    }
-  }
+  const opening = { agent, can: info.agentCapabilities, program: options.program, open, limited, log };
+  const { opened, warnings } = await openConversation(acp, opening, at);
+  let costMicros = opened === 'resumed' || opened === 'loaded' ? open.costMicros : 0;
 
   function spentBy({ reader }: Turn): Spent {
     const { tokens, costMicros: total } = reader.result();
@@ -314,7 +231,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
     resetsAt = null;
     try {
       const reply = await agent.request(acp.methods.agent.session.prompt, {
-        sessionId: conversation,
+        sessionId: at.conversation,
         prompt: [{ type: 'text', text }],
       });
       // Update handlers cost microtasks, responses do not: let those of this turn run first.
@@ -358,7 +275,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
 
   return {
     pid: child.pid,
-    conversation,
+    conversation: at.conversation,
     opened,
     info: { name: info.agentInfo?.name ?? options.program.kind, version: info.agentInfo?.version ?? '' },
     warnings,
@@ -373,7 +290,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       turn.isCancelled = true;
       // The word first: an agent that sees only its request refused would go on. Whether one that reads nothing gets it
       // is not waited for.
-      agent.notify(acp.methods.agent.session.cancel, { sessionId: conversation }).catch(() => {});
+      agent.notify(acp.methods.agent.session.cancel, { sessionId: at.conversation }).catch(() => {});
       over.abort();
       return true;
     },

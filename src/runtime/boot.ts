@@ -96,6 +96,7 @@ export async function bootSession(options: BootOptions): Promise<Booted> {
       teamRepo: team.repo,
       agentRepo: entity.repo,
       builtinSkills: launcher.builtinSkills,
+      startsAt: options.branch?.git,
       onStep,
       onLoss: options.onLoss,
       signal,

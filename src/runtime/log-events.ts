@@ -40,6 +40,27 @@ export const GitState = object({
 });
 export type GitState = Readonly<z.infer<typeof GitState>>;
 
+/** Of the team's repo and the agent's own, as the agent left them. */
+export const Repos = object({ team: GitState.nullable(), agent: GitState.nullable() });
+export type Repos = Readonly<z.infer<typeof Repos>>;
+
+/** Where a conversation goes on from: the end of a turn of this session, or of the one that it was forked from. */
+export const Branch = object({
+  from: SessionId,
+  /** null: from its beginning. */
+  turnId: TurnId.nullable(),
+  /** In the agent program's own store; null: there is none that holds this turn. */
+  conversation: string().nullable(),
+  /** The last message that is kept of that conversation; null: the program gave it no id. */
+  messageId: string().nullable(),
+  /** Nothing came after the turn: all of the conversation is kept. */
+  isWhole: z.boolean(),
+  git: Repos,
+  /** The files were put back as they were then. */
+  files: z.boolean().optional(),
+});
+export type Branch = Readonly<z.infer<typeof Branch>>;
+
 export const DocumentNotice = object({
   path: string(),
   /** Path of the file with the agent's text; null: it was a deletion, and the document is back. */
@@ -102,9 +123,10 @@ export const LogEvent = z.discriminatedUnion('type', [
     type: literal('turn.finished'),
     turnId: TurnId,
     outcome: TurnRecord,
-    /** Of the team's repo and the agent's own, as the agent left them. */
-    git: object({ team: GitState.nullable(), agent: GitState.nullable() }).optional(),
+    git: Repos.optional(),
   }),
+  /** From here on the session goes on from that turn; what came after it is taken back. */
+  Branch.extend({ type: literal('session.branched') }),
   object({ type: literal('turn.posted'), turnId: TurnId, messageId: MessageId }),
   object({ type: literal('turn.closed'), turnId: TurnId }),
   /** As the agent program said it; where `whole` is set, long texts are cut and that file has them. */

@@ -138,7 +138,8 @@ const LINE_ENDS = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/;
 /** Control characters, and marks that make text read in another order than it is stored. */
 const INVISIBLE = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 
-function quote(text: string): string {
+/** Makes text of others inert: no line of it can be taken for one of ours. */
+export function quote(text: string): string {
   return text
     .split(LINE_ENDS)
     .map((line) => `> ${line.replaceAll('\t', '    ').replace(INVISIBLE, '')}`)

@@ -11,6 +11,7 @@
  */
 import type { ProjectId, SignalId, TurnId } from '#contract/ids.ts';
 import type { LogLine, Notice, Reducer, TurnRecord } from './event-log.ts';
+import type { Branch } from './log-events.ts';
 
 export interface OwedTurn {
   readonly turnId: TurnId;
@@ -29,12 +30,19 @@ export interface OwedTurn {
 
 export type InterruptionCause = 'crash' | 'limit' | 'login' | 'stopped';
 
+export interface OpenBranch extends Branch {
+  /** Whether the agent program carried the conversation over; else a note has to say what was in it. */
+  readonly isCarried: boolean;
+}
+
 export interface Recovery {
   /** The newest conversation of the agent program, to be resumed. */
   readonly conversation: string | null;
   /** Whether the agent answered a prompt in that conversation: it then knows what stands at its head. */
   readonly introduced: boolean;
   readonly owed: OwedTurn | null;
+  /** Where the conversation goes on from, until the agent has answered a prompt that says so. */
+  readonly branch: OpenBranch | null;
   /** Tokens of all turns so far, for the live line. */
   readonly tokens: number;
   /** What the conversation cost so far, in millionths of a dollar: the agent program counts on from there. */
@@ -46,7 +54,16 @@ export interface Recovery {
 }
 
 export const RECOVERY: Reducer<Recovery> = {
-  initial: { conversation: null, introduced: false, owed: null, tokens: 0, costMicros: 0, notices: [], program: null },
+  initial: {
+    conversation: null,
+    introduced: false,
+    owed: null,
+    branch: null,
+    tokens: 0,
+    costMicros: 0,
+    notices: [],
+    program: null,
+  },
   advance,
 };
 
@@ -58,8 +75,16 @@ function advance(state: Recovery, line: LogLine): Recovery {
     case 'agent.opened': {
       const { conversation, opened, program: origin, version } = line;
       const known = { ...state, conversation, program: { origin, version } };
-      const isFresh = opened === 'new' || opened === 'renewed';
-      return isFresh ? { ...known, introduced: false, costMicros: 0 } : known;
+      const isFresh = opened === 'new' || opened === 'renewed' || opened === 'forked';
+      if (!isFresh) return known;
+      const branch = state.branch === null ? null : { ...state.branch, isCarried: opened === 'forked' };
+      return { ...known, branch, introduced: false, costMicros: 0 };
+    }
+    case 'session.branched': {
+      const { from, turnId, conversation, messageId, isWhole, git, files } = line;
+      const branch = { from, turnId, conversation, messageId, isWhole, git, files, isCarried: false };
+      // What an interrupted turn was for waits at the server again once nobody owes it.
+      return { ...state, branch, conversation: null, introduced: false, owed: null, costMicros: 0 };
     }
     case 'turn.started': {
       const { turnId, projectId, signals } = line;
@@ -89,8 +114,16 @@ function advance(state: Recovery, line: LogLine): Recovery {
       const introduced = state.introduced || (end === 'ended' && owed?.turnId === line.turnId && owed.attempts > 0);
       const tokens = state.tokens + (counters?.inputTokens ?? 0) + (counters?.outputTokens ?? 0);
       const costMicros = state.costMicros + (counters?.costMicros ?? 0);
-      if (owed?.turnId !== line.turnId) return { ...state, introduced, tokens, costMicros };
-      return { ...state, introduced, tokens, costMicros, owed: { ...owed, step: 'finished', outcome: line.outcome } };
+      const branch = introduced ? null : state.branch;
+      if (owed?.turnId !== line.turnId) return { ...state, introduced, branch, tokens, costMicros };
+      return {
+        ...state,
+        introduced,
+        branch,
+        tokens,
+        costMicros,
+        owed: { ...owed, step: 'finished', outcome: line.outcome },
+      };
     }
     case 'turn.posted':
       return owed?.turnId === line.turnId ? { ...state, owed: { ...owed, step: 'posted' } } : state;

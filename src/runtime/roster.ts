@@ -65,6 +65,8 @@ export class Roster {
           live.update(session);
           this.#follow(session);
         }
+        // A fork has nothing to do yet, and no signal that says so.
+        if (live === undefined && session.run === null && session.forkedFromId !== null) this.replan();
         // What a session at rest leaves may be for another one of the agent. Our own reports come back here too: they
         // must not boot one that waits for its person.
         for (const other of this.sessions) if (other.session.agentId === session.agentId) other.look();

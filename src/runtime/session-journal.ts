@@ -12,8 +12,10 @@ import type { Agent as OpenAgent } from './agent.ts';
 import type { AgentProgram } from './agent-program.ts';
 import { noticeOf } from './document-replica.ts';
 import { type EventLog, foldLog, type LogEvent, type Notice, openEventLog } from './event-log.ts';
+import type { Home } from './home.ts';
 import type { Launcher } from './launcher.ts';
 import { SessionFacts } from './log-events.ts';
+import { branchOf } from './past-turns.ts';
 import { RECOVERY, type Recovery } from './recovery.ts';
 
 export interface SessionJournal {
@@ -65,7 +67,8 @@ export async function openJournal(
   const { id } = about.session;
   const files = home.session(id);
   await writePrivate(files.facts, `${JSON.stringify({ id, agent: about.agent.name, team: about.team.slug })}\n`);
-  const { state: past, ...events } = await openEventLog(files.log, RECOVERY);
+  const { state, ...events } = await openEventLog(files.log, RECOVERY);
+  const past = await begun(home, about.session, state, events);
   const notices = [...past.notices];
   let current: Run | undefined;
   let held = past.program;
@@ -132,4 +135,18 @@ export async function openJournal(
       await events[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Of a session that was forked and has not run yet: where it goes on from, written down once, so that it stays so. */
+async function begun(home: Home, session: Session, past: Recovery, events: EventLog): Promise<Recovery> {
+  const { forkedFromId, run } = session;
+  if (forkedFromId === null || run !== null || past.conversation !== null || past.branch !== null) return past;
+  try {
+    const branch = await branchOf(home, forkedFromId);
+    await events.append({ type: 'session.branched', ...branch }, 'durable');
+    return { ...past, branch: { ...branch, isCarried: false } };
+  } catch (thrown) {
+    await events[Symbol.asyncDispose]();
+    throw thrown;
+  }
 }

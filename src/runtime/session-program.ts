@@ -8,6 +8,7 @@ import { ensureDir, realPlace, writePrivate } from '#base/fs.ts';
 import type { Session } from '#contract/entities.ts';
 import { type Agent, type AgentUpdate, openAgent, type PermissionAnswer, type PermissionRequest } from './agent.ts';
 import { type AgentProgram, findAgentProgram, ownRules, refuseUnknownProgram } from './agent-program.ts';
+import { branchNote } from './branch-note.ts';
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode } from './claude.ts';
 import { agentEnvironment } from './environment.ts';
 import { outputsOf } from './event-log.ts';
@@ -17,8 +18,10 @@ import { type Home, MIRROR_FOLDER } from './home.ts';
 import { identityText, managedText } from './instructions.ts';
 import type { Launcher } from './launcher.ts';
 import { opencodeEnvironment } from './opencode.ts';
+import { pastOf } from './past-turns.ts';
 import type { PermissionScope } from './permissions.ts';
 import type { Policy } from './policy.ts';
+import type { OpenBranch } from './recovery.ts';
 import { agentFolder, type Workspace } from './workspace.ts';
 
 export interface SessionProgram extends Pick<AgentProgram, 'kind' | 'origin'> {
@@ -26,7 +29,10 @@ export interface SessionProgram extends Pick<AgentProgram, 'kind' | 'origin'> {
   readonly agent: Agent | undefined;
   /** What a person should know about it. */
   readonly warnings: readonly string[];
-  /** Text for the head of the first prompt, for programs without a field for it; empty otherwise. */
+  /**
+   * Text for the head of the first prompt: for programs without a field for it what they are told about where they
+   * are, and for all of them what a conversation goes on from; else empty.
+   */
   readonly preamble: string;
   /** Starts the process with the newest conversation. One at a time: it is a bug to call it while one runs. */
   open(): Promise<Agent>;
@@ -43,6 +49,8 @@ export interface ProgramOptions {
   readonly conversation: string | null;
   /** What that conversation cost so far. */
   readonly costMicros: number;
+  /** What it goes on from, and the agent has still to be told about. */
+  readonly branch: OpenBranch | null;
   readonly onUpdate: (update: AgentUpdate) => void;
   readonly onPermission: (
     request: PermissionRequest,
@@ -112,6 +120,11 @@ export async function prepareProgram(
   }
 
   let { conversation, costMicros }: { conversation: string | null; costMicros: number | undefined } = options;
+  const { branch } = options;
+  const fork =
+    branch === null || branch.conversation === null ? {} : { fork: { ...branch, conversation: branch.conversation } };
+  let isCarried = branch?.isCarried === true;
+  let note = '';
   let agent: Agent | undefined;
   let ended: Promise<void> = Promise.resolve();
   const refuse = async () => {
@@ -123,7 +136,9 @@ export async function prepareProgram(
     kind: program.kind,
     origin: program.origin,
     warnings: ownRules(program, policy).warnings,
-    preamble: isClaude ? '' : `${texts.managedText}\n\n${texts.identity}\n\n`,
+    get preamble() {
+      return `${isClaude ? '' : `${texts.managedText}\n\n${texts.identity}\n\n`}${note}`;
+    },
     get agent() {
       return agent;
     },
@@ -150,7 +165,7 @@ export async function prepareProgram(
         sessionId: session.id,
         open: {
           cwd: workspace.path,
-          ...(conversation === null ? {} : { conversation }),
+          ...(conversation === null ? fork : { conversation }),
           ...(conversation === null || costMicros === undefined ? {} : { costMicros }),
           ...(program.mode === undefined ? {} : { mode: program.mode }),
           ...claude,
@@ -161,6 +176,11 @@ export async function prepareProgram(
         log: launcher.log,
         signal,
       });
+      isCarried ||= agent.opened === 'forked';
+      if (branch !== null) {
+        const { turns } = await pastOf(home, session.id);
+        note = branchNote({ branch, isCarried, session: session.id, workspace: workspace.path, turns });
+      }
       conversation = agent.conversation;
       return agent;
     },

@@ -287,6 +287,7 @@ export class LiveAgentSession {
       team,
       conversation: past.conversation,
       costMicros: past.costMicros,
+      branch: past.branch,
       owes: past.owed?.turnId ?? null,
       onStep: (step) => {
         this.#step = step;

@@ -3,16 +3,17 @@
  * it, and our files in places that its git does not see.
  */
 import { dirname, join } from 'node:path';
-import { AachatError, toAachatError } from '#base/errors.ts';
+import { AachatError, isAachatError, toAachatError } from '#base/errors.ts';
 import { exists, hasLink } from '#base/fs.ts';
 import type { Agent, Session } from '#contract/entities.ts';
+import { shortId } from '#contract/ids.ts';
 import { type AgentRepo, readAgentRepo } from './agent-repo.ts';
 import { type Clone, cloneName, createRemote, excludePaths } from './clone.ts';
 import type { ClonePool } from './clone-pool.ts';
 import { git } from './git.ts';
 import { gitStateOf } from './git-state.ts';
 import { DOCUMENTS, type Home } from './home.ts';
-import type { GitState } from './log-events.ts';
+import type { GitState, Repos } from './log-events.ts';
 import { listSkills, projectSkills, SKILL_FOLDERS, type Skill } from './skills.ts';
 import { addWorktree, checkoutVisible, holderOf, pointerTo, removeWorktree } from './worktree.ts';
 
@@ -25,6 +26,8 @@ export interface WorkspaceOptions {
   readonly agentRepo: string | null;
   /** Folder of the skills that ship with the program. */
   readonly builtinSkills: string;
+  /** Where worktrees that are made now begin; else, and where that is gone, at the remote's default branch. */
+  readonly startsAt?: Repos | undefined;
   readonly onStep: (step: WorkspaceStep) => void;
   /** Told what is not as the session left it, in words to its agent. */
   readonly onLoss: (what: string) => void;
@@ -43,7 +46,7 @@ export interface Workspace {
   readonly tracksDocuments: boolean;
   readonly commits: { readonly team: string; readonly agent: string };
   /** Where both repos stand now. */
-  gitState(): Promise<{ readonly team: GitState | null; readonly agent: GitState | null }>;
+  gitState(): Promise<Repos>;
   /**
    * Removes the folder if nothing in it would be lost.
    *
@@ -125,7 +128,15 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       warnings.push(`${session.agent} is told: ${folder} ${what}`);
       options.onLoss(`${folder} ${what}`);
     };
-    const teamCommit = await addWorktree(team, path, { signal, onLoss: lost('Your workspace') });
+    const startOf = async (clone: Clone, state: GitState | null | undefined) => {
+      const start = await startIn(clone, state, session.id);
+      if (start.missing !== undefined) {
+        warnings.push(`Commit ${start.missing} is not in ${clone.remote} here: work begins at ${clone.defaultBranch}.`);
+      }
+      return start;
+    };
+    const teamStart = await startOf(team, options.startsAt?.team);
+    const teamCommit = await addWorktree(team, path, { ...teamStart, signal, onLoss: lost('Your workspace') });
     const shown = await visible;
     if (shown === 'dirty' || shown === 'diverged') {
       const what = shown === 'dirty' ? 'changes' : 'commits';
@@ -146,7 +157,8 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       );
     }
     const onLoss = lost(`Your own repo in \`${agentFolder(session.agent)}\``);
-    const agentCommit = await addWorktree(inside, agentDir, { signal, onLoss });
+    const agentStart = await startOf(inside, options.startsAt?.agent);
+    const agentCommit = await addWorktree(inside, agentDir, { ...agentStart, signal, onLoss });
     const repo = await readAgentRepo(agentDir, agentRepo);
     onStep('skills');
     const tracked = await tracking;
@@ -204,6 +216,24 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     await close();
     throw thrown;
   }
+}
+
+/** The same commit, and if a branch was checked out there, a branch of its own: git lets no two worktrees share one. */
+async function startIn(
+  clone: Clone,
+  state: GitState | null | undefined,
+  sessionId: string,
+): Promise<{ readonly at?: string; readonly branch?: string; readonly missing?: string }> {
+  if (state == null) return {};
+  const { commit, ref } = state;
+  try {
+    await git(['rev-parse', '--verify', '--quiet', `${commit}^{commit}`], { gitDir: clone.gitDir });
+  } catch (thrown) {
+    if (!isAachatError(thrown, 'GIT_FAILED')) throw thrown;
+    return { missing: commit.slice(0, 7) };
+  }
+  const name = ref?.startsWith('refs/heads/') === true ? ref.slice('refs/heads/'.length) : undefined;
+  return name === undefined ? { at: commit } : { at: commit, branch: `${name}-${shortId(sessionId)}` };
 }
 
 const stateOf = async (clone: Clone, path: string) =>

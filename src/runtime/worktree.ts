@@ -26,6 +26,8 @@ const CHECKOUT_MS = 15 * 60_000;
  * is, with its work; what a killed launcher half made is made again; one whose folder was deleted comes back at its
  * unpublished commit, if it had one.
  *
+ * @param options.at where a new one begins, instead
+ * @param options.branch made there and checked out, instead of a detached HEAD; one of this name is left as it is
  * @param options.onLoss told what somebody took away from under the session, in words to it
  * @returns the commit that is checked out, in short, or the branch that somebody switched to
  * @throws AachatError `CONFLICT` if something else is at `path`, `CANCELLED` when `signal` aborts
@@ -33,9 +35,14 @@ const CHECKOUT_MS = 15 * 60_000;
 export async function addWorktree(
   clone: Clone,
   path: string,
-  options: { readonly at?: string; readonly signal?: AbortSignal; readonly onLoss?: (what: string) => void } = {},
+  options: {
+    readonly at?: string;
+    readonly branch?: string;
+    readonly signal?: AbortSignal;
+    readonly onLoss?: (what: string) => void;
+  } = {},
 ): Promise<string> {
-  const { at = `refs/remotes/origin/${clone.defaultBranch}`, signal, onLoss = () => {} } = options;
+  const { branch, at = `refs/remotes/origin/${clone.defaultBranch}`, signal, onLoss = () => {} } = options;
   const add = async () => {
     const found = await inspect(clone, path);
     if (found.kind === 'good') {
@@ -45,7 +52,10 @@ export async function addWorktree(
       return await headOf(found.worktree);
     }
     const last = await makeRoom(clone, path, found);
-    const args = ['worktree', 'add', '--quiet', '--detach', path, last ?? at];
+    const isFree =
+      branch !== undefined && (await git(['for-each-ref', `refs/heads/${branch}`], { gitDir: clone.gitDir })) === '';
+    const how = isFree && last === undefined ? ['--no-track', '-b', branch] : ['--detach'];
+    const args = ['worktree', 'add', '--quiet', ...how, path, last ?? at];
     await git(args, { gitDir: clone.gitDir, env: await markerOf(path), signal, timeoutMs: CHECKOUT_MS });
     const made = await pointerTo(clone.gitDir, path);
     const head = made === undefined ? '' : await headOf(made);

@@ -62,6 +62,7 @@ const VERBS = {
   'server status': 'refused',
   'server stop': 'refused',
   'session cancel': 'refused',
+  'session fork': 'refused',
   'session list': 'refused',
   'session log': 'refused',
   'session policy': 'refused',

@@ -140,6 +140,7 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
   await check('session', 'send', id, 'more');
   const { session } = await check<{ session: Session }>('session', 'run', 'ada', steps({ text: 'ran' }));
   await t.heard('ada.mia', /^ran$/, 'dm:ada.mia');
+  await check('session', 'fork', id);
   await check('session', 'stop', shortId(session.id));
   await check('session', 'resume');
   await checkLines('up', up, 6);

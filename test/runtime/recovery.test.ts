@@ -39,6 +39,7 @@ describe('recovery', () => {
     expect(recover(lines([...steps, again, ...steps.slice(1)]))).toEqual({
       conversation: 'c2',
       introduced: true,
+      branch: null,
       owed: null,
       tokens: 30,
       costMicros: 2,
@@ -55,6 +56,25 @@ describe('recovery', () => {
     const resumed = { type: 'agent.opened', pid: 2, program: 'p', conversation: 'c1', opened: 'resumed' } as const;
     expect(recover(lines([...steps.slice(0, count), resumed])).introduced).toBe(introduced);
     expect(recover(lines([...steps.slice(0, count), { ...resumed, opened: 'renewed' }])).introduced).toBe(false);
+  });
+
+  test('a conversation that goes on from an earlier turn is opened anew, and its agent told until it has answered', () => {
+    const from = 's1' as never;
+    const place = { turnId, conversation: 'c1', messageId: 'm1', isWhole: false, git: { team: null, agent: null } };
+    const branched = { type: 'session.branched', from, ...place } as const;
+    const forked = { type: 'agent.opened', pid: 2, program: 'p', conversation: 'c2', opened: 'forked' } as const;
+    const [, started, prompted, finished] = steps as [LogEvent, LogEvent, LogEvent, LogEvent];
+    // What was interrupted is not owed any more.
+    const before = recover(lines([...steps, started, prompted, branched]));
+    expect(before).toMatchObject({ conversation: null, introduced: false, owed: null });
+    expect(before.branch).toMatchObject({ from, ...place, isCarried: false });
+    const opened = recover(lines([...steps, branched, forked]));
+    expect(opened).toMatchObject({ conversation: 'c2', branch: { isCarried: true }, introduced: false, costMicros: 0 });
+    const told = recover(lines([...steps, branched, forked, started, prompted]));
+    expect(told.branch).not.toBeNull();
+    expect(recover(lines([...steps, branched, forked, started, prompted, finished])).branch).toBeNull();
+    const anew = recover(lines([...steps, branched, { ...forked, opened: 'renewed' }]));
+    expect(anew).toMatchObject({ conversation: 'c2', branch: { isCarried: false } });
   });
 
   test('a turn that starts again keeps what it had and counts its attempts', () => {

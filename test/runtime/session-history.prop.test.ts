@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { LogEvent, LogLine } from '#runtime/log-events.ts';
 import { decode, encode } from '#runtime/log-lines.ts';
+import { pastOfLog } from '#runtime/past-turns.ts';
 import { RECOVERY } from '#runtime/recovery.ts';
 import { HISTORY } from '#runtime/session-history.ts';
 
@@ -38,12 +39,20 @@ const events: { readonly [Type in LogEvent['type']]: fc.Arbitrary<Omit<Extract<L
     pid: count,
     program: fc.constant('p'),
     conversation: fc.string(),
-    opened: fc.constantFrom('new', 'resumed', 'renewed'),
+    opened: fc.constantFrom('new', 'resumed', 'forked', 'renewed'),
   }),
   'turn.started': fc.record({ turnId, projectId: fc.constant(id('project', 1)), signals: fc.constant([]) }),
   'turn.prompted': fc.record({ turnId, prompt: fc.string(), told: fc.nat({ max: 2 }) }),
   'turn.held': fc.record({ turnId, cause: fc.constantFrom('limit' as const, 'stopped' as const) }),
   'turn.finished': fc.record({ turnId, outcome }),
+  'session.branched': fc.record({
+    from: fc.constant(id('session', 1)),
+    turnId: fc.option(turnId),
+    conversation: fc.option(fc.string()),
+    messageId: fc.option(fc.string()),
+    isWhole: fc.boolean(),
+    git: fc.constant({ team: null, agent: null }),
+  }),
   'turn.posted': fc.record({ turnId, messageId: fc.constant(id('message', 1)) }),
   'turn.closed': fc.record({ turnId }),
   update: fc.record({ turnId: fc.option(turnId), update }),
@@ -65,9 +74,11 @@ const log = fc
   .array(event, { maxLength: 60 })
   .map((all) => all.map((one, index): LogLine => ({ seq: index + 1, at: '2026-01-01T00:00:00.000Z', ...one })));
 
+const PAST = pastOfLog(id('session', 1));
 const replay = (lines: readonly LogLine[]) => [
   lines.reduce(RECOVERY.advance, RECOVERY.initial),
   lines.reduce(HISTORY.advance, HISTORY.initial),
+  lines.reduce(PAST.advance, PAST.initial),
 ];
 const frozen = (value: unknown): unknown => {
   if (typeof value !== 'object' || value === null) return value;
@@ -80,7 +91,11 @@ test('R1 the same lines give the same state, which is never changed in place', (
     fc.property(log, (lines) => {
       const step = <S>(advance: (state: S, line: LogLine) => S, initial: S) =>
         lines.reduce((state, line) => frozen(advance(state, frozen(line) as LogLine)) as S, frozen(initial) as S);
-      expect([step(RECOVERY.advance, RECOVERY.initial), step(HISTORY.advance, HISTORY.initial)]).toEqual(replay(lines));
+      expect([
+        step(RECOVERY.advance, RECOVERY.initial),
+        step(HISTORY.advance, HISTORY.initial),
+        step(PAST.advance, PAST.initial),
+      ]).toEqual(replay(lines));
     }),
   );
 });

@@ -11,6 +11,7 @@ import {
 } from '#runtime/agent.ts';
 import { type AgentProgram, findAgentProgram } from '#runtime/agent-program.ts';
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode } from '#runtime/claude.ts';
+import type { ForkPoint } from '#runtime/conversation.ts';
 import { agentEnvironment } from '#runtime/environment.ts';
 import type { Policy } from '#runtime/policy.ts';
 import { type FakeAnthropic, fakeAnthropic } from './fake-anthropic.ts';
@@ -39,6 +40,7 @@ export interface ClaudeScene extends AsyncDisposable {
 export interface OpenOptions {
   readonly policy?: Policy;
   readonly conversation?: string;
+  readonly fork?: ForkPoint;
   readonly costMicros?: number;
   /** Replaces what the scene's environment says. */
   readonly env?: Readonly<Record<string, string>>;
@@ -125,7 +127,7 @@ export async function claudeScene(files: Readonly<Record<string, string>> = {}):
     meta,
     env,
     async open(options = {}) {
-      const { policy = 'ask', conversation, costMicros } = options;
+      const { policy = 'ask', conversation, fork, costMicros } = options;
       const { onPermission = async (request) => choose(request, 'reject_once') } = options;
       const updates: AgentUpdate[] = [];
       const asked: PermissionRequest[] = [];
@@ -139,6 +141,7 @@ export async function claudeScene(files: Readonly<Record<string, string>> = {}):
           meta: meta(policy),
           mode: claudeMode(policy),
           ...(conversation === undefined ? {} : { conversation }),
+          ...(fork === undefined ? {} : { fork }),
           ...(costMicros === undefined ? {} : { costMicros }),
         },
         onUpdate: (update) => updates.push(update),

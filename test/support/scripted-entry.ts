@@ -111,7 +111,8 @@ async function shell(command: string, cwd: string, signal: AbortSignal): Promise
 }
 
 function scriptOf(prompt: string): readonly Step[] {
-  const line = /SCRIPT:(\[.*\])/.exec(prompt)?.[1];
+  // What was said in earlier turns may stand before this one.
+  const line = /SCRIPT:(\[.*\])/.exec(prompt.slice(Math.max(0, prompt.lastIndexOf('[aachat] Turn'))))?.[1];
   if (line === undefined) return [Step.parse({ text: replyTo(prompt) })];
   return z.array(Step).parse(JSON.parse(line));
 }

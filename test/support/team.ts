@@ -64,8 +64,9 @@ export async function sessionOf({ home }: Team): Promise<Session> {
   return session;
 }
 
-export const workspaceOf = async (t: Team): Promise<string> =>
-  join(t.home.path, '.run', 'workspaces', `ada.mia--${(await sessionOf(t)).id.slice(-8)}`);
+/** @param session of ada; absent: the only one */
+export const workspaceOf = async (t: Team, session?: Session): Promise<string> =>
+  join(t.home.path, '.run', 'workspaces', `ada.mia--${(session ?? (await sessionOf(t))).id.slice(-8)}`);
 
 /** Waits until an agent asks before it acts. */
 export const permission = ({ home }: Team): Promise<PendingPermission> =>

@@ -92,6 +92,11 @@ function show(line: LogLine): readonly string[] {
       );
     case 'turn.prompted':
       return say(`turn ${shortId(line.turnId)}\n${quote(line.prompt)}`);
+    case 'session.branched': {
+      const { turnId, from, files } = line;
+      const where = turnId === null ? 'its beginning' : `turn ${shortId(turnId)}`;
+      return say(`— goes on from ${where} of session ${shortId(from)}${files === true ? ', files too' : ''} —`);
+    }
     case 'turn.held':
       return say(`turn ${shortId(line.turnId)} was broken off: ${line.cause}`);
     case 'turn.finished':

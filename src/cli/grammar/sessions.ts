@@ -208,4 +208,23 @@ export function declareSessions(program: Command, act: Act): void {
         { reads: true },
       ),
     );
+
+  session
+    .command('fork')
+    .description('go on from where a session stands in a second one, beside it: same conversation, own folder')
+    .argument('<session>', SESSION)
+    .argument('[text...]', 'what the new one should do')
+    .option('--name <name>', 'what `session list` calls it')
+    .addHelpText(
+      'after',
+      `\nIts folder begins at the commit of the other one's last turn; what is not committed stays there.${example(
+        'aachat session fork 1a2b3c4d --name shorter "Try it without the database"',
+      )}`,
+    )
+    .action(
+      act(async (context, id: string, text: string[], options: { name?: string }) => {
+        const { fork } = await import('#cli/commands/session-fork.ts');
+        await fork(context, { ...options, session: id, text });
+      }),
+    );
 }

@@ -1,0 +1,61 @@
+/** Sessions that come from others, by the command line: forked, taken back, started as children. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Session } from '#contract/entities.ts';
+import { shortId } from '#contract/ids.ts';
+import { eventually } from '../support/eventually.ts';
+import { sessionOf, steps, type Team, team, workspaceOf } from '../support/team.ts';
+import { gitIn } from '../support/temp.ts';
+
+const COMMIT = 'git switch -q -c work && echo one > one.txt && git add one.txt && git commit -q -m one';
+
+const promptsOf = async (t: Team, id: string): Promise<readonly string[]> =>
+  (await t.home.json<{ lines: readonly { type: string; prompt?: string }[] }>('session', 'log', id)).lines.flatMap(
+    ({ type, prompt }) => (type === 'turn.prompted' && prompt !== undefined ? [prompt] : []),
+  );
+
+test('a fork goes on beside its source: same commit, own branch and folder, and it is told what was said', async () => {
+  await using t = await team(['ada']);
+  await t.up();
+  await t.send(`@ada the word is HORIZON ${steps({ bash: `${COMMIT} && echo draft > draft.txt && echo first done` })}`);
+  await t.heard('ada.mia', /first done/);
+  const source = await sessionOf(t);
+  const look = steps({ bash: 'pwd; git rev-parse HEAD; git branch --show-current; ls' });
+  const { session } = await t.home.json<{ session: Session }>(
+    ...['session', 'fork', shortId(source.id), look, '--name', 'aside'],
+  );
+  const workspace = await workspaceOf(t, source);
+  const own = await workspaceOf(t, session);
+  const { body } = await t.heard('ada.mia', new RegExp(own));
+  expect(body).toContain(await gitIn(workspace, 'rev-parse', 'HEAD'));
+  expect(body).toContain(`work-${shortId(session.id)}`);
+  expect(body).toContain('one.txt');
+  expect(body).not.toContain('draft.txt');
+  expect(await gitIn(workspace, 'branch', '--show-current')).toBe('work');
+  expect(existsSync(join(workspace, 'draft.txt'))).toBe(true);
+
+  const [prompt = ''] = await promptsOf(t, session.id);
+  expect(prompt).toContain(`was forked from session ${shortId(source.id)}`);
+  expect(prompt).toContain('HORIZON');
+  expect(prompt).toContain('You answered:\n> first done');
+  // Only once, and messages of the project are for the source.
+  await t.home.json('session', 'send', 'aside', steps({ text: 'aside again' }));
+  await t.heard('ada.mia', /aside again/);
+  expect((await promptsOf(t, session.id)).at(-1)).not.toContain('HORIZON');
+  await t.send(`@ada ${steps({ bash: 'git branch --show-current' })}`);
+  await t.heard('ada.mia', /^work$/);
+  const shown = await t.home.run('session', 'show', 'aside', '--text');
+  expect(shown.stdout).toMatch(new RegExp(`^came from +${shortId(source.id)} +ada\\.mia +running`, 'm'));
+  // One that was forked without words waits for them.
+  const { session: quiet } = await t.home.json<{ session: Session }>('session', 'fork', shortId(session.id));
+  await eventually('it runs', async () => {
+    const { sessions } = await t.home.json<{ sessions: readonly Session[] }>('session', 'list');
+    return sessions.find(({ id }) => id === quiet.id)?.activity === 'input_ready';
+  });
+  await t.home.json('session', 'send', quiet.id, steps({ text: 'a third way' }));
+  await t.heard('ada.mia', /a third way/);
+  const [deeper = ''] = await promptsOf(t, quiet.id);
+  expect(deeper).toContain('HORIZON');
+  expect(deeper).toContain('aside again');
+});
