@@ -100,7 +100,8 @@ export function changedLines(before: LiveState | undefined, after: LiveState): r
   ];
 }
 
-function stateWord({ phase, step, activity }: LiveSession): string {
+/** `working`, `fetch`, `failed`: what a person reads of its state. */
+export function stateWord({ phase, step, activity }: LiveSession): string {
   if (phase !== 'running') return phase === 'booting' ? step : phase;
   return activity === 'hibernated' ? step : (activity ?? 'running').replaceAll('_', ' ');
 }

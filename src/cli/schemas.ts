@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { ERROR_CODES } from '#base/errors.ts';
+import { SessionEvent } from '#contract/attachment.ts';
 import { BudgetState } from '#contract/budget.ts';
 import { CONTROL_ROUTES, LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import { Document, DocumentConflict } from '#contract/documents.ts';
@@ -177,6 +178,7 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
     data: object({
       server: object({ url: Url, answers: boolean(), version: string().nullable() }),
       up: CONTROL_ROUTES.getStatus.reply.nullable(),
+      counts: object({ sessions: int(), attachments: int() }),
       leftovers: int(),
     }),
   },
@@ -218,6 +220,7 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
   'session cancel': signalled,
   'session stop': signalled,
   'session resume': { data: object({ session: Session, starts: boolean() }) },
+  'session attach': { line: SessionEvent },
   'session policy': { data: object({ sessionId: SessionId, policy: PolicyName, own: boolean() }) },
   'session remove': { data: object({ sessionId: SessionId }) },
   'session log': { data: object({ sessionId: SessionId, lines: array(LogLine) }), line: LogLine },

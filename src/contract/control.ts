@@ -52,6 +52,24 @@ export const SettledPermission = PendingPermission.extend({
 });
 export type SettledPermission = z.infer<typeof SettledPermission>;
 
+export const AttachmentId = z.uuidv7().brand<'AttachmentId'>();
+export type AttachmentId = z.infer<typeof AttachmentId>;
+
+/** Who looks at a session. */
+export const Attachment = z.object({
+  id: AttachmentId,
+  sessionId: SessionId,
+  /** Steers it; there is at most one of those in a workspace. */
+  interactive: z.boolean(),
+  pid: z.int(),
+  since: z.iso.datetime(),
+});
+export type Attachment = z.infer<typeof Attachment>;
+
+/** One that steers says so this often; after the limit of silence another one may take its place. */
+export const ATTACHMENT_BEAT_MS = 30_000;
+export const ATTACHMENT_SILENCE_MS = 120_000;
+
 /** A folder that `up` keeps in step with the documents at the server. */
 export const MirrorView = z.object({
   /** `home`: the person's own; `repo`: of a connected repository; `session`: in a session's workspace. */
@@ -91,6 +109,7 @@ export const getStatus = route({
     ready: z.boolean(),
     sessions: z.array(LiveSession),
     permissions: z.array(PendingPermission),
+    attachments: z.array(Attachment),
     mirrors: z.array(MirrorView),
     /** Projects in which agents are kept from waking each other. */
     loops: z.array(Project),
@@ -114,6 +133,13 @@ export const answerPermission = route({
   reply: z.object({ permission: SettledPermission, outcome: z.enum(['allowed', 'denied']) }),
 });
 
+/** Says that an attachment is alive. NOT_FOUND: another one took its place. */
+export const beatAttachment = route({
+  method: 'POST',
+  path: '/v1/attachments/:attachmentId/beat',
+  params: z.object({ attachmentId: AttachmentId }),
+});
+
 /** Ends all sessions and then `up` itself; `force` does not wait for turns. */
 export const stopUp = route({
   method: 'POST',
@@ -135,4 +161,12 @@ export const beginMirrors = route({
   reply: z.object({ mirrors: z.array(MirrorView) }),
 });
 
-export const CONTROL_ROUTES = { getStatus, listPermissions, answerPermission, stopUp, resumeMirror, beginMirrors };
+export const CONTROL_ROUTES = {
+  getStatus,
+  listPermissions,
+  answerPermission,
+  beatAttachment,
+  stopUp,
+  resumeMirror,
+  beginMirrors,
+};

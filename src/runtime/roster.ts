@@ -7,9 +7,12 @@ import { ROUTES } from '#contract/routes.ts';
 import type { Launcher } from './launcher.ts';
 import type { Pair } from './pairs.ts';
 import { LiveAgentSession, type SessionOptions } from './session.ts';
+import type { Happening } from './session-watch.ts';
 
 export interface RosterOptions extends Pick<SessionOptions, 'desk' | 'bootSlot' | 'places' | 'onChange'> {
   readonly launcher: Launcher;
+  /** Hears what happens in each session, for people who look on. */
+  readonly watch: (sessionId: SessionId, happening: Happening) => void;
   readonly pairs: () => Promise<readonly Pair[]>;
   /** The stream of the owner, in which a session is shown as a whole. */
   readonly ownStream: StreamId;
@@ -111,8 +114,13 @@ export class Roster {
 
   #start(session: Session, agent: Agent, team: Team): void {
     if (this.#sessions.has(session.id) || this.#over.signal.aborted) return;
-    const { launcher, desk, bootSlot, places, onChange } = this.#options;
-    const live = new LiveAgentSession({ launcher, desk, session, agent, team, bootSlot, places, onChange });
+    const { launcher, desk, bootSlot, places } = this.#options;
+    const watch = (happening: Happening) => this.#options.watch(session.id, happening);
+    const onChange = () => {
+      this.#options.onChange();
+      watch({ type: 'state', session: live.view() });
+    };
+    const live = new LiveAgentSession({ launcher, desk, session, agent, team, bootSlot, places, watch, onChange });
     this.#sessions.set(session.id, live);
     this.#follow(session);
     live.boot();

@@ -28,6 +28,7 @@ import {
   stepOf,
   transition,
 } from './session-state.ts';
+import type { Happening } from './session-watch.ts';
 import { createTurnLoop, type TurnLoop } from './turn-loop.ts';
 
 export interface SessionOptions {
@@ -40,6 +41,8 @@ export interface SessionOptions {
   readonly bootSlot: <T>(boot: () => Promise<T>) => Promise<T>;
   /** The processes of all sessions share the machine. */
   readonly places: Places;
+  /** Hears what happens in turns, for people who look on. */
+  readonly watch: (happening: Happening) => void;
   /** Something that people are shown has changed. */
   readonly onChange: () => void;
 }
@@ -342,6 +345,7 @@ export class LiveAgentSession {
       agent,
       session: () => this.session,
       log: events,
+      watch: this.#options.watch,
       owed: past.owed,
       introduced: past.introduced,
       notices,

@@ -28,6 +28,7 @@ import { createPlaces, type PlaceLimits, type Places } from './places.ts';
 import type { SessionReport } from './report.ts';
 import { Roster } from './roster.ts';
 import { openServerLink, type ServerLink } from './server-link.ts';
+import { createSessionWatch, type Happening } from './session-watch.ts';
 import { writeShims } from './shim.ts';
 import { createStoppedLoops, type StoppedLoops } from './stopped-loops.ts';
 import { UpFile } from './up-file.ts';
@@ -135,6 +136,7 @@ class RunningUp implements Up {
   readonly #desk: PermissionDesk;
   readonly #roster: Roster;
   readonly #places: Places;
+  readonly #watch = createSessionWatch();
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #userStream: UserId;
@@ -172,7 +174,10 @@ class RunningUp implements Up {
     };
     this.#desk = createPermissionDesk({
       lifetimeMs: options.permissionLifetimeMs,
-      onChange: () => options.onChange({ kind: 'permission' }),
+      onChange: ({ kind, permission }) => {
+        options.onChange({ kind: 'permission' });
+        this.#watch.tell(permission.sessionId, { type: kind, permission } as Happening);
+      },
     });
     this.#places = createPlaces(options.limits);
     const slots = pLimit(availableParallelism());
@@ -182,6 +187,7 @@ class RunningUp implements Up {
       bootSlot: (boot) => slots(boot),
       places: this.#places,
       onChange: () => options.onChange({ kind: 'session' }),
+      watch: (sessionId, happening) => this.#watch.tell(sessionId, happening),
       pairs: () => this.#pairs(),
       ownStream: this.#userStream,
       follow: (stream) => this.#link?.follow(stream),
@@ -205,7 +211,7 @@ class RunningUp implements Up {
     const facts = () => ({ startedAt: this.#since, server: serverUrl.href, ready: this.#isReady });
     this.#control = await openControlServer(
       home.controlSocket,
-      upHandlers(this, this.#mirrors, this.#loops, facts),
+      upHandlers(this, { mirrors: this.#mirrors, loops: this.#loops, watch: this.#watch }, facts),
       log,
     );
     this.#link = openServerLink({
@@ -279,6 +285,7 @@ class RunningUp implements Up {
     log.info('up.stopped', { report: this.report() });
     await this.#mirrors[Symbol.asyncDispose]();
     await this.#link?.[Symbol.asyncDispose]();
+    this.#watch.close();
     await this.#control?.[Symbol.asyncDispose]();
     await this.#release();
     this.#closed.resolve();

@@ -18,6 +18,7 @@ import { answerFor, decide, type PermissionScope, resolvePaths } from './permiss
 import type { Policy } from './policy.ts';
 import type { OwedTurn } from './recovery.ts';
 import type { SessionEvent } from './session-state.ts';
+import { type Happening, happeningOf, happeningOfLine } from './session-watch.ts';
 import { type Failure, runTurn, type TurnResult, type TurnTask } from './turn.ts';
 import { createUpdateLog } from './update-log.ts';
 
@@ -28,6 +29,8 @@ export interface TurnLoopOptions {
   readonly agent: Agent;
   readonly session: () => Session;
   readonly log: EventLog;
+  /** Hears what happens in turns, for people who look on. */
+  readonly watch: (happening: Happening) => void;
   /** What an earlier program left undone. */
   readonly owed: OwedTurn | null;
   /** Whether the conversation has answered a prompt before. */
@@ -91,7 +94,8 @@ interface CurrentTurn {
 }
 
 export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
-  const { launcher, desk, booted, agent, log, send, onChange } = options;
+  const { launcher, desk, booted, agent, send, watch, onChange } = options;
+  const log = watched(options.log, watch);
   const { http } = launcher;
   const runId = booted.run.id;
   const self: Party = { kind: 'agent', id: agent.id, name: agent.name };
@@ -253,7 +257,10 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     cancel: () => cancel(),
     onUpdate(update) {
       lastSign = Date.now();
-      updates.add(current?.turnId ?? null, update);
+      const turnId = current?.turnId ?? null;
+      updates.add(turnId, update);
+      const happening = happeningOf(turnId, update);
+      if (happening !== undefined) watch(happening);
     },
     async onPermission(request, scope, policy) {
       const turnId = current?.turnId ?? null;
@@ -292,6 +299,16 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     },
   };
 }
+
+/** Tells what it writes. */
+const watched = (log: EventLog, watch: TurnLoopOptions['watch']): EventLog => ({
+  async append(event, durable) {
+    await log.append(event, durable);
+    const happening = happeningOfLine(event);
+    if (happening !== undefined) watch(happening);
+  },
+  [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+});
 
 const isControl = ({ kind }: Signal): boolean => kind === 'cancel' || kind === 'stop' || kind === 'resume';
 

@@ -1,8 +1,12 @@
 /** What other commands of this home ask a running `up`. */
+import { AachatError } from '#base/errors.ts';
+import { isoTime } from '#base/time.ts';
 import type { LiveSession, MirrorView, PendingPermission, SettledPermission } from '#contract/control.ts';
-import type { ControlHandlers } from './control.ts';
+import { createAttachments } from './attachments.ts';
+import type { ControlHandlers, StreamHandlers } from './control.ts';
 import type { Mirrors } from './mirrors.ts';
 import type { PermissionDesk } from './permission-desk.ts';
+import type { Happening, SessionWatch } from './session-watch.ts';
 import type { StoppedLoops } from './stopped-loops.ts';
 
 /** The part of `up` that answers. */
@@ -24,7 +28,19 @@ export interface UpFacts {
   readonly ready: boolean;
 }
 
-export function upHandlers(up: AskedUp, mirrors: Mirrors, loops: StoppedLoops, facts: () => UpFacts): ControlHandlers {
+/** What it is made of that answers by itself. */
+export interface UpParts {
+  readonly mirrors: Mirrors;
+  readonly loops: StoppedLoops;
+  readonly watch: SessionWatch;
+}
+
+export function upHandlers(
+  up: AskedUp,
+  { mirrors, loops, watch }: UpParts,
+  facts: () => UpFacts,
+): ControlHandlers & StreamHandlers {
+  const attachments = createAttachments();
   return {
     getStatus: async () => ({
       ...facts(),
@@ -32,6 +48,7 @@ export function upHandlers(up: AskedUp, mirrors: Mirrors, loops: StoppedLoops, f
       connected: up.connected,
       sessions: [...up.sessions()],
       permissions: [...up.permissions()],
+      attachments: [...attachments.list()],
       mirrors: [...up.mirrors()],
       loops: [...loops.list()],
     }),
@@ -47,6 +64,35 @@ export function upHandlers(up: AskedUp, mirrors: Mirrors, loops: StoppedLoops, f
     beginMirrors: async () => {
       await mirrors.begin();
       return { mirrors: [...up.mirrors()] };
+    },
+    attachSession: async ({ params: { sessionId }, body: { interactive, holder } }, gone) => {
+      const view = () => up.sessions().find((session) => session.sessionId === sessionId);
+      const { workspace } = view() ?? {};
+      if (workspace === undefined) throw new AachatError('NOT_FOUND', 'That session does not run here.');
+      const ended = new AbortController();
+      const end = () => ended.abort();
+      const attachmentId = attachments.open({ sessionId, workspace, interactive, holder, end });
+      const now = (): readonly Happening[] => {
+        const session = view();
+        const waiting = up.permissions().filter((permission) => permission.sessionId === sessionId);
+        return [
+          ...(session === undefined ? [] : [{ type: 'state', session } as const]),
+          ...waiting.map((permission) => ({ type: 'asked', permission }) as const),
+        ];
+      };
+      const signal = AbortSignal.any([gone, ended.signal]);
+      return (async function* () {
+        try {
+          yield { type: 'attached', attachmentId, at: isoTime(Date.now()) } as const;
+          yield* watch.open(sessionId, now, signal);
+        } finally {
+          attachments.close(attachmentId);
+        }
+      })();
+    },
+    beatAttachment: async ({ params }) => {
+      attachments.beat(params.attachmentId);
+      return {};
     },
     stopUp: async ({ body }) => {
       void up.stop(body.force);

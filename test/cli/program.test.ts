@@ -65,6 +65,7 @@ const VERBS = {
   'session fork': 'refused',
   'session list': 'refused',
   'session log': 'refused',
+  'session attach': 'refused',
   'session policy': 'refused',
   'session remove': 'refused',
   'session resume': 'refused',

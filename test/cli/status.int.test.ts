@@ -14,13 +14,15 @@ async function runningUp(path: string, connected: boolean, loops: Project[] = []
   const since = '2026-01-01T00:00:00.000Z';
   const server = 'http://127.0.0.1:1';
   await claimPidFile(home.upFile, UpFile, { since, server, agents: [], team: null });
-  const nothing = { sessions: [], permissions: [], mirrors: [], loops };
+  const nothing = { sessions: [], permissions: [], attachments: [], mirrors: [], loops };
   const facts = { pid: process.pid, startedAt: since, server, connected, ready: true, ...nothing };
   const unused = () => Promise.reject(new Error('Nobody asks for it.'));
   const handlers = {
     getStatus: async () => facts,
     listPermissions: unused,
     answerPermission: unused,
+    beatAttachment: unused,
+    attachSession: unused,
     stopUp: unused,
     resumeMirror: unused,
     beginMirrors: unused,

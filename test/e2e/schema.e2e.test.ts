@@ -125,6 +125,8 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
   ]) {
     await check(...line.split(' '));
   }
+  const watching = home.start('session', 'attach', id, '--watch', '--json');
+  await watching.until(/"type":"state"/);
   for (const [verb, answer] of [
     ['allow', /^allowed$/],
     ['deny', /^refused$/],
@@ -137,6 +139,9 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
     await check('permission', verb, asked.id);
     await t.heard('ada.mia', answer);
   }
+  await checkLines('session attach', watching, 12);
+  watching.child.kill('SIGINT');
+  await watching.ended;
   await check('session', 'send', id, 'more');
   const { session } = await check<{ session: Session }>('session', 'run', 'ada', steps({ text: 'ran' }));
   await t.heard('ada.mia', /^ran$/, 'dm:ada.mia');

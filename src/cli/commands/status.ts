@@ -10,10 +10,13 @@ import { findLocalServer } from '#cli/platform.ts';
 import { serverAddress } from '#client/address.ts';
 import { createHttpClient } from '#client/http.ts';
 import { CONTROL_ROUTES } from '#contract/control.ts';
+import type { RouteReply } from '#contract/route.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { openControlClient } from '#runtime/control.ts';
 import { listLeases } from '#runtime/lease.ts';
 import { UpFile } from '#runtime/up-file.ts';
+
+type UpStatus = RouteReply<typeof CONTROL_ROUTES.getStatus>;
 
 export async function status(context: CommandContext): Promise<void> {
   const { output, stdout } = context;
@@ -26,14 +29,22 @@ export async function status(context: CommandContext): Promise<void> {
       : `Server: ${server.url} ${server.answers ? `(version ${server.version})` : red('does not answer')}`,
     up === null
       ? 'Sessions: aachat up does not run here.'
-      : `Sessions: aachat up runs, pid ${up.pid}, since ${up.startedAt}`,
+      : `Sessions: aachat up runs, pid ${up.pid}, since ${up.startedAt}${counted(up)}`,
     ...(up === null ? [] : [liveBlock({ ...up, mirrors: [] }, paint, stdout.columns || 200)]),
     ...(up === null || up.connected ? [] : [nextStep(server)]),
     ...(up?.loops ?? []).flatMap((project) => loopLines(project).map((line) => yellow(`In ${project.name} ${line}.`))),
     ...documentDetails(up?.mirrors ?? []).map(plain),
     ...(leftovers === 0 ? [] : [red(`${leftovers} agent processes outlived their launcher: aachat doctor --fix`)]),
   ];
-  output.result({ server, up, leftovers }, lines.filter((line) => line !== '').join('\n'));
+  const counts = { sessions: up?.sessions.length ?? 0, attachments: up?.attachments.length ?? 0 };
+  output.result({ server, up, counts, leftovers }, lines.filter((line) => line !== '').join('\n'));
+}
+
+/** `; 3 sessions, 1 attached to` */
+function counted({ sessions, attachments }: Pick<UpStatus, 'sessions' | 'attachments'>): string {
+  const attached = new Set(attachments.map(({ sessionId }) => sessionId)).size;
+  const all = `; ${sessions.length} ${sessions.length === 1 ? 'session' : 'sessions'}`;
+  return attached === 0 ? all : `${all}, ${attachments.length} attached to ${attached} of them`;
 }
 
 /** For an `up` that does not reach the server; it connects by itself when it can. */
@@ -74,6 +85,7 @@ async function upState({ home, signal }: CommandContext) {
       ready: false,
       sessions: [],
       permissions: [],
+      attachments: [],
       mirrors: [],
       loops: [],
     };

@@ -133,6 +133,26 @@ export function declareSessions(program: Command, act: Act): void {
     );
 
   session
+    .command('attach')
+    .description(
+      'see what a session on this machine does as it does it, and steer it: type, cancel, answer what it asks',
+    )
+    .argument('<session>', SESSION)
+    .option('--watch', 'only look on; without, at most one at a time is attached to a workspace')
+    .addHelpText(
+      'after',
+      `
+What you type is its next prompt; y or n answers what it asks. Ctrl+C cancels the turn, twice (or Ctrl+D) detaches: the
+session runs on.${example('aachat session attach 1a2b3c4d', 'aachat session attach 1a2b3c4d --watch --json')}`,
+    )
+    .action(
+      act(async (context, id: string, options: { watch?: boolean }) => {
+        const { attach } = await import('#cli/commands/session-attach.ts');
+        await attach(context, { session: id, watch: options.watch === true });
+      }),
+    );
+
+  session
     .command('policy')
     .description('show or set what one session may do without asking, whatever its agent may')
     .argument('<session>', SESSION)
