@@ -84,7 +84,7 @@ export const startTurn: Writing<typeof ROUTES.startTurn> = async (tx, call) => {
   const left = await budgetLeft(tx, reporting.session.agent_id);
   if (known !== undefined) return { turn: await wholeTurn(tx, await takeUp(tx, known, reporting.run)), left };
   await checkProject(tx, reporting.session, projectId);
-  const waiting = await waitingSignals(tx, reporting.session, signals);
+  const waiting = await waitingSignals(tx, reporting.session, projectId, signals);
   const refused = waiting.length === 0 ? undefined : await overBudget(tx, reporting.session.agent_id, projectId);
   if (refused !== undefined) return refused;
   await tx.q
@@ -126,22 +126,34 @@ async function checkProject(tx: Tx, session: SessionWithNames, projectId: Projec
   if (dm === undefined) throw hidden('project');
 }
 
-/** Of `ids` those that still wait and are for this session or for any of its agent's. */
+/**
+ * Of `ids` those that still wait and are for this session or for any of its agent's, and whatever said to the agent in
+ * the project came since it looked: the turn shows those messages too, so another one must not answer them again.
+ */
 async function waitingSignals(
   { q, engine }: Tx,
   session: SessionWithNames,
+  projectId: ProjectId,
   ids: readonly SignalId[],
 ): Promise<readonly SignalRow[]> {
   if (ids.length === 0) return [];
-  return await q
+  const queued = await q
     .selectFrom('signals')
     .selectAll()
-    .where('id', 'in', ids)
     .where('state', '=', 'queued')
     .where('recipient_id', '=', session.agent_id)
     .where((eb) => eb.or([eb('session_id', '=', session.id), eb('kind', 'in', ['mention', 'dm'])]))
+    .where((eb) => eb.or([eb('id', 'in', ids), eb('project_id', '=', projectId)]))
+    .orderBy('created_at')
+    .orderBy('id')
     .$if(engine.name === 'postgres', (qb) => qb.forUpdate())
     .execute();
+  const asked = queued.filter(({ id }) => ids.includes(id));
+  // A command for the agent program stands alone.
+  if (asked.length === 0 || asked.some(({ text }) => text?.startsWith('/'))) return asked;
+  // What is for another living session of the agent is that session's.
+  const isOwn = (signal: SignalRow) => signal.session_id === null || signal.session_id === session.id;
+  return queued.filter((signal) => ids.includes(signal.id) || (signal.message_id !== null && isOwn(signal)));
 }
 
 async function insertTurn(

@@ -52,6 +52,19 @@ export function turnSuite(engine: string, open: Open): void {
       expect(await it.alice.call(ROUTES.getTurnMessages, { params: { turnId: next.id } })).toEqual(second);
     });
 
+    test('what was said to the agent since its session looked is answered by the same turn, and by no other', async () => {
+      await using it = await crew(open);
+      const { session, run } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      await send(it.alice, it.project, '@helper one');
+      const seen = await waiting(it.alice, session);
+      await send(it.alice, it.project, '@helper two');
+      const turn = await startTurn(it.alice, run, it.project, seen);
+      const { messages } = await it.alice.call(ROUTES.getTurnMessages, { params: { turnId: turn.id } });
+      expect(messages.map(({ body }) => body)).toEqual(['@helper one', '@helper two']);
+      expect(turn.signals).toHaveLength(2);
+      expect(await waiting(it.alice, session)).toEqual([]);
+    });
+
     test('the newest fifty unread messages are shown, and always the one that woke the turn', async () => {
       await using it = await crew(open);
       const { session, run } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
