@@ -2,8 +2,11 @@
  * `npm run soak [-- --seeds N] [--first K] [--times T]`: runs of documents in step, N seeds from K on, T times each. All
  * that a run decides comes from its seed, and a seed that failed is printed with the command that repeats it; when
  * things happen is up to the machine, so to fail again it may need some times.
+ *
+ * `npm run soak -- --faults N [--first K]`: N faults from number K on.
  */
 import { parseArgs } from 'node:util';
+import { soakFaults } from './faults.ts';
 import { commandFor, soak } from './soak.ts';
 import { openWorld, type World } from './world.ts';
 
@@ -15,11 +18,16 @@ const LONG_MS = 10_000;
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '20' },
+    faults: { type: 'string' },
     first: { type: 'string', default: '1' },
     times: { type: 'string', default: '1' },
   },
 });
 const [count, first, times] = [values.seeds, values.first, values.times].map(Number) as [number, number, number];
+if (values.faults !== undefined) {
+  const failed = await soakFaults(first, Number(values.faults), (text) => console.log(text));
+  process.exit(failed.length > 0 ? 1 : 0);
+}
 const runs = Array.from(
   { length: count * times },
   (_, index) => [first + (index % count), 1 + Math.floor(index / count)] as const,

@@ -50,10 +50,16 @@ const freePort = () =>
     });
   });
 
-async function openMachine(port: number, login: Person, code: string): Promise<Machine & AsyncDisposable> {
+/** @param program what its agents run on */
+export async function openMachine(
+  port: number,
+  login: string,
+  code: string,
+  program = 'scripted',
+): Promise<Machine & AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   const line = stack.use(await openLine(port));
-  const home = stack.use(await scratchHome({ AACHAT_AGENT: 'scripted', AACHAT_LOGIN: login }));
+  const home = stack.use(await scratchHome({ AACHAT_AGENT: program, AACHAT_LOGIN: login }));
   await home.json('auth', 'login', '--server', line.url, '--code', code, '--login', login);
   const paths = openHome(home.path);
   let up: RunningCommand | undefined;
@@ -79,14 +85,26 @@ async function openMachine(port: number, login: Person, code: string): Promise<M
   };
 }
 
-export async function openWorld(): Promise<World> {
+/** A server on a machine of its own. */
+export interface Host extends AsyncDisposable {
+  readonly port: number;
+  readonly url: string;
+  readonly home: ScratchHome;
+  /** Code of the first login. */
+  readonly bootstrap: string;
+  /** Of the running one, or the last. */
+  readonly pid: number;
+  start(): Promise<void>;
+  kill(): Promise<void>;
+}
+
+export async function openHost(): Promise<Host> {
   await using stack = new AsyncDisposableStack();
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const host = stack.use(await scratchHome());
-  const paths = openHome(host.path);
   let server: RunningCommand | undefined;
-  const startServer = async () => {
+  const start = async () => {
     server = host.start('server', 'start', '--foreground', '--port', String(port));
     const answers = () =>
       fetch(`${url}/v1/info`).then(
@@ -95,10 +113,32 @@ export async function openWorld(): Promise<World> {
       );
     await eventually('the server answers', answers);
   };
-  await startServer();
+  await start();
+  const bootstrap = (await readFile(join(openHome(host.path).server, 'bootstrap'), 'utf8')).trim();
+  const own = stack.move();
+  return {
+    port,
+    url,
+    home: host,
+    bootstrap,
+    get pid() {
+      return server?.child.pid ?? 0;
+    },
+    start,
+    async kill() {
+      server?.child.kill('SIGKILL');
+      await server?.ended;
+    },
+    [Symbol.asyncDispose]: () => own.disposeAsync(),
+  };
+}
 
-  const bootstrap = (await readFile(join(paths.server, 'bootstrap'), 'utf8')).trim();
-  const mias = stack.use(await openMachine(port, 'mia', bootstrap));
+export async function openWorld(): Promise<World> {
+  await using stack = new AsyncDisposableStack();
+  const host = stack.use(await openHost());
+  const { port, url } = host;
+  const paths = openHome(host.home.path);
+  const mias = stack.use(await openMachine(port, 'mia', host.bootstrap));
   const { operatorToken } = ServerFile.parse(JSON.parse(await readFile(paths.serverFile, 'utf8')));
   const { code } = await caller(url, operatorToken).call(ROUTES.createInvite, { body: { login: 'bo' } });
   const bos = stack.use(await openMachine(port, 'bo', code));
@@ -128,11 +168,8 @@ export async function openWorld(): Promise<World> {
     },
     mia,
     project,
-    startServer,
-    async killServer() {
-      server?.child.kill('SIGKILL');
-      await server?.ended;
-    },
+    startServer: host.start,
+    killServer: host.kill,
     [Symbol.asyncDispose]: () => own.disposeAsync(),
   };
 }
