@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { commands } from './commands.ts';
 import { printTable, type Row } from './measure.ts';
+import { memory } from './memory.ts';
 import { merges } from './merge.ts';
 import { sessions } from './sessions.ts';
 import { sync } from './sync.ts';
@@ -26,6 +27,7 @@ const groups: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   merge: () => merges(rounds),
   sync: () => sync(quick),
   sessions: () => sessions(rounds, quick),
+  memory: () => memory(quick),
 };
 
 const rows: Row[] = [];

@@ -72,7 +72,7 @@ async function teamWithRepo(count: number, env: Readonly<Record<string, string>>
   };
 }
 
-async function ownerHttp(home: ScratchHome) {
+export async function ownerHttp(home: ScratchHome) {
   const { url } = await home.json<{ url: string }>('server', 'status');
   const auth = createAuth({ baseUrl: new URL(url), realm: 'embedded', dir: join(home.path, '.run', 'tokens') });
   return createHttpClient({ baseUrl: new URL(url), token: (how) => auth.accessToken(how) });
@@ -165,7 +165,7 @@ export async function turns(rounds: number): Promise<readonly Row[]> {
 }
 
 /** Hears agents' messages in a project. */
-async function watch(home: ScratchHome, project: Project) {
+export async function watch(home: ScratchHome, project: Project) {
   const { url } = await home.json<{ url: string }>('server', 'status');
   const auth = createAuth({ baseUrl: new URL(url), realm: 'embedded', dir: join(home.path, '.run', 'tokens') });
   let heard = () => {};
