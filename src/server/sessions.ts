@@ -1,12 +1,12 @@
 /** Sessions: planned, listed, looked at, spoken to. Their runs are in `runs.ts`, their turns in `turns.ts`. */
-import { type ExpressionBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import type { Session } from '#contract/entities.ts';
 import { type AgentId, type ProjectId, type SessionId, shortId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import { coveredBy, updateCoverage } from './coverage.ts';
-import type { AgentRow, Schema, SessionRow } from './database/schema.ts';
+import type { AgentRow, SessionRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 import { agentFacts, readableProjects, sessionFacts, sessionsWithNames, teamFacts } from './facts.ts';
 import { hidden, person, type Reading, type Writing } from './request.ts';
@@ -141,7 +141,7 @@ export const listSessions: Reading<typeof ROUTES.listSessions> = async (view, { 
     .$if(teamId !== undefined, (qb) => qb.where('sessions.team_id', '=', teamId as SessionRow['team_id']))
     .$if(projectId !== undefined, (qb) => qb.where('sessions.id', 'in', covering([projectId as ProjectId])))
     .$if(state !== undefined, (qb) => qb.where('sessions.state', '=', state as SessionRow['state']))
-    .$if(called !== undefined, (qb) => qb.where(isCalled(called ?? '')))
+    .$if(called !== undefined, (qb) => qb.where('sessions.id', 'in', calledIds(view, called ?? '')))
     .$if(projectId !== undefined && !readable.has(projectId as ProjectId), (qb) =>
       qb.where('agents.owner_id', '=', reader.id),
     )
@@ -158,14 +158,31 @@ export const listSessions: Reading<typeof ROUTES.listSessions> = async (view, { 
   return { sessions, hasMore: rows.length > limit };
 };
 
-const isCalled = (text: string) => (eb: ExpressionBuilder<Schema, 'sessions'>) => {
+/** Each way to call a session by itself, so that each has its index. */
+function calledIds({ q, engine }: View, text: string) {
+  const ids = () => q.selectFrom('sessions').select('id');
+  const named = ids().where((eb) => engine.hasPrefix(eb.ref('name'), text));
   const digits = text.toLowerCase().replaceAll('-', '');
-  const plain = sql<string>`replace(sessions.id, '-', '')`;
-  return eb.or([
-    eb(sql<string>`substr(sessions.name, 1, length(${text}))`, '=', text),
-    ...(/^[0-9a-f]+$/.test(digits) ? [eb(plain, 'like', `${digits}%`), eb(plain, 'like', `%${digits}`)] : []),
-  ]);
-};
+  if (!/^[0-9a-f]+$/.test(digits)) return named;
+  const plain = sql<string>`replace(id, '-', '')`;
+  const ends = ids()
+    .$if(digits.length >= SHORT_ID, (qb) => qb.where(LAST_DIGITS, '=', digits.slice(-SHORT_ID)))
+    .where(plain, 'like', `%${digits}`);
+  const begins = ids()
+    .where((eb) => engine.hasPrefix(eb.ref('id'), dashed(digits)))
+    .where(plain, 'like', `${digits}%`);
+  return named.union(ends).union(begins);
+}
+
+const SHORT_ID = 8;
+/** As the index has it. */
+const LAST_DIGITS = sql<string>`substr(id, 29)`;
+
+/** With the dashes where an id has them. */
+const dashed = (digits: string): string =>
+  [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20, 32)]
+    .filter((part) => part !== '')
+    .join('-');
 
 /** How much of its past a session shows. */
 const SHOWN_TURNS = 50;

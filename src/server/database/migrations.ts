@@ -180,4 +180,13 @@ const MIGRATIONS: readonly Migration[] = [
       `create index sessions_forked on sessions (forked_from_id) where forked_from_id is not null`,
     ],
   },
+  {
+    name: '0010-session-lookups',
+    statements: ({ types: { plain } }) => [
+      `create index sessions_state on sessions (state, updated_at, id)`,
+      `create index sessions_short on sessions (substr(id, 29))`,
+      `create index sessions_name on sessions (name ${plain}) where name is not null`,
+      ...(plain === '' ? [] : [`create index sessions_id on sessions (id ${plain})`]),
+    ],
+  },
 ];

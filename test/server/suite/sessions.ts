@@ -160,6 +160,15 @@ export function sessionSuite(engine: string, open: Open): void {
       expect(await found('100%')).toEqual([share.name]);
       expect(await found(plan.id.slice(-8).toUpperCase())).toEqual([plan.name]);
       expect(await found(plan.id.slice(0, 13))).toContain(plan.name);
+      for (const part of [
+        plan.id,
+        plan.id.replaceAll('-', ''),
+        plan.id.slice(-12),
+        plan.id.slice(-4),
+        plan.id.slice(-17),
+      ])
+        expect(await found(part)).toEqual([plan.name]);
+      expect(await found(`0${plan.id.slice(-8)}`)).toEqual([]);
     });
 
     test('one that was removed is in no list and starts no more; what it left undone is for another one', async () => {
