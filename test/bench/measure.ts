@@ -36,6 +36,7 @@ export async function interleave<Name extends string>(
 }
 
 export const ms = (value: number): string => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+export const percent = (share: number): string => `${Math.round(share * 100)} %`;
 export const times = (value: number): string => `${value.toFixed(2)}×`;
 export const plus = (value: number): string => `${value < 0 ? '−' : '+'}${ms(Math.abs(value))}`;
 

@@ -11,6 +11,8 @@ import { commands } from './commands.ts';
 import { printTable, type Row } from './measure.ts';
 import { memory } from './memory.ts';
 import { merges } from './merge.ts';
+import { platform } from './platform.ts';
+import { resume } from './resume.ts';
 import { sessions } from './sessions.ts';
 import { sync } from './sync.ts';
 import { boots, idle, turns } from './up.ts';
@@ -22,11 +24,13 @@ const rounds = quick ? 5 : 15;
 const groups: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   commands: () => commands(rounds),
   boots: () => boots(quick ? 2 : 5, quick),
+  resume: () => resume(quick ? 2 : 7),
   turns: () => turns(rounds),
   idle,
   merge: () => merges(rounds),
   sync: () => sync(quick),
   sessions: () => sessions(rounds, quick),
+  platform: () => platform(rounds, quick),
   memory: () => memory(quick),
 };
 

@@ -20,14 +20,14 @@ import { type Team, team } from '../support/team.ts';
 import { tempDir, tempRepo } from '../support/temp.ts';
 import { median, ms, plus, processorMs, type Row, residentMb, times } from './measure.ts';
 
-const SCRIPTED = [...PROGRAM, 'scripted-agent'];
-const CLAUDE = [
+export const SCRIPTED = [...PROGRAM, 'scripted-agent'];
+export const CLAUDE = [
   process.execPath,
   join(import.meta.dirname, '../../node_modules/@agentclientprotocol/claude-agent-acp/dist/index.js'),
 ];
 
 /** Spawn, initialize, session/new: what any client has to do. @returns the connection and how to end it */
-async function bareAgent(command: readonly string[], env: Readonly<Record<string, string>>, cwd: string) {
+export async function bareAgent(command: readonly string[], env: Readonly<Record<string, string>>, cwd: string) {
   const [file = '', ...args] = command;
   const child = spawn(file, args, { env: { ...env }, cwd, stdio: ['pipe', 'pipe', 'ignore'], detached: true });
   const stream = acp.ndJsonStream(
@@ -51,7 +51,10 @@ async function bareAgent(command: readonly string[], env: Readonly<Record<string
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `a${index}`);
 
-async function teamWithRepo(count: number, env: Readonly<Record<string, string>>): Promise<Team & { files: string }> {
+export async function teamWithRepo(
+  count: number,
+  env: Readonly<Record<string, string>>,
+): Promise<Team & { files: string }> {
   const files = Object.fromEntries(
     Array.from({ length: 1_000 }, (_, index) => [`src/d${index % 20}/f${index}.txt`, `${index}\n`.repeat(40)]),
   );
@@ -112,21 +115,25 @@ async function bootTimes(
   };
 }
 
-export async function boots(rounds: number, quick: boolean): Promise<readonly Row[]> {
+/** With the LLM's API replaced by one on loopback. */
+export async function withClaude<T>(work: (env: Readonly<Record<string, string>>) => Promise<T>): Promise<T> {
   await using api = await fakeAnthropic();
-  const claude = {
+  return await work({
     AACHAT_AGENT: 'claude',
     ANTHROPIC_BASE_URL: api.url,
     ANTHROPIC_API_KEY: 'sk-ant-bench-000',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
-  };
+  });
+}
+
+export async function boots(rounds: number, quick: boolean): Promise<readonly Row[]> {
   const scripted = { AACHAT_AGENT: 'scripted' };
-  return [
+  return await withClaude(async (claude) => [
     await bootTimes('scripted agent', 1, rounds, SCRIPTED, scripted),
     await bootTimes('scripted agent', 8, Math.min(rounds, 3), SCRIPTED, scripted),
     await bootTimes('Claude Code', 1, Math.min(rounds, 3), CLAUDE, claude),
     ...(quick ? [] : [await bootTimes('Claude Code', 8, 1, CLAUDE, claude)]),
-  ];
+  ]);
 }
 
 export async function turns(rounds: number): Promise<readonly Row[]> {
