@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Activity, Project } from './entities.ts';
 import { AgentName, PermissionId, SessionId, TeamSlug, TurnId } from './ids.ts';
+import { PermissionOutcome } from './permissions.ts';
 import { route } from './route.ts';
 
 /** What `up` knows about one session, for people: more than the server may know, because it stays here. */
@@ -38,10 +39,6 @@ export const PendingPermission = z.object({
   expiresAt: z.iso.datetime(),
 });
 export type PendingPermission = z.infer<typeof PendingPermission>;
-
-/** `expired`: nobody answered in time, which is a no. `cancelled`: its turn ended first. */
-export const PermissionOutcome = z.enum(['allowed', 'denied', 'expired', 'cancelled']);
-export type PermissionOutcome = z.infer<typeof PermissionOutcome>;
 
 /** One that nobody can answer any more. */
 export const SettledPermission = PendingPermission.extend({

@@ -133,17 +133,7 @@ export const Message = z.object({
 });
 export type Message = z.infer<typeof Message>;
 
-export const SignalKind = z.enum([
-  'mention',
-  'dm',
-  'session_start',
-  'prompt',
-  'cancel',
-  'stop',
-  'resume',
-  'permission_asked',
-  'permission_answered',
-]);
+export const SignalKind = z.enum(['mention', 'dm', 'session_start', 'prompt', 'cancel', 'stop', 'resume']);
 export type SignalKind = z.infer<typeof SignalKind>;
 export const SignalState = z.enum(['queued', 'delivered', 'acted', 'expired', 'suppressed']);
 export type SignalState = z.infer<typeof SignalState>;

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { Document, DocumentConflict } from './documents.ts';
 import { Message, PairCooldown, Party, Project, Session, Signal } from './entities.ts';
 import { ProjectId, Seq, StreamId, TeamId } from './ids.ts';
+import { Permission } from './permissions.ts';
 
 export const EVENT_SOCKET_PATH = '/v1/events';
 
@@ -34,6 +35,10 @@ export const StreamEvent = z.discriminatedUnion('type', [
   event('signal.updated', z.object({ signal: Signal })),
   /** An agent of the person has other limits. */
   event('budget.changed', z.object({ agent: Party })),
+  /** An agent of the person asks before it acts. */
+  event('permission.asked', z.object({ permission: Permission })),
+  /** Somebody answered, or it came out in another way. */
+  event('permission.answered', z.object({ permission: Permission })),
   /** The person, or an agent of theirs, joined or left, or a project began or came to rest. */
   event('membership.changed', z.object({ teamId: TeamId, projectId: ProjectId.nullable() })),
 ]);

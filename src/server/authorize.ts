@@ -141,6 +141,11 @@ const NEEDS: Record<Action, Need> = {
   startTurn: 'control',
   getTurnMessages: 'control',
   endTurn: 'control',
+  reportPermission: 'control',
+  settlePermission: 'control',
+  getPermissions: 'person',
+  getPermission: 'control',
+  decidePermission: 'control',
   subscribe: 'project.read',
 };
 

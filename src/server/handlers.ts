@@ -11,6 +11,7 @@ import * as documentsWriting from './documents-writing.ts';
 import type { Handlers } from './http.ts';
 import * as members from './members.ts';
 import * as messages from './messages.ts';
+import * as permissions from './permissions.ts';
 import * as projects from './projects.ts';
 import * as reading from './reading.ts';
 import type { Handler, Reading, Writing } from './request.ts';
@@ -107,5 +108,10 @@ export function createHandlers(options: HandlerOptions): Handlers {
     startTurn: write(turns.startTurn),
     getTurnMessages: read(turns.getTurnMessages),
     endTurn: write(turns.endTurn),
+    reportPermission: write(permissions.reportPermission),
+    settlePermission: write(permissions.settlePermission),
+    getPermissions: read(permissions.getPermissions),
+    getPermission: read(permissions.getPermission),
+    decidePermission: write(permissions.decidePermission),
   };
 }

@@ -35,6 +35,7 @@ const HINTS: Readonly<Record<string, string>> = {
   team: 'Run `aachat project list` to see teams and projects.',
   agent: 'Run `aachat agent list` to see yours.',
   session: 'Run `aachat session list` to see them.',
+  request: 'Run `aachat permission list` to see what waits.',
 };
 
 /** The person who calls. Only for actions that `authorize` leaves to persons. */

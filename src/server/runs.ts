@@ -10,6 +10,7 @@ import { updateCoverage } from './coverage.ts';
 import type { RunRow } from './database/schema.ts';
 import type { Tx, View } from './database/store.ts';
 import { agentFacts, type SessionWithNames, sessionFacts } from './facts.ts';
+import { cancelPermissions } from './permission-view.ts';
 import { type Call, hidden, type Writing } from './request.ts';
 import { asSeenAt, emitSession, newestRuns, runOf, silentSince, wholeSession } from './session-view.ts';
 import { expireQueued, moveSignals, signalOf } from './signals.ts';
@@ -106,6 +107,7 @@ export async function finishRun(tx: Tx, run: RunRow, reason: EndReason): Promise
     .where('state', '=', 'open')
     .execute();
   await expireQueued(tx, run.session_id, ['cancel', 'stop']);
+  await cancelPermissions(tx, [run.id]);
 }
 
 /**
@@ -267,9 +269,13 @@ export async function sweepLostRuns(tx: Tx): Promise<number> {
     .set({ ended_at: now, reason: 'lost' })
     .where('ended_at', 'is', null)
     .where('heartbeat_at', '<', silentSince(now))
-    .returning('session_id')
+    .returning(['id', 'session_id'])
     .execute();
   if (lost.length === 0) return 0;
+  await cancelPermissions(
+    tx,
+    lost.map(({ id }) => id),
+  );
   const ids = lost.map(({ session_id }) => session_id);
   const sessions = await q
     .updateTable('sessions')

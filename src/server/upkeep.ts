@@ -12,6 +12,9 @@ const EVENT_DAYS = 30;
 /** Nobody retries a command for longer. */
 const COMMAND_DAYS = 30;
 
+/** What became of it is in the log of its session. */
+const PERMISSION_DAYS = 7;
+
 export interface Upkeep extends AsyncDisposable {}
 
 export function startUpkeep(store: Store, log: Log): Upkeep {
@@ -47,6 +50,7 @@ export async function prune({ q, now }: Tx): Promise<void> {
     await q.updateTable('streams').set({ floor: seq }).where('id', '=', stream_id).execute();
     await q.deleteFrom('events').where('stream_id', '=', stream_id).where('seq', '<=', seq).execute();
   }
+  await q.deleteFrom('permissions').where('expires_at', '<', before(PERMISSION_DAYS)).execute();
   await q.deleteFrom('commands').where('at', '<', before(COMMAND_DAYS)).execute();
   await q.deleteFrom('tokens').where('expires_at', '<', now).execute();
   await q.deleteFrom('login_codes').where('expires_at', '<', now).execute();

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
 import { CLOSE } from '#contract/frames.ts';
-import type { MachineId } from '#contract/ids.ts';
+import type { MachineId, PermissionId } from '#contract/ids.ts';
 import type { Route } from '#contract/route.ts';
 import { ROUTES, type RouteName } from '#contract/routes.ts';
 import type { Action } from '#server/authorize.ts';
@@ -113,6 +113,11 @@ const EXPECTED: Record<Action, Record<ActorKind, number>> = {
   startTurn: /*       */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
   getTurnMessages: /* */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
   endTurn: /*         */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
+  reportPermission: /**/ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
+  settlePermission: /**/ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
+  getPermissions: /*  */ row('401  401  403  200  200  200  200  200  200  200  403  403  409'),
+  getPermission: /*   */ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
+  decidePermission: /**/ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
   // On the socket 200 is live, 404 denied, 401 closed as unauthorized: whose token is no reader's does not get in.
   subscribe: /*       */ row('401  401  401  200  200  200  200  404  404  404  200  404  401'),
 };
@@ -198,6 +203,21 @@ const fresh = (): string => {
   names += 1;
   return `n${names}`;
 };
+
+const REQUEST = {
+  turnId: null,
+  toolKind: 'execute',
+  optionKinds: ['allow_once', 'reject_once'],
+  digest: 'a'.repeat(64),
+  askedAt: new Date().toISOString(),
+  expiresAt: new Date(Date.now() + HOUR_MS).toISOString(),
+} as const;
+
+async function asked({ callers, run }: World): Promise<PermissionId> {
+  const params = { runId: run.id, permissionId: newId<PermissionId>() };
+  const body = { ...REQUEST, optionKinds: [...REQUEST.optionKinds] };
+  return (await callers.admin.call(ROUTES.reportPermission, { params, body })).permission.id;
+}
 
 /** A call of each route that is right for whoever may make it. */
 const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> = {
@@ -299,6 +319,17 @@ const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> 
     const { run, turn } = await disposable();
     return { params: { turnId: turn.id }, body: { runId: run.id, state: 'ended', stopReason: null, counters: null } };
   },
+  reportPermission: ({ run }) => ({ params: { runId: run.id, permissionId: newId() }, body: REQUEST }),
+  settlePermission: async (world) => ({
+    params: { runId: world.run.id, permissionId: await asked(world) },
+    body: { outcome: 'expired', by: null },
+  }),
+  getPermissions: () => ({}),
+  getPermission: async (world) => ({ params: { permissionId: await asked(world) } }),
+  decidePermission: async (world) => ({
+    params: { permissionId: await asked(world) },
+    body: { clientId: clientId(), allow: true, digest: REQUEST.digest, by: 'a test' },
+  }),
 };
 
 /** @returns the status that says the same as the socket's answer */

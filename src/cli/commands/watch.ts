@@ -192,6 +192,15 @@ function say(event: StreamEvent): string {
       const { kind, sender, recipient, state } = event.data.signal;
       return `${kind.replaceAll('_', ' ')} from ${sender.name} to ${recipient.name}: ${state}`;
     }
+    case 'permission.asked': {
+      const { agent, toolKind, machine, id } = event.data.permission;
+      return `${agent} on ${machine} asks (${toolKind}): aachat permission allow | deny ${shortId(id)}`;
+    }
+    case 'permission.answered': {
+      const { agent, machine, state, answer } = event.data.permission;
+      const by = answer === null ? '' : ` by ${answer.by}`;
+      return `${agent} on ${machine}: ${state === 'open' ? `${answer?.outcome}, on its way` : state}${by}`;
+    }
     case 'membership.changed':
       return 'what you can read has changed';
   }

@@ -189,4 +189,16 @@ const MIGRATIONS: readonly Migration[] = [
       ...(plain === '' ? [] : [`create index sessions_id on sessions (id ${plain})`]),
     ],
   },
+  {
+    name: '0011-permissions',
+    statements: () => [
+      `create table permissions (
+        id text primary key, session_id text not null references sessions, run_id text not null references runs,
+        turn_id text, tool_kind text not null, option_kinds text not null, digest text not null,
+        asked_at text not null, expires_at text not null, state text not null, answer text, answered_by text,
+        answered_at text, settled_at text)`,
+      `create index permissions_run on permissions (run_id)`,
+      `create index permissions_expiry on permissions (expires_at)`,
+    ],
+  },
 ];

@@ -26,6 +26,7 @@ import type {
   DocumentId,
   MachineId,
   MessageId,
+  PermissionId,
   ProjectId,
   RunId,
   SessionId,
@@ -35,6 +36,7 @@ import type {
   TurnId,
   UserId,
 } from '#contract/ids.ts';
+import type { Permission } from '#contract/permissions.ts';
 
 export type PartyId = UserId | AgentId;
 /** Whose reading position it is: a person's, or a session's. */
@@ -248,6 +250,25 @@ export interface ConflictRow {
   created_at: string;
   settled_at: string | null;
 }
+/** Of a request of an agent, only what its owner's other machines need to answer it. */
+export interface PermissionRow {
+  id: PermissionId;
+  session_id: SessionId;
+  run_id: RunId;
+  turn_id: TurnId | null;
+  tool_kind: Permission['toolKind'];
+  /** JSON. */
+  option_kinds: string;
+  digest: string;
+  asked_at: string;
+  expires_at: string;
+  state: Permission['state'];
+  /** What a person said; while the state is `open`, the launcher has not taken it yet. */
+  answer: 'allowed' | 'denied' | null;
+  answered_by: string | null;
+  answered_at: string | null;
+  settled_at: string | null;
+}
 export interface StreamRow {
   id: StreamId;
   /** Number of the newest event. */
@@ -313,6 +334,7 @@ export interface Schema {
   texts: TextRow;
   versions: VersionRow;
   conflicts: ConflictRow;
+  permissions: PermissionRow;
   streams: StreamRow;
   events: EventRow;
   tokens: TokenRow;

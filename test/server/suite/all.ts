@@ -6,6 +6,7 @@ import { documentSuite } from './documents.ts';
 import { eventSuite } from './events.ts';
 import type { Open } from './fixture.ts';
 import { loginSuite } from './login.ts';
+import { permissionSuite } from './permissions.ts';
 import { sessionSuite } from './sessions.ts';
 import { talkSuite } from './talk.ts';
 import { treeSuite } from './tree.ts';
@@ -21,5 +22,6 @@ export function serverSuite(engine: string, open: Open): void {
   budgetSuite(engine, open);
   cooldownSuite(engine, open);
   eventSuite(engine, open);
+  permissionSuite(engine, open);
   documentSuite(engine, open);
 }
