@@ -10,7 +10,7 @@ import { CONTROL_ROUTES, LiveSession, MirrorView, PendingPermission } from '#con
 import { Document, DocumentConflict } from '#contract/documents.ts';
 import { Agent, Counters, Member, Message, Project, Session, Signal, Team, User } from '#contract/entities.ts';
 import { StreamEvent } from '#contract/frames.ts';
-import { AgentName, ProjectId, RunId, Seq, SessionId, StreamId, TurnId } from '#contract/ids.ts';
+import { AgentName, PermissionId, ProjectId, RunId, Seq, SessionId, StreamId, TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { Repos, SessionFacts } from '#runtime/log-events.ts';
 import { POLICIES } from '#runtime/policy.ts';
@@ -108,7 +108,21 @@ const Relative = object({
 const UpLogLine = z.looseObject({ level: string(), at: z.iso.datetime(), event: string() });
 const inProject = { stream: StreamId, project: string().nullable() };
 const member = { data: object({ project: Project, member: Member }) };
-const answered = { data: CONTROL_ROUTES.answerPermission.reply };
+const ListedPermission = PendingPermission.omit({ title: true, options: true }).extend({
+  title: string().nullable(),
+  optionKinds: texts,
+  machine: string().nullable(),
+});
+const answered = {
+  data: object({
+    id: PermissionId,
+    agent: AgentName,
+    outcome: z.enum(['allowed', 'denied']),
+    title: string().nullable(),
+    machine: string().nullable(),
+    arrived: boolean(),
+  }),
+};
 const signalled = { data: object({ signal: Signal }) };
 const setting = { data: object({ key: string(), value: string().nullable() }) };
 const madeAgent = { data: object({ agent: Agent, dir: string(), repo: string(), warnings: texts }) };
@@ -185,7 +199,7 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
   logs: { data: object({ lines: array(UpLogLine) }), line: UpLogLine },
   demo: { data: object({ messages: array(Message) }) },
   doctor: { data: object({ findings: array(Finding), mended: texts }) },
-  'permission list': { data: object({ permissions: array(PendingPermission), hasMore: boolean() }) },
+  'permission list': { data: object({ permissions: array(ListedPermission), hasMore: boolean() }) },
   'permission allow': answered,
   'permission deny': answered,
   init: {

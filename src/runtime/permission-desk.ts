@@ -8,8 +8,9 @@
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { type Clock, isoTime } from '#base/time.ts';
-import type { PendingPermission, PermissionOutcome, SettledPermission } from '#contract/control.ts';
+import type { PendingPermission, SettledPermission } from '#contract/control.ts';
 import type { PermissionId, SessionId, TurnId } from '#contract/ids.ts';
+import { type PermissionOutcome, tooLate } from '#contract/permissions.ts';
 import type { PermissionAnswer, PermissionRequest } from './agent.ts';
 import { answerFor } from './permissions.ts';
 
@@ -125,21 +126,4 @@ export function createPermissionDesk(options: {
       return { ...found.view, outcome, by, at: isoTime(clock()) };
     },
   };
-}
-
-/** What somebody is told whose answer does not count. */
-export function tooLate(settled: Pick<SettledPermission, 'outcome' | 'by' | 'at'> | undefined): AachatError {
-  const hint = 'Run `aachat permission list` to see what waits.';
-  if (settled === undefined) return new AachatError('NOT_FOUND', 'No such request waits.', { hint });
-  const { outcome, by, at } = settled;
-  const how = {
-    allowed: `It was allowed already, by ${by}.`,
-    denied: `It was denied already, by ${by}.`,
-    expired: 'It expired: nobody answered in time, and the agent was told no.',
-    cancelled: 'Its turn ended before anybody answered.',
-  }[outcome];
-  return new AachatError('CONFLICT', `That request is no longer open. ${how}`, {
-    hint,
-    details: { outcome, at, ...(by === null ? {} : { by }) },
-  });
 }

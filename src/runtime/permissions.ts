@@ -1,7 +1,7 @@
 /** Requests of agents to use a tool: what a policy decides by itself, and how an answer is said to the agent program. */
 import { resolve, sep } from 'node:path';
 import { isInside, realPlace } from '#base/fs.ts';
-import type { PermissionOutcome } from '#contract/control.ts';
+import type { PermissionOutcome } from '#contract/permissions.ts';
 import type { PermissionAnswer, PermissionRequest } from './agent.ts';
 import type { Policy } from './policy.ts';
 

@@ -24,6 +24,7 @@ import { leaseChildren, reapLeases } from './lease.ts';
 import { createMirrors, type Mirrors, notKept } from './mirrors.ts';
 import { type Pair, planPairs } from './pairs.ts';
 import { createPermissionDesk, type PermissionDesk } from './permission-desk.ts';
+import { createPermissionRelay, type PermissionRelay } from './permission-relay.ts';
 import { createPlaces, type PlaceLimits, type Places } from './places.ts';
 import type { SessionReport } from './report.ts';
 import { Roster } from './roster.ts';
@@ -134,6 +135,7 @@ class RunningUp implements Up {
   readonly #since: string;
   readonly #release: () => Promise<void>;
   readonly #desk: PermissionDesk;
+  readonly #relay: PermissionRelay;
   readonly #roster: Roster;
   readonly #places: Places;
   readonly #watch = createSessionWatch();
@@ -174,10 +176,18 @@ class RunningUp implements Up {
     };
     this.#desk = createPermissionDesk({
       lifetimeMs: options.permissionLifetimeMs,
-      onChange: ({ kind, permission }) => {
+      onChange: (change) => {
+        const { kind, permission } = change;
         options.onChange({ kind: 'permission' });
         this.#watch.tell(permission.sessionId, { type: kind, permission } as Happening);
+        this.#relay.changed(change);
       },
+    });
+    this.#relay = createPermissionRelay({
+      http,
+      log,
+      answer: this.#desk.answer,
+      runOf: (sessionId) => this.#roster.sessions.find(({ session }) => session.id === sessionId)?.runId,
     });
     this.#places = createPlaces(options.limits);
     const slots = pLimit(availableParallelism());
@@ -222,6 +232,7 @@ class RunningUp implements Up {
       onDenied: (stream) => this.#mirrors.heard(stream, false),
       onGap: () => {
         this.#roster.catchUp();
+        this.#relay.refresh();
         this.#mirrors.refresh();
         void this.#loops.refresh();
       },
@@ -305,6 +316,9 @@ class RunningUp implements Up {
       case 'pair.cooled':
         this.#options.onChange({ kind: 'pair-cooled', ...event.data });
         break;
+      case 'permission.answered':
+        this.#relay.heard(event.data.permission);
+        break;
       case 'budget.reached':
         this.#options.onChange({ kind: 'budget-reached', ...event.data });
         break;
@@ -324,6 +338,7 @@ class RunningUp implements Up {
       for (const session of this.#roster.sessions) {
         if (session.runId !== undefined && stale.includes(session.runId)) session.superseded();
       }
+      this.#relay.refresh();
     } catch (error) {
       if (!isAachatError(error, 'SERVER_UNREACHABLE', 'TIMEOUT')) log.warn('up.heartbeat_failed', { error });
     }
