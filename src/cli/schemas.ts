@@ -236,6 +236,13 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
   'session resume': { data: object({ session: Session, starts: boolean() }) },
   'session attach': { line: SessionEvent },
   'session policy': { data: object({ sessionId: SessionId, policy: PolicyName, own: boolean() }) },
+  'session import': {
+    data: object({
+      imported: array(
+        object({ file: string(), session: Session, isNew: boolean(), turns: int(), lines: int(), bad: int() }),
+      ),
+    }),
+  },
   'session remove': { data: object({ sessionId: SessionId }) },
   'session log': { data: object({ sessionId: SessionId, lines: array(LogLine) }), line: LogLine },
   'agent create': madeAgent,

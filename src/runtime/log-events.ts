@@ -92,6 +92,18 @@ export const LogEvent = z.discriminatedUnion('type', [
     /** What the session is, as the server said it then. */
     about: SessionFacts.optional(),
   }),
+  /** The lines from here to the first run are of a conversation that was held elsewhere, with their own times. */
+  object({
+    type: literal('imported'),
+    from: string(),
+    /** Of the whole file. */
+    digest: string(),
+    /** What the conversation was called there. */
+    source: string().nullable(),
+    /** The copy of it to go on from, in the agent program's own store. */
+    conversation: string(),
+    about: SessionFacts,
+  }),
   object({
     type: literal('agent.opened'),
     pid: int(),

@@ -72,6 +72,8 @@ export const recover = (lines: readonly LogLine[]): Recovery => lines.reduce(adv
 function advance(state: Recovery, line: LogLine): Recovery {
   const { owed } = state;
   switch (line.type) {
+    case 'imported':
+      return { ...state, conversation: line.conversation };
     case 'agent.opened': {
       const { conversation, opened, program: origin, version } = line;
       const known = { ...state, conversation, program: { origin, version } };

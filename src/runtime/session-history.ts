@@ -21,6 +21,8 @@ export interface TurnHistory {
 
 export interface SessionHistory {
   readonly about: SessionFacts | null;
+  /** The file that its first turns were in. */
+  readonly imported: { readonly from: string; readonly digest: string; readonly source: string | null } | null;
   /** The newest. One without an end goes on, or its launcher was killed. */
   readonly run: {
     readonly runId: RunId;
@@ -49,6 +51,7 @@ const NONE = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTo
 export const HISTORY: Reducer<SessionHistory> = {
   initial: {
     about: null,
+    imported: null,
     run: null,
     program: null,
     conversation: null,
@@ -67,6 +70,10 @@ function changed(history: SessionHistory, line: LogLine): Partial<SessionHistory
     turns: turns.map((turn) => (turn.turnId === turnId ? { ...turn, ...change(turn) } : turn)),
   });
   switch (line.type) {
+    case 'imported': {
+      const { from, digest, source, about, conversation } = line;
+      return { about, conversation, imported: { from, digest, source } };
+    }
     case 'run.started': {
       const { runId, epoch, at } = line;
       const run = { runId, epoch, startedAt: at, endedAt: null, reason: null };

@@ -148,6 +148,9 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
   await check('session', 'fork', id);
   await check('session', 'stop', shortId(session.id));
   await check('session', 'resume');
+  const transcript = join(home.path, '..', 'talk.jsonl');
+  await writeFile(transcript, '{"type":"user","uuid":"1","message":{"role":"user","content":"Hello."}}\n');
+  await check('session', 'import', transcript, '--agent', 'ada');
   await checkLines('up', up, 6);
   await check('down', '--yes');
   await up.ended;

@@ -65,6 +65,13 @@ const events: { readonly [Type in LogEvent['type']]: fc.Arbitrary<Omit<Extract<L
   'permission.answered': fc.record({ permissionId: fc.constant(id('permission', 1)), outcome: fc.string() }),
   'document.lost': fc.record({ path: fc.string(), conflict: fc.option(fc.string()) }),
   note: fc.record({ text: fc.string() }),
+  imported: fc.record({
+    from: fc.string(),
+    digest: fc.string(),
+    source: fc.option(fc.string()),
+    conversation: fc.string(),
+    about: fc.constant({ agent: 'ada.mia', team: '~mia', name: null, parentId: null, forkedFromId: null }),
+  }),
   problem: fc.record({ message: fc.string(), hint: fc.option(fc.string()) }),
 };
 const event = fc.oneof(

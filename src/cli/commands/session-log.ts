@@ -86,6 +86,8 @@ function show(line: LogLine): readonly string[] {
   switch (line.type) {
     case 'run.started':
       return say(`— run ${line.epoch} —`);
+    case 'imported':
+      return say(`— imported from ${line.from} —`);
     case 'agent.opened':
       return say(
         `agent: ${line.program}, conversation ${line.opened}${line.before === undefined ? '' : `; until now it was held with ${line.before}`}`,

@@ -31,6 +31,7 @@ export async function show(context: CommandContext, args: { readonly session: st
     ['state', session.activity?.replaceAll('_', ' ') ?? session.state],
     ['projects', session.projects.map(({ name }) => name).join(', ') || '-'],
     ...runFacts(session),
+    ...(local?.imported == null ? [] : [['imported', `from ${plain(local.imported.from)}`]]),
     ...(local?.program == null ? [] : [['program', `${local.program}, conversation ${local.conversation}`]]),
     ...(signals.length === 0 ? [] : [['signals', delivery(signals)]]),
     ['turns', `${totals.turns}`],
@@ -38,10 +39,14 @@ export async function show(context: CommandContext, args: { readonly session: st
     ...(totals.costMicros === 0 ? [] : [['cost', dollars(totals.costMicros)]]),
   ];
   const past = new Map(local?.turns.map((turn) => [turn.turnId, turn]));
+  // What was imported is on this machine only.
+  const reported = new Set(turns.map((turn) => turn.id));
+  const here = local?.imported == null ? [] : local.turns.filter(({ turnId }) => !reported.has(turnId));
+  const before = here.map((turn) => turnRow({ ...turn, id: turn.turnId, hop: 0 }, turn));
   const parts = [
     table(facts),
     table(family.map(familyRow)),
-    table(turns.map((turn) => turnRow(turn, past.get(turn.id)))),
+    table([...before, ...turns.map((turn) => turnRow(turn, past.get(turn.id)))]),
     table(waiting(signals)),
   ];
   context.output.result({ ...found, totals, local, family }, parts.filter((part) => part !== '').join('\n\n'));
@@ -107,7 +112,17 @@ const familyRow = ({ id, agent, name, state, how, level }: Relative): readonly s
   name ?? '',
 ];
 
-const turnRow = ({ id, startedAt, state, stopReason, counters, hop }: Turn, local?: TurnHistory): readonly string[] => [
+const turnRow = (
+  {
+    id,
+    startedAt,
+    state,
+    stopReason,
+    counters,
+    hop,
+  }: Pick<Turn, 'id' | 'startedAt' | 'stopReason' | 'counters' | 'hop'> & { readonly state: string },
+  local?: TurnHistory,
+): readonly string[] => [
   `turn ${shortId(id)}`,
   clockTime(startedAt),
   stopReason === null || stopReason === 'end_turn' ? state : `${state} (${stopReason})`,

@@ -11,7 +11,7 @@ import { type Page, pageText } from '#cli/paging.ts';
 import { pickSession } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Session, SessionState } from '#contract/entities.ts';
-import { SessionId, shortId } from '#contract/ids.ts';
+import { type ProjectId, SessionId, shortId, type TeamId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Policy } from '#runtime/policy.ts';
 import { UpFile } from '#runtime/up-file.ts';
@@ -65,19 +65,13 @@ export async function run(
   const text = await messageText(context, args.text, false);
   const { http } = await context.connect();
   const agent = await findAgent(context, http, args.agent);
-  const projects = await Promise.all(args.project.map((name) => resolve(context, http, name, args.team)));
-  const teams = new Set(projects.map(({ teamId }) => teamId));
-  if (teams.size > 1)
-    throw new AachatError('USAGE', 'A session works in one team; these projects are of several.', {
-      hint: 'Start one session for each team.',
-    });
-  const teamId = projects[0]?.teamId ?? agent.teams[0]?.id ?? (await findTeam(context, http, undefined)).id;
+  const { teamId, projects } = await placeOf(context, http, agent, args);
   const body = {
     clientId: newId(),
     agentId: agent.id,
     teamId,
     text,
-    projects: projects.map(({ id }) => id),
+    projects,
     ...(args.name === undefined ? {} : { name: args.name }),
   };
   const sessionId = newId<SessionId>();
@@ -86,6 +80,25 @@ export async function run(
   const { session } = await http.call(ROUTES.createSession, { body: { ...body, sessionId } }, signal);
   const { starts, when } = whenItStarts(await readPidFile(home.upFile, UpFile), session);
   output.result({ session, starts }, `Session ${shortId(session.id)} of ${session.agent}. ${when}`);
+}
+
+/** Where a session of its own works: in the projects that were named, of one team. */
+export async function placeOf(
+  context: CommandContext,
+  http: HttpClient,
+  agent: Awaited<ReturnType<typeof findAgent>>,
+  args: { readonly project: readonly string[]; readonly team?: string },
+): Promise<{ readonly teamId: TeamId; readonly team: string; readonly projects: ProjectId[] }> {
+  const projects = await Promise.all(args.project.map((name) => resolve(context, http, name, args.team)));
+  const teams = new Set(projects.map(({ teamId }) => teamId));
+  if (teams.size > 1)
+    throw new AachatError('USAGE', 'A session works in one team; these projects are of several.', {
+      hint: 'Start one session for each team.',
+    });
+  const [first] = projects;
+  if (first !== undefined) return { teamId: first.teamId, team: first.team, projects: projects.map(({ id }) => id) };
+  const { id: teamId, slug: team } = agent.teams[0] ?? (await findTeam(context, http, undefined));
+  return { teamId, team, projects: [] };
 }
 
 /** Whether the running `up` starts this session, and how to say so. */

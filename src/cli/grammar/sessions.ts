@@ -171,6 +171,28 @@ session runs on.${example('aachat session attach 1a2b3c4d', 'aachat session atta
     );
 
   session
+    .command('import')
+    .description('make sessions of transcripts of Claude Code: they can be shown, searched and resumed')
+    .argument('<file...>', 'transcripts: ~/.claude/projects/<folder>/<id>.jsonl')
+    .option('--agent <agent>', 'whose sessions they become')
+    .option('-p, --project <project>', 'project that they serve; may be given more than once', collect)
+    .option(...TEAM)
+    .option('--name <name>', 'what `session list` calls it (without: what its transcript is called)')
+    .addHelpText('after', example('aachat session import ~/.claude/projects/-home-mia-app/*.jsonl --agent ada'))
+    .action(
+      act(
+        async (
+          context,
+          files: string[],
+          options: { agent?: string; project?: readonly string[]; team?: string; name?: string },
+        ) => {
+          const { importSessions } = await import('#cli/commands/session-import.ts');
+          await importSessions(context, { ...options, files, project: options.project ?? [] });
+        },
+      ),
+    );
+
+  session
     .command('remove')
     .description('remove a session that does not run: from the lists, and what it left on this machine')
     .argument('<session>', SESSION)
