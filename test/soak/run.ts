@@ -4,8 +4,11 @@
  * things happen is up to the machine, so to fail again it may need some times.
  *
  * `npm run soak -- --faults N [--first K]`: N faults from number K on.
+ *
+ * `npm run soak -- --cycles N`: N times up and down.
  */
 import { parseArgs } from 'node:util';
+import { runCycles } from './cycles.ts';
 import { soakFaults } from './faults.ts';
 import { commandFor, soak } from './soak.ts';
 import { openWorld, type World } from './world.ts';
@@ -19,6 +22,7 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '20' },
     faults: { type: 'string' },
+    cycles: { type: 'string' },
     first: { type: 'string', default: '1' },
     times: { type: 'string', default: '1' },
   },
@@ -27,6 +31,10 @@ const [count, first, times] = [values.seeds, values.first, values.times].map(Num
 if (values.faults !== undefined) {
   const failed = await soakFaults(first, Number(values.faults), (text) => console.log(text));
   process.exit(failed.length > 0 ? 1 : 0);
+}
+if (values.cycles !== undefined) {
+  await runCycles(Number(values.cycles), (sample, cycle) => console.log(`${cycle}: ${JSON.stringify(sample)}`));
+  process.exit();
 }
 const runs = Array.from(
   { length: count * times },
