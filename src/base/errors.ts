@@ -85,6 +85,13 @@ export function isSystemError(thrown: unknown, ...codes: readonly string[]): thr
   return thrown instanceof Error && 'code' in thrown && codes.includes(String(thrown.code));
 }
 
+/** Whether it failed for want of room on a disk, here or in a program that was run. */
+export function isDiskFull(thrown: unknown): boolean {
+  if (isSystemError(thrown, 'ENOSPC', 'EDQUOT')) return true;
+  if (!(thrown instanceof Error)) return false;
+  return /No space left on device|Disk quota exceeded/.test(thrown.message) || isDiskFull(thrown.cause);
+}
+
 /** What to do about an error of the operating system that a person can mend. */
 const SYSTEM_HINTS: Readonly<Record<string, string>> = {
   EACCES: 'Check who owns it; `AACHAT_HOME` moves the home of aachat to another folder.',

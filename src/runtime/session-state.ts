@@ -9,7 +9,7 @@
  *                      ├─boot-failed (a person must act)─► failed ─boot, retry-due─► booting
  *                      └─boot-failed (passing)─► backing-off ─retry-due─► booting
  *   any state with a process ─agent-closed─► backing-off   any ─stop─► stopping ─released─► stopped
- *   any state with a process ─blocked─► failed
+ *   any state with a process ─blocked─► failed (─retry-due─► booting, where the disk was full)
  *
  * Without a process, while its run, its workspace and its mirrors go on:
  *
@@ -19,7 +19,7 @@
  *
  * `transition` is pure and total: every state answers every event. `session.ts` performs the effects.
  */
-import type { AachatError } from '#base/errors.ts';
+import { type AachatError, isDiskFull } from '#base/errors.ts';
 import type { LiveSession } from '#contract/control.ts';
 import type { Activity } from '#contract/entities.ts';
 import type { TurnId } from '#contract/ids.ts';
@@ -63,8 +63,11 @@ export type SessionEvent =
   | { readonly kind: 'boot' }
   /** `isAsleep`: no place was free for its process. */
   | { readonly kind: 'booted'; readonly isAsleep: boolean }
-  /** `elsewhere`: another machine has the session, for as long as it is heard of. */
-  | { readonly kind: 'boot-failed'; readonly cause: 'passing' | 'elsewhere' | 'lasting' }
+  /**
+   * `elsewhere`: another machine has the session, for as long as it is heard of. `disk-full`: somebody makes room, sooner
+   * or later, and tells nobody.
+   */
+  | { readonly kind: 'boot-failed'; readonly cause: 'passing' | 'elsewhere' | 'disk-full' | 'lasting' }
   | { readonly kind: 'turn-started'; readonly turnId: TurnId }
   | { readonly kind: 'cancel' }
   | { readonly kind: 'turn-ended'; readonly turnId: TurnId }
@@ -82,8 +85,8 @@ export type SessionEvent =
   | { readonly kind: 'place-granted' }
   /** Its process runs again. */
   | { readonly kind: 'opened' }
-  /** A person has to act before it can go on, such as log in. */
-  | { readonly kind: 'blocked' }
+  /** A person has to act before it can go on, such as log in. `isRetried`: whoever acts tells nobody. */
+  | { readonly kind: 'blocked'; readonly isRetried: boolean }
   | { readonly kind: 'agent-closed' }
   | { readonly kind: 'settled' }
   | { readonly kind: 'retry-due' }
@@ -112,8 +115,9 @@ export interface Transition {
 
 const RETRY_BASE_MS = 1_000;
 const RETRY_CAP_MS = 60_000;
-/** The other machine may be gone: it is taken for that after two minutes of silence. */
-const ELSEWHERE_MS = 30_000;
+/** Another machine may be gone, which is taken for that after two minutes of silence, and a full disk may have room. */
+const LOOK_AGAIN_MS = 30_000;
+const LOOK_AGAIN = { kind: 'schedule-retry', delayMs: LOOK_AGAIN_MS } as const;
 /** After so many deaths in a row a person has to look. */
 export const DEATH_LIMIT = 5;
 
@@ -165,7 +169,9 @@ function running(state: RunningState, event: SessionEvent): Transition {
     return isLimitOver(state, event) ? go({ kind: 'hibernated', deaths }, { kind: 'next-turn' }) : stay(state);
   }
   if (event.kind === 'agent-closed') return backOff(deaths);
-  if (event.kind === 'blocked') return go({ kind: 'failed' }, { kind: 'give-back' });
+  if (event.kind === 'blocked') {
+    return go({ kind: 'failed' }, { kind: 'give-back' }, ...(event.isRetried ? [LOOK_AGAIN] : []));
+  }
   if (event.kind === 'settled') return go({ ...state, deaths: 0 });
   const ready = () => go({ kind: 'ready', deaths }, { kind: 'next-turn' });
   switch (state.kind) {
@@ -229,7 +235,9 @@ const stay = (state: SessionState): Transition => ({ state, effects: [] });
 type FailureCause = Extract<SessionEvent, { kind: 'boot-failed' }>['cause'];
 
 /** @param atServer the server refused it, before anything was made here */
-export function failureCause({ code }: AachatError, atServer: boolean): FailureCause {
+export function failureCause(error: AachatError, atServer: boolean): FailureCause {
+  const { code } = error;
+  if (isDiskFull(error)) return 'disk-full';
   if (code === 'SERVER_UNREACHABLE' || code === 'TIMEOUT') return 'passing';
   return atServer && code === 'CONFLICT' ? 'elsewhere' : 'lasting';
 }
@@ -237,8 +245,7 @@ export function failureCause({ code }: AachatError, atServer: boolean): FailureC
 /** What has been tried to bring its process up has failed. */
 function notUp(deaths: number, cause: FailureCause): Transition {
   if (cause === 'passing') return backOff(deaths);
-  const later = { kind: 'schedule-retry', delayMs: ELSEWHERE_MS } as const;
-  return cause === 'elsewhere' ? go({ kind: 'failed' }, later) : go({ kind: 'failed' });
+  return cause === 'lasting' ? go({ kind: 'failed' }) : go({ kind: 'failed' }, LOOK_AGAIN);
 }
 
 function backOff(deaths: number): Transition {

@@ -4,7 +4,7 @@
  * undone is in the session's log.
  */
 import { createCoalesced, within } from '#base/async.ts';
-import { isAachatError, toAachatError } from '#base/errors.ts';
+import { isAachatError, isDiskFull, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import type { Agent, Party, Session, Signal } from '#contract/entities.ts';
 import type { ProjectId, TurnId } from '#contract/ids.ts';
@@ -192,7 +192,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       send({ kind: 'limit-reached', turnId, of, until: result.until });
     } else if (result.reason === 'login') {
       options.onFailure(result.failure);
-      send({ kind: 'blocked' });
+      send({ kind: 'blocked', isRetried: false });
     }
   }
 
@@ -206,7 +206,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     }
     launcher.log.error('session.turn_broke', { error: thrown });
     options.onFailure({ message: `A turn broke off: ${toAachatError(thrown).message}`, hint: null });
-    send({ kind: 'blocked' });
+    send({ kind: 'blocked', isRetried: isDiskFull(thrown) });
   }
 
   async function projectName(id: ProjectId): Promise<string> {

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
+import { AachatError, toAachatError } from '#base/errors.ts';
 import type { TurnId } from '#contract/ids.ts';
-import { activityOf, DEATH_LIMIT, type SessionEvent, type SessionState, transition } from '#runtime/session-state.ts';
+import {
+  activityOf,
+  DEATH_LIMIT,
+  failureCause,
+  type SessionEvent,
+  type SessionState,
+  transition,
+} from '#runtime/session-state.ts';
 
 type Kind = SessionState['kind'];
 const turnId = '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5b' as TurnId;
@@ -38,7 +46,7 @@ const events: { [K in SessionEvent['kind']]: Extract<SessionEvent, { kind: K }> 
   wanted: { kind: 'wanted' },
   'place-granted': { kind: 'place-granted' },
   opened: { kind: 'opened' },
-  blocked: { kind: 'blocked' },
+  blocked: { kind: 'blocked', isRetried: false },
   'agent-closed': { kind: 'agent-closed' },
   settled: { kind: 'settled' },
   'retry-due': { kind: 'retry-due' },
@@ -152,6 +160,18 @@ describe('session state', () => {
       state: { kind: 'failed' },
       effects: [{ kind: 'schedule-retry' }],
     });
+  });
+
+  test('what a full disk has ended is tried again, because whoever makes room tells nobody', () => {
+    const again = [{ kind: 'schedule-retry', delayMs: 30_000 }];
+    expect(transition(states.booting, { kind: 'boot-failed', cause: 'disk-full' }).effects).toEqual(again);
+    const { effects } = transition(states.working, { kind: 'blocked', isRetried: true });
+    expect(effects).toEqual([{ kind: 'give-back' }, ...again]);
+    expect(transition(states.working, events.blocked).effects).toEqual([{ kind: 'give-back' }]);
+    const full = Object.assign(new Error('write'), { code: 'ENOSPC' });
+    const byGit = new AachatError('GIT_FAILED', 'git worktree failed: fatal: write: No space left on device');
+    for (const thrown of [full, byGit]) expect(failureCause(toAachatError(thrown), false)).toBe('disk-full');
+    expect(failureCause(toAachatError(new Error('no')), false)).toBe('lasting');
   });
 
   test('an agent that keeps dying waits longer each time and then needs a person', () => {

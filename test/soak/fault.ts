@@ -149,7 +149,8 @@ async function make(world: FaultWorld, plan: FaultPlan): Promise<string> {
           );
         }
       }
-      await sleep(forMs);
+      // Long enough for a turn to come to its end.
+      await sleep(forMs + 1_500);
       await rm(filler);
       return '';
     }
