@@ -175,7 +175,8 @@ export class LiveAgentSession {
     this.#activityReport.heard = undefined;
     this.#activityReport.tell();
     this.budgetChanged();
-    this.look();
+    // While it was away a session may have given up to come up.
+    this.wake();
   }
 
   budgetChanged(): void {
