@@ -1,4 +1,5 @@
 /** Which projects a session serves. Kept in rows, because every request of a session's token asks for it. */
+import { SESSION_STATES } from '#contract/choices.ts';
 import type { Session } from '#contract/entities.ts';
 import type { AgentId, ProjectId, SessionId } from '#contract/ids.ts';
 import type { SessionRow } from './database/schema.ts';
@@ -42,6 +43,9 @@ export async function updateCoverage(
   for (const agent of agents) await updateAgent(tx, agent, new Set(changed));
 }
 
+/** By name, not as all but one: an agent has few of these among many, and an index finds them. */
+const LIVE = SESSION_STATES.filter((state) => state !== 'stopped');
+
 async function updateAgent(tx: Tx, agentId: AgentId, changed: ReadonlySet<SessionId>): Promise<void> {
   const { q } = tx;
   const sessions = await q
@@ -51,7 +55,7 @@ async function updateAgent(tx: Tx, agentId: AgentId, changed: ReadonlySet<Sessio
     .select('teams.kind as team_kind')
     .where('agent_id', '=', agentId)
     .where((eb) =>
-      eb.or([eb('state', '!=', 'stopped'), ...(changed.size === 0 ? [] : [eb('sessions.id', 'in', [...changed])])]),
+      eb.or([eb('state', 'in', LIVE), ...(changed.size === 0 ? [] : [eb('sessions.id', 'in', [...changed])])]),
     )
     .orderBy('sessions.created_at')
     .orderBy('sessions.id')
