@@ -12,7 +12,7 @@ import { printTable, type Row } from './measure.ts';
 import { memory } from './memory.ts';
 import { merges } from './merge.ts';
 import { platform } from './platform.ts';
-import { resume } from './resume.ts';
+import { resume, wake } from './resume.ts';
 import { sessions } from './sessions.ts';
 import { sync } from './sync.ts';
 import { boots, idle, turns } from './up.ts';
@@ -25,6 +25,7 @@ const groups: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   commands: () => commands(rounds),
   boots: () => boots(quick ? 2 : 5, quick),
   resume: () => resume(quick ? 2 : 7),
+  wake: () => wake(quick ? 2 : 7),
   turns: () => turns(rounds),
   idle,
   merge: () => merges(rounds),
