@@ -22,6 +22,8 @@ export interface GitOptions {
   readonly timeoutMs?: number;
   /** Over the allow-listed environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What it reads from stdin; else there is nothing to read. */
+  readonly input?: string;
   /** Address that the command talks to; opens what only a network command needs. */
   readonly remote?: string;
   /** Sent to one origin only, for this command only; never in arguments or files. */
@@ -151,7 +153,7 @@ export async function git(args: readonly string[], options: GitOptions): Promise
     extendEnv: false,
     detached: true,
     reject: false,
-    stdin: 'ignore',
+    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     stripFinalNewline: true,
     maxBuffer: 64 * 1024 * 1024,
   });

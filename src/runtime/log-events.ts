@@ -30,6 +30,14 @@ export const TurnRecord = object({
 });
 export type TurnRecord = z.infer<typeof TurnRecord>;
 
+/** The files of a worktree as they were, outside its branch (`snapshot.ts`). */
+export const Snapshot = object({
+  commit: string(),
+  /** Files that were left out because they are too large. */
+  left: int(),
+});
+export type Snapshot = Readonly<z.infer<typeof Snapshot>>;
+
 /** Where a repo of the workspace stood. */
 export const GitState = object({
   /** Branch that was checked out; null: none. */
@@ -37,6 +45,8 @@ export const GitState = object({
   /** Newest commit of the remote's default branch that the work stands on; null: it has none in common. */
   base: string().nullable(),
   commit: string(),
+  /** Absent: none could be taken. */
+  snapshot: Snapshot.optional(),
 });
 export type GitState = Readonly<z.infer<typeof GitState>>;
 

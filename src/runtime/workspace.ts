@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { AachatError, isAachatError, toAachatError } from '#base/errors.ts';
 import { exists, hasLink } from '#base/fs.ts';
 import type { Agent, Session } from '#contract/entities.ts';
-import { shortId } from '#contract/ids.ts';
+import { type SessionId, shortId } from '#contract/ids.ts';
 import { type AgentRepo, readAgentRepo } from './agent-repo.ts';
 import { type Clone, cloneName, createRemote, excludePaths } from './clone.ts';
 import type { ClonePool } from './clone-pool.ts';
@@ -15,6 +15,7 @@ import { gitStateOf } from './git-state.ts';
 import { DOCUMENTS, type Home } from './home.ts';
 import type { GitState, Repos } from './log-events.ts';
 import { listSkills, projectSkills, SKILL_FOLDERS, type Skill } from './skills.ts';
+import { takeSnapshot } from './snapshot.ts';
 import { addWorktree, checkoutVisible, holderOf, pointerTo, removeWorktree } from './worktree.ts';
 
 export interface WorkspaceOptions {
@@ -45,7 +46,7 @@ export interface Workspace {
   /** The team's repo has files of its own where documents would lie. */
   readonly tracksDocuments: boolean;
   readonly commits: { readonly team: string; readonly agent: string };
-  /** Where both repos stand now. */
+  /** Where both repos stand now, with snapshots of their files. */
   gitState(): Promise<Repos>;
   /**
    * Removes the folder if nothing in it would be lost.
@@ -196,7 +197,10 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       );
       warnings.push(...(await projectSkills(placed, join(path, target))).values());
     }
-    const [teamState, agentState] = await Promise.all([stateOf(team, path), stateOf(inside, agentDir)]);
+    const [teamState, agentState] = await Promise.all([
+      stateOf(team, path, session.id),
+      stateOf(inside, agentDir, session.id),
+    ]);
     return {
       path,
       agentDir,
@@ -236,8 +240,21 @@ async function startIn(
   return name === undefined ? { at: commit } : { at: commit, branch: `${name}-${shortId(sessionId)}` };
 }
 
-const stateOf = async (clone: Clone, path: string) =>
-  gitStateOf(await pointerTo(clone.gitDir, path), `refs/remotes/origin/${clone.defaultBranch}`);
+/** A turn does not wait longer for a snapshot of what it did. */
+const SNAPSHOT_MS = 10_000;
+
+/** Asks anew each time; a snapshot that cannot be taken is no reason for a turn to fail. */
+async function stateOf(clone: Clone, path: string, session: SessionId): Promise<() => Promise<GitState | null>> {
+  const worktree = await pointerTo(clone.gitDir, path);
+  const ask = gitStateOf(worktree, `refs/remotes/origin/${clone.defaultBranch}`);
+  return async () => {
+    const state = await ask();
+    if (state === null || worktree === undefined) return state;
+    const signal = AbortSignal.timeout(SNAPSHOT_MS);
+    const snapshot = await takeSnapshot(clone, worktree, session, signal).catch(() => undefined);
+    return snapshot === undefined ? state : { ...state, snapshot };
+  };
+}
 
 /** Whether a local repo is neither at its place nor known from an earlier fetch. */
 const isMissing = async (home: Home, remote: string): Promise<boolean> =>
