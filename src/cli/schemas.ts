@@ -229,6 +229,16 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
     }),
   },
   'session run': { data: object({ session: Session, starts: boolean() }) },
+  'session rewind': {
+    data: object({
+      sessionId: SessionId,
+      turnId: TurnId,
+      putBack: array(
+        object({ path: string(), commit: string(), before: string(), left: int(), detachedFrom: string().nullable() }),
+      ),
+      resumed: boolean(),
+    }),
+  },
   'session fork': { data: object({ session: Session, starts: boolean() }) },
   'session send': signalled,
   'session cancel': signalled,

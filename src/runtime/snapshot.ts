@@ -20,7 +20,8 @@ const LARGEST_FILE = 10 * 1024 * 1024;
 const LARGEST_SNAPSHOT = 200 * 1024 * 1024;
 
 const AUTHOR = authorEnvironment({ name: 'aachat', email: 'noreply@aachat' });
-const refsOf = (session: SessionId): string => `refs/aachat/turns/${session}/`;
+const REFS = 'refs/aachat/turns/';
+const refsOf = (session: SessionId): string => `${REFS}${session}/`;
 
 /**
  * @returns undefined where nothing was ever committed
@@ -40,7 +41,7 @@ export async function takeSnapshot(
  * is detached from it.
  *
  * @param head the commit that was checked out
- * @returns a snapshot of what it was until now
+ * @returns a snapshot of what it was until now, and the branch that HEAD was detached from
  * @throws AachatError `CONFLICT` when a file that no snapshot has is in the way; then nothing has changed
  */
 export async function putBack(
@@ -48,7 +49,7 @@ export async function putBack(
   worktree: Worktree,
   session: SessionId,
   { head, snapshot }: { readonly head: string; readonly snapshot: Snapshot },
-): Promise<Snapshot> {
+): Promise<{ readonly before: Snapshot; readonly detachedFrom: string | null }> {
   const restore = async (index: Index) => {
     const before = await take(worktree, index, session);
     if (before === undefined) throw new AachatError('CONFLICT', `Nothing was ever committed in ${worktree.path}.`);
@@ -56,11 +57,16 @@ export async function putBack(
     await refuseLoss(worktree.path, index, now, then);
     await index.git('read-tree', '-m', '-u', now, then);
     const ask = (...args: string[]) => git(args, { worktree });
-    if ((await ask('rev-parse', '--verify', 'HEAD')) !== head) await ask('update-ref', '--no-deref', 'HEAD', head);
+    let detachedFrom: string | null = null;
+    if ((await ask('rev-parse', '--verify', 'HEAD')) !== head) {
+      const ref = await ask('rev-parse', '--symbolic-full-name', 'HEAD');
+      detachedFrom = ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : null;
+      await ask('update-ref', '--no-deref', 'HEAD', head);
+    }
     await ask('read-tree', `${await stagedIn(worktree, head, snapshot.commit)}^{tree}`);
     // It says by its status that files differ from the index, which they may.
     await ask('update-index', '-q', '--refresh').catch(() => {});
-    return before;
+    return { before, detachedFrom };
   };
   return await withClone(clone, () => withIndex(worktree, restore));
 }
@@ -88,14 +94,10 @@ const foldersOf = (name: string): readonly string[] =>
     .slice(0, -1)
     .map((_, index, parts) => parts.slice(0, index + 1).join('/'));
 
-/** The clone that has a snapshot of a session, also where its worktree is gone. */
-export async function holderOfSnapshot(
-  cacheDir: string,
-  session: SessionId,
-  { commit }: Snapshot,
-): Promise<Clone | undefined> {
+/** The clone that has a snapshot, of whichever session, also where its worktree is gone. */
+export async function holderOfSnapshot(cacheDir: string, { commit }: Snapshot): Promise<Clone | undefined> {
   for (const gitDir of await listClones(cacheDir)) {
-    if ((await git(['for-each-ref', refsOf(session) + commit], { gitDir })) === '') continue;
+    if ((await git(['for-each-ref', '--count=1', `${REFS}*/${commit}`], { gitDir })) === '') continue;
     const remote = await readRemote(gitDir);
     return { gitDir, remote, defaultBranch: await readDefaultBranch(gitDir, remote) };
   }

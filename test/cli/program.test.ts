@@ -70,6 +70,7 @@ const VERBS = {
   'session policy': 'refused',
   'session remove': 'refused',
   'session resume': 'refused',
+  'session rewind': 'refused',
   'session run': 'refused',
   'session search': 'refused',
   'session send': 'refused',

@@ -154,6 +154,9 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
   await checkLines('up', up, 6);
   await check('down', '--yes');
   await up.ended;
+  const { turns } = await check<{ turns: readonly { id: string; state: string }[] }>('session', 'show', id);
+  const ended = turns.find(({ state }) => state === 'ended');
+  await check('session', 'rewind', id, '--to', ended?.id ?? '', '--files');
   await check('session', 'remove', shortId(session.id), '--yes');
 
   const watch = home.start('watch', '--from', 'start', '--json');

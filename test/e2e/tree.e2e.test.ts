@@ -1,5 +1,6 @@
 /** Sessions that come from others, by the command line: forked, taken back, started as children. */
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Session } from '#contract/entities.ts';
@@ -58,4 +59,54 @@ test('a fork goes on beside its source: same commit, own branch and folder, and 
   const [deeper = ''] = await promptsOf(t, quiet.id);
   expect(deeper).toContain('HORIZON');
   expect(deeper).toContain('aside again');
+});
+
+test('a rewind forgets later turns, and with --files puts back what lay in the folder and in the agent repo', async () => {
+  await using t = await team(['ada']);
+  await t.up();
+  const write = (word: string) => `echo ${word} > draft.txt; echo ${word} > $AA_AGENT_DIR/memory/note.md`;
+  await t.send(`@ada the word is ONE ${steps({ bash: `${write('one')}; echo done 1` })}`);
+  await t.heard('ada.mia', /done 1/);
+  await t.send(`@ada the word is TWO ${steps({ bash: `${write('two')}; ${COMMIT}; rm draft.txt; echo done 2` })}`);
+  await t.heard('ada.mia', /done 2/);
+  const session = await sessionOf(t);
+  const workspace = await workspaceOf(t, session);
+  const note = join(workspace, 'aachat', 'agents', 'ada.mia', 'memory', 'note.md');
+  const turns = async () =>
+    (await t.home.json<{ turns: readonly { id: string }[] }>('session', 'show', session.id)).turns.map(({ id }) => id);
+  const [first = '', second = ''] = await turns();
+  const at = await gitIn(workspace, 'rev-parse', 'origin/main');
+  const rewind = (...flags: string[]) => t.home.run('session', 'rewind', shortId(session.id), ...flags);
+
+  expect(await rewind('--to', 'ffffffff')).toMatchObject({
+    status: 4,
+    stderr: expect.stringContaining('session show'),
+  });
+  const back = await rewind('--to', shortId(first), '--files', '--text');
+  expect(back.stdout).toMatch(/is back at turn \w{8}: 1 later turn forgotten\. It is starting again\./);
+  expect(back.stdout).toContain('branch work stays where it is, HEAD is detached');
+  expect([await readFile(join(workspace, 'draft.txt'), 'utf8'), await readFile(note, 'utf8')]).toEqual([
+    'one\n',
+    'one\n',
+  ]);
+  expect(await gitIn(workspace, 'rev-parse', 'HEAD')).toBe(at);
+  expect(existsSync(join(workspace, 'one.txt'))).toBe(false);
+  const [, before = ''] = /git show (\w+)/.exec(back.stdout) ?? [];
+  expect(await gitIn(workspace, 'ls-tree', '--name-only', '-r', before)).toContain('one.txt');
+
+  await t.send(`@ada and now? ${steps({ text: 'done 3' })}`);
+  await t.heard('ada.mia', /done 3/);
+  const prompts = await promptsOf(t, session.id);
+  expect(prompts).toHaveLength(3);
+  expect(prompts[2]).toContain('Your owner took this session back');
+  expect(prompts[2]).toContain('the word is ONE');
+  expect(prompts[2]).not.toContain('the word is TWO');
+  // What is forgotten can no longer be gone back to; what came since can.
+  expect((await rewind('--to', shortId(second))).status).toBe(4);
+  const [, , third = ''] = await turns();
+  await t.home.json('down', '--yes');
+  expect(await t.home.json('session', 'rewind', session.id, '--to', third)).toMatchObject({
+    resumed: false,
+    putBack: [],
+  });
 });

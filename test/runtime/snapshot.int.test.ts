@@ -116,7 +116,8 @@ test('what was there comes back as a whole: edits, staged or not, new, deleted a
   const after = await stateOf(s.path);
   const topic = await gitIn(s.path, 'rev-parse', 'topic');
 
-  const overwritten = await s.back(then);
+  const { before: overwritten, detachedFrom } = await s.back(then);
+  expect(detachedFrom).toBe('topic');
   expect(await stateOf(s.path)).toEqual(before);
   expect(await gitIn(s.path, 'rev-parse', 'topic')).toBe(topic);
   // Nothing is lost: what was overwritten comes back the same way, but for the branch.
@@ -223,8 +224,8 @@ test('they survive a collection of garbage, are found by their session, and go w
   const then = await s.take();
   await rm(s.at('new.txt'));
   await gitIn(s.clone.gitDir, 'gc', '--quiet', '--prune=now');
-  expect((await holderOfSnapshot(s.cache, s.session, then.snapshot))?.gitDir).toBe(s.clone.gitDir);
-  expect(await holderOfSnapshot(s.cache, newId<SessionId>(), then.snapshot)).toBeUndefined();
+  expect((await holderOfSnapshot(s.cache, then.snapshot))?.gitDir).toBe(s.clone.gitDir);
+  expect(await holderOfSnapshot(s.cache, { commit: 'c0ffee', left: 0 })).toBeUndefined();
   await s.back(then);
   expect(await readFile(s.at('new.txt'), 'utf8')).toBe('new\n');
   await dropSnapshots(s.cache, s.session);

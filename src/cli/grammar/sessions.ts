@@ -269,4 +269,24 @@ session runs on.${example('aachat session attach 1a2b3c4d', 'aachat session atta
         await fork(context, { ...options, session: id, text });
       }),
     );
+
+  session
+    .command('rewind')
+    .description('take a session back to the end of one of its turns: it forgets what came after')
+    .argument('<session>', SESSION)
+    .option('--to <turn>', 'id of the turn, as `session show` lists them, or any unambiguous part')
+    .option('--files', 'put the files of its folder back, too, and those of its agent repo')
+    .addHelpText(
+      'after',
+      `\nA session that runs is stopped for it, and resumed. Messages that it posted stay posted. With --files, what is
+overwritten is kept as a commit; ignored files and those over 10 MB are left as they are.${example(
+        'aachat session rewind 1a2b3c4d --to 5e6f7a8b --files',
+      )}`,
+    )
+    .action(
+      act(async (context, id: string, options: { to?: string; files?: boolean }) => {
+        const { rewind } = await import('#cli/commands/session-rewind.ts');
+        await rewind(context, { session: id, to: options.to, files: options.files === true });
+      }),
+    );
 }

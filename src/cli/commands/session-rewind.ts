@@ -1,0 +1,96 @@
+/** `aachat session rewind`: a session goes back to the end of one of its turns. */
+
+import { AachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
+import { sleep } from '#base/time.ts';
+import type { CommandContext } from '#cli/context.ts';
+import { pickById } from '#cli/pick.ts';
+import type { HttpClient } from '#client/http.ts';
+import type { Session } from '#contract/entities.ts';
+import { shortId } from '#contract/ids.ts';
+import { ROUTES } from '#contract/routes.ts';
+import { isWritten } from '#runtime/event-log.ts';
+import { isHere, notHere, pastOf } from '#runtime/past-turns.ts';
+import { endedTurns, type PutBack, requireSnapshots, rewindSession } from '#runtime/rewind.ts';
+import { findSession } from './session.ts';
+
+/** `aachat session rewind <session> --to <turn> [--files]` */
+export async function rewind(
+  context: CommandContext,
+  args: { readonly session: string; readonly to: string | undefined; readonly files: boolean },
+): Promise<void> {
+  if (args.to === undefined) {
+    throw new AachatError('USAGE', 'It is not said how far back.', {
+      hint: `Name a turn with --to; \`aachat session show ${args.session}\` lists them.`,
+    });
+  }
+  const { home, output } = context;
+  const { http } = await context.connect();
+  const session = await findSession(context, http, args.session);
+  if (!(await isHere(home, session.id))) throw notHere(session.id);
+  const turns = endedTurns(await pastOf(home, session.id));
+  const short = shortId(session.id);
+  const turn = pickById(
+    args.to,
+    turns.map((one) => ({ ...one, id: one.turnId })),
+    {
+      many: 'turns',
+      none: {
+        message: `Session ${short} remembers no turn ${args.to} that is over.`,
+        hint: `Run \`aachat session show ${short}\` to see its turns.`,
+      },
+    },
+  );
+  if (args.files) requireSnapshots(turn);
+  const runs = await isWritten(home.session(session.id).log);
+  if (runs) await stop(context, http, session);
+  else if (session.state !== 'stopped') {
+    throw new AachatError('CONFLICT', `Session ${short} runs on ${session.run?.machine ?? 'another machine'}.`, {
+      hint: 'Take it back there.',
+    });
+  }
+  let done: readonly PutBack[] = [];
+  try {
+    done = (await rewindSession(home, session, turn.turnId, args.files)).putBack;
+  } finally {
+    if (runs) await signal(context, http, session, 'resume');
+  }
+  const later = turns.length - 1 - turns.findIndex(({ turnId }) => turnId === turn.turnId);
+  const result = { sessionId: session.id, turnId: turn.turnId, putBack: done, resumed: runs };
+  output.result(result, [said(session, turn.turnId, later, runs), ...done.map(putBackText)].join('\n'));
+}
+
+function said({ id, agent }: Session, turnId: string, later: number, resumed: boolean): string {
+  const forgotten =
+    later === 0 ? 'no later turn to forget' : `${later} later ${later === 1 ? 'turn' : 'turns'} forgotten`;
+  const next = resumed ? 'It is starting again.' : `It goes on with \`aachat session resume ${shortId(id)}\`.`;
+  return `Session ${shortId(id)} of ${agent} is back at turn ${shortId(turnId)}: ${forgotten}. ${next}`;
+}
+
+function putBackText({ path, commit, before, left, detachedFrom }: PutBack): string {
+  return [
+    `${path} is as it was, at ${commit.slice(0, 7)}; what it was until now: git show ${before.slice(0, 12)}`,
+    ...(detachedFrom === null ? [] : [`branch ${detachedFrom} stays where it is, HEAD is detached`]),
+    ...(left === 0 ? [] : [`${left} large ${left === 1 ? 'file is' : 'files are'} left as they are`]),
+  ].join('; ');
+}
+
+const signal = ({ signal: over }: CommandContext, http: HttpClient, { id }: Session, kind: 'stop' | 'resume') =>
+  http.call(ROUTES.signalSession, { params: { sessionId: id }, body: { clientId: newId(), kind } }, over);
+
+const STOP_MS = 30_000;
+const LOOK_MS = 100;
+
+/** Waits until nobody writes its log any more. */
+async function stop(context: CommandContext, http: HttpClient, session: Session): Promise<void> {
+  const { log } = context.home.session(session.id);
+  await signal(context, http, session, 'stop');
+  for (const end = Date.now() + STOP_MS; await isWritten(log); ) {
+    if (Date.now() > end) {
+      throw new AachatError('TIMEOUT', `Session ${shortId(session.id)} does not stop.`, {
+        hint: 'Run `aachat down`, then try again.',
+      });
+    }
+    await sleep(LOOK_MS, context.signal);
+  }
+}
