@@ -9,6 +9,8 @@ import { type SessionId, shortId } from '#contract/ids.ts';
 export interface Attachments {
   /** Those that are there; whoever is dead or silent is not. */
   list(): readonly Attachment[];
+  /** Whether somebody steers it. */
+  isSteered(sessionId: SessionId): boolean;
   /**
    * @param asked.end called when another one takes this one's place
    * @throws AachatError `CONFLICT` naming the one who steers what is in that workspace
@@ -33,12 +35,21 @@ interface Entry {
   heardAt: number;
 }
 
-export function createAttachments(clock: Clock = Date.now, isRunning = isProcessRunning): Attachments {
+/** @param onClose one has gone */
+export function createAttachments(
+  onClose: () => void,
+  clock: Clock = Date.now,
+  isRunning = isProcessRunning,
+): Attachments {
   const entries = new Map<AttachmentId, Entry>();
   const isThere = ({ holder, heardAt, view }: Entry): boolean =>
     isRunning(holder) && (!view.interactive || clock() - heardAt < ATTACHMENT_SILENCE_MS);
   return {
     list: () => [...entries.values()].filter(isThere).map(({ view }) => view),
+    isSteered: (sessionId) =>
+      [...entries.values()].some(
+        (entry) => entry.view.interactive && entry.view.sessionId === sessionId && isThere(entry),
+      ),
     open({ sessionId, workspace, interactive, holder, end }) {
       for (const [id, entry] of entries) {
         if (!interactive || !entry.view.interactive || entry.workspace !== workspace) continue;
@@ -57,7 +68,9 @@ export function createAttachments(clock: Clock = Date.now, isRunning = isProcess
       if (entry === undefined) throw new AachatError('NOT_FOUND', 'Somebody else is attached in your place.');
       entry.heardAt = clock();
     },
-    close: (id) => void entries.delete(id),
+    close(id) {
+      if (entries.delete(id)) onClose();
+    },
   };
 }
 

@@ -13,6 +13,8 @@ export interface RosterOptions extends Pick<SessionOptions, 'desk' | 'bootSlot' 
   readonly launcher: Launcher;
   /** Hears what happens in each session, for people who look on. */
   readonly watch: (sessionId: SessionId, happening: Happening) => void;
+  /** Whether a person is attached and steers the session. */
+  readonly isSteered: (sessionId: SessionId) => boolean;
   readonly pairs: () => Promise<readonly Pair[]>;
   /** The stream of the owner, in which a session is shown as a whole. */
   readonly ownStream: StreamId;
@@ -116,11 +118,23 @@ export class Roster {
     if (this.#sessions.has(session.id) || this.#over.signal.aborted) return;
     const { launcher, desk, bootSlot, places } = this.#options;
     const watch = (happening: Happening) => this.#options.watch(session.id, happening);
+    const isSteered = () => this.#options.isSteered(session.id);
     const onChange = () => {
       this.#options.onChange();
       watch({ type: 'state', session: live.view() });
     };
-    const live = new LiveAgentSession({ launcher, desk, session, agent, team, bootSlot, places, watch, onChange });
+    const live = new LiveAgentSession({
+      launcher,
+      desk,
+      session,
+      agent,
+      team,
+      bootSlot,
+      places,
+      watch,
+      isSteered,
+      onChange,
+    });
     this.#sessions.set(session.id, live);
     this.#follow(session);
     live.boot();

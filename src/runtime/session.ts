@@ -43,6 +43,8 @@ export interface SessionOptions {
   readonly places: Places;
   /** Hears what happens in turns, for people who look on. */
   readonly watch: (happening: Happening) => void;
+  /** Whether a person is attached and steers it. */
+  readonly isSteered: () => boolean;
   /** Something that people are shown has changed. */
   readonly onChange: () => void;
 }
@@ -95,7 +97,7 @@ export class LiveAgentSession {
     });
     this.#process = createSessionProcess({
       places: options.places,
-      isNeeded: () => this.#loop?.awaitsPermission === true,
+      isNeeded: () => this.#loop?.awaitsPermission === true || options.isSteered(),
       send: (event) => this.#send(event),
       log: this.#log,
       onClosed: (program, agent) => this.#agentClosed(program, agent),

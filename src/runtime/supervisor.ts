@@ -15,6 +15,7 @@ import type { PairCooldown, Party, Project } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
 import { type StreamId, UserId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { createAttachments } from './attachments.ts';
 import { createClonePool } from './clone-pool.ts';
 import { openControlServer } from './control.ts';
 import { openGuard } from './guard.ts';
@@ -139,6 +140,7 @@ class RunningUp implements Up {
   readonly #roster: Roster;
   readonly #places: Places;
   readonly #watch = createSessionWatch();
+  readonly #attachments = createAttachments(() => this.#places.look());
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #userStream: UserId;
@@ -198,6 +200,7 @@ class RunningUp implements Up {
       places: this.#places,
       onChange: () => options.onChange({ kind: 'session' }),
       watch: (sessionId, happening) => this.#watch.tell(sessionId, happening),
+      isSteered: this.#attachments.isSteered,
       pairs: () => this.#pairs(),
       ownStream: this.#userStream,
       follow: (stream) => this.#link?.follow(stream),
@@ -221,7 +224,11 @@ class RunningUp implements Up {
     const facts = () => ({ startedAt: this.#since, server: serverUrl.href, ready: this.#isReady });
     this.#control = await openControlServer(
       home.controlSocket,
-      upHandlers(this, { mirrors: this.#mirrors, loops: this.#loops, watch: this.#watch }, facts),
+      upHandlers(
+        this,
+        { mirrors: this.#mirrors, loops: this.#loops, watch: this.#watch, attachments: this.#attachments },
+        facts,
+      ),
       log,
     );
     this.#link = openServerLink({

@@ -2,7 +2,7 @@
 import { AachatError } from '#base/errors.ts';
 import { isoTime } from '#base/time.ts';
 import type { LiveSession, MirrorView, PendingPermission, SettledPermission } from '#contract/control.ts';
-import { createAttachments } from './attachments.ts';
+import type { Attachments } from './attachments.ts';
 import type { ControlHandlers, StreamHandlers } from './control.ts';
 import type { Mirrors } from './mirrors.ts';
 import type { PermissionDesk } from './permission-desk.ts';
@@ -33,14 +33,14 @@ export interface UpParts {
   readonly mirrors: Mirrors;
   readonly loops: StoppedLoops;
   readonly watch: SessionWatch;
+  readonly attachments: Attachments;
 }
 
 export function upHandlers(
   up: AskedUp,
-  { mirrors, loops, watch }: UpParts,
+  { mirrors, loops, watch, attachments }: UpParts,
   facts: () => UpFacts,
 ): ControlHandlers & StreamHandlers {
-  const attachments = createAttachments();
   return {
     getStatus: async () => ({
       ...facts(),

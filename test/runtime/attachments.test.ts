@@ -12,6 +12,7 @@ describe('attachments', () => {
     const dead = new Set<number>();
     const ended: number[] = [];
     const attachments = createAttachments(
+      () => {},
       () => now,
       ({ pid }) => !dead.has(pid),
     );
@@ -31,12 +32,13 @@ describe('attachments', () => {
   }
 
   test('one steers a workspace; other workspaces, and those who look on, are free', () => {
-    const { open, pids } = scene();
+    const { attachments, open, pids } = scene();
     open(1);
     expect(() => open(2)).toThrow(/pid 1, since 1970-01-01T00:00:00.000Z/);
     open(3, true, 'another');
     open(4, false);
     open(5, false);
+    expect([attachments.isSteered(sessionId), attachments.isSteered('other' as never)]).toEqual([true, false]);
     expect(pids()).toEqual([1, 3, 4, 5]);
   });
 
