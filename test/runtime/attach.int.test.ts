@@ -143,3 +143,21 @@ test('one who reads nothing holds nothing up, and is told what was left out', as
   await eventually('what holds now follows', () => heard.lastIndexOf('"type":"state"') > heard.indexOf('"dropped"'));
   socket.destroy();
 });
+
+test('a session that somebody steers keeps its process, until nobody does', async () => {
+  await using scene = await upScene('ada', 'bob');
+  const up = await scene.start({ limits: { maxSessions: 4, hibernateMs: 2_000 } });
+  await up.ready;
+  await using client = await openControlClient(scene.home.controlSocket);
+  const steering = attach(client, up, { interactive: true });
+  await steering.shows('it is attached', () => steering.seen('attached').length > 0);
+  const steered = only(up).sessionId;
+  const activity = (isSteered: boolean) =>
+    up.sessions().find(({ sessionId }) => (sessionId === steered) === isSteered)?.activity;
+  const idle = await eventually('the other one sleeps', () => activity(false) === 'hibernated' && Date.now());
+  // Whatever is due comes to its turn within as long again.
+  await eventually('time passes', () => Date.now() - idle > 4_000);
+  expect(activity(true)).toBe('input_ready');
+  steering.detach();
+  await eventually('nobody steers, and it sleeps too', () => activity(true) === 'hibernated');
+});
