@@ -9,9 +9,10 @@ import { ROUTES } from '#contract/routes.ts';
 import { upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FakeAnthropic, fakeAnthropic, script } from '../support/fake-anthropic.ts';
+import { agentsOf } from '../support/orphans.ts';
 import { testServer } from '../support/server.ts';
 import { tap } from '../support/tap.ts';
-import { permission, sessionOf, type Team, team, workspaceOf } from '../support/team.ts';
+import { liveSession, permission, sessionOf, type Team, team, workspaceOf } from '../support/team.ts';
 
 const KEY = 'sk-ant-CANARY-KEY-000000000000';
 
@@ -131,6 +132,25 @@ describe('with the real Claude Code', () => {
       (await sessionOf(t)).id,
     );
     expect(turns.map(({ state }) => state)).toEqual(['ended']);
+  });
+
+  test('an adapter killed while its Claude Code runs a command leaves neither, and the next one finishes the turn', async () => {
+    await using t = await claudeTeam(['ada']);
+    await t.up();
+    const flag = join(await workspaceOf(t), 'started');
+    const command = 'touch started; setsid tail -f /dev/null & exec tail -f /dev/null';
+    await t.send(`@ada ${script({ tool: 'Bash', input: { command, description: 'wait' } }, { text: 'Finished.' })}`);
+    await t.home.json('permission', 'allow', (await permission(t)).id);
+    await eventually('the command runs', () => existsSync(flag));
+    const { pid } = await liveSession(t);
+    const before = agentsOf(t.home.path).map((one) => one.pid);
+    process.kill(pid ?? 0, 'SIGKILL');
+    const next = await permission(t);
+    const left = agentsOf(t.home.path).filter((one) => before.includes(one.pid));
+    const isLauncher = ({ command: line }: { readonly command: string }) => / up |aachat-guard/.test(`${line} `);
+    expect(left.filter((one) => !isLauncher(one))).toEqual([]);
+    await t.home.json('permission', 'deny', next.id);
+    await t.heard('ada.mia', /^Finished\.$/);
   });
 
   test('without a login the session says how to log in, and nothing is posted', async () => {

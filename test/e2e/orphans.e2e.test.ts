@@ -4,20 +4,12 @@ import { chmod, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import type { LiveSession } from '#contract/control.ts';
 import { eventually } from '../support/eventually.ts';
 import { agentsOf, busyUp, nothingLeft } from '../support/orphans.ts';
-import { steps, type Team, team, WITH_HANDS, workspaceOf } from '../support/team.ts';
+import { liveSession, steps, team, WITH_HANDS, workspaceOf } from '../support/team.ts';
 import { tempDir } from '../support/temp.ts';
 
 const IMMORTAL = [process.execPath, fileURLToPath(new URL('../support/odd-agent.ts', import.meta.url)), 'immortal'];
-
-async function live({ home }: Team): Promise<LiveSession> {
-  const { up } = await home.json<{ up: { sessions: readonly LiveSession[] } }>('status');
-  const [session] = up.sessions;
-  if (session === undefined) throw new Error('no session');
-  return session;
-}
 
 describe('nothing is left after', () => {
   test.for([
@@ -42,7 +34,7 @@ describe('nothing is left after', () => {
     await using t = await team(['ada'], { AACHAT_AGENT: IMMORTAL.join(' ') });
     const up = await t.up();
     await t.send('@ada HANG');
-    await eventually('it works', async () => (await live(t)).activity === 'working');
+    await eventually('it works', async () => (await liveSession(t)).activity === 'working');
     up.child.kill(signal);
     await up.ended;
     await nothingLeft(t.home);
@@ -52,7 +44,7 @@ describe('nothing is left after', () => {
     await using t = await team(['ada']);
     await busyUp(t);
     const before = agentsOf(t.home.path).map(({ pid }) => pid);
-    const { pid } = await live(t);
+    const { pid } = await liveSession(t);
     process.kill(pid ?? 0, 'SIGKILL');
     await t.heard('ada.mia', /^again$/);
     const tools = agentsOf(t.home.path).filter(({ command }) => command.startsWith('tail '));

@@ -1,7 +1,7 @@
 /** A scratch home with agents in a project, ready for `up`. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { PendingPermission } from '#contract/control.ts';
+import type { LiveSession, PendingPermission } from '#contract/control.ts';
 import type { Message, Session } from '#contract/entities.ts';
 import { type RunningCommand, type ScratchHome, scratchHome } from './aachat.ts';
 import { eventually } from './eventually.ts';
@@ -74,3 +74,11 @@ export const permission = ({ home }: Team): Promise<PendingPermission> =>
     const { permissions } = await home.json<{ permissions: readonly PendingPermission[] }>('permission', 'list');
     return permissions[0];
   });
+
+/** What the running `up` says of the only session. */
+export async function liveSession({ home }: Team): Promise<LiveSession> {
+  const { up } = await home.json<{ up: { sessions: readonly LiveSession[] } }>('status');
+  const [session] = up.sessions;
+  if (session === undefined) throw new Error('no session');
+  return session;
+}
