@@ -246,6 +246,7 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
   'session resume': { data: object({ session: Session, starts: boolean() }) },
   'session attach': { line: SessionEvent },
   'session policy': { data: object({ sessionId: SessionId, policy: PolicyName, own: boolean() }) },
+  'session compact': signalled,
   'session import': {
     data: object({
       imported: array(

@@ -8,7 +8,7 @@ import type { Log } from '#base/log.ts';
 import type { Agent, EndReason, Run, Session, Team } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Accepted } from '#sync/replica.ts';
-import type { Agent as OpenAgent } from './agent.ts';
+import type { AgentUpdate, Agent as OpenAgent } from './agent.ts';
 import type { AgentProgram } from './agent-program.ts';
 import { noticeOf } from './document-replica.ts';
 import { type EventLog, foldLog, type LogEvent, type Notice, openEventLog } from './event-log.ts';
@@ -31,6 +31,8 @@ export interface SessionJournal {
   accepted(accepted: Accepted): void;
   /** What is not as the agent left it is told in its next turn. */
   tell(text: string): void;
+  /** What the program says of itself, before there is anybody to give it turns. */
+  heard(update: AgentUpdate): void;
   /** Writes what no turn waits for. */
   note(event: LogEvent): void;
   /** What is owed now. */
@@ -101,6 +103,7 @@ export async function openJournal(
       note({ type: 'document.lost', ...notice });
     },
     tell,
+    heard: (update) => note({ type: 'update', turnId: null, update }),
     note,
     async opened({ origin }, { pid, conversation, opened, info }, introduced) {
       const version = `${info.name} ${info.version}`.trim();

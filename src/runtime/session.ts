@@ -302,7 +302,7 @@ export class LiveAgentSession {
       onLoss: journal.tell,
       takePlace: this.#process.take,
       onRun: (run) => journal.began(run, this.session),
-      onUpdate: (update) => this.#loop?.onUpdate(update),
+      onUpdate: (update) => (this.#loop?.onUpdate ?? journal.heard)(update),
       onPermission: async (request, scope, policy) =>
         (await this.#loop?.onPermission(request, scope, policy)) ?? { kind: 'cancelled' },
       projects: () => this.session.projects,

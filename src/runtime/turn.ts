@@ -150,7 +150,7 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
     ? { ...CANCELLED, stopReason: 'budget_exceeded' as const, counters: outcome.counters }
     : context.isCancelled() && outcome.kind === 'failed'
       ? { ...CANCELLED, counters: outcome.counters }
-      : recordOf(outcome);
+      : recordOf(outcome, words === COMPACT);
   const git = await context.gitState();
   await log.append({ type: 'turn.finished', turnId, outcome: record, git }, 'durable');
   const closed = await settle(
@@ -163,6 +163,9 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   );
   return isCut ? { ...closed, failure: cutOff(context.self.name) } : closed;
 }
+
+/** What it says about its own memory is nothing for the project. */
+export const COMPACT = '/compact';
 
 const cutOff = (agent: string): Failure => ({
   message: `A turn was cancelled: it used more than was left of the budget of ${agent}.`,
@@ -194,11 +197,14 @@ async function compose(
     notices: [...context.notices],
   };
   const told = input.notices.length;
-  if (task.kind === 'owed' && task.step === 'prompted') return { words: interruptedPrompt(input, task.cause), told };
   // The owner may give the agent program one of its own commands, such as `/compact`; nobody else can.
-  const [command] = instructions;
-  if (instructions.length === 1 && messages.length === 0 && command?.from === null && command.text.startsWith('/'))
-    return { words: command.text, told: 0 };
+  const [first] = instructions;
+  const isAlone = instructions.length === 1 && messages.length === 0 && first?.from === null;
+  const command = isAlone && first.text.startsWith('/') ? first.text : undefined;
+  // There is no half of it to look at.
+  if (command === COMPACT) return { words: command, told: 0 };
+  if (task.kind === 'owed' && task.step === 'prompted') return { words: interruptedPrompt(input, task.cause), told };
+  if (command !== undefined) return { words: command, told: 0 };
   return { words: turnPrompt(input), told };
 }
 
@@ -239,13 +245,13 @@ const NOTHING_LEFT: TurnRecord = { state: 'ended', stopReason: 'end_turn', ...WO
 const GIVEN_UP: TurnRecord = { state: 'failed', stopReason: 'agent_exited', ...WORDLESS };
 const CANCELLED: TurnRecord = { state: 'cancelled', stopReason: 'cancelled', ...WORDLESS };
 
-function recordOf(outcome: TurnOutcome): TurnRecord {
+function recordOf(outcome: TurnOutcome, isSilent: boolean): TurnRecord {
   if (outcome.kind === 'failed') {
     return { state: 'failed', stopReason: 'agent_error', ...WORDLESS, counters: outcome.counters };
   }
   const { stopReason, counters, lastMessageId } = outcome;
   const cancelled: boolean = stopReason === 'cancelled';
-  const text = cancelled || isSilence(outcome.text) ? '' : fitMessage(outcome.text);
+  const text = cancelled || isSilent || isSilence(outcome.text) ? '' : fitMessage(outcome.text);
   return { state: cancelled ? 'cancelled' : 'ended', stopReason, text, counters, lastMessageId };
 }
 

@@ -166,6 +166,8 @@ async function insertTurn(
   const { seq: to } = await streamPosition(tx, projectId);
   const cursor = await cursorOf(tx, session.id, projectId);
   const from = cursor ?? (await firstSignalled(tx, projectId, taken)) ?? to;
+  // A command for the agent program stands alone: what is unread in the project stays so.
+  const isCommand = taken.some((signal) => signal.sender_kind === 'user' && signal.text?.startsWith('/') === true);
   const row: TurnRow = {
     id: turnId,
     session_id: session.id,
@@ -175,14 +177,14 @@ async function insertTurn(
     state: 'open',
     stop_reason: null,
     counters: null,
-    from_seq: Math.min(from, to),
+    from_seq: isCommand ? to : Math.min(from, to),
     to_seq: to,
-    fresh: cursor === undefined ? 1 : 0,
+    fresh: cursor === undefined && !isCommand ? 1 : 0,
     started_at: tx.now,
     ended_at: null,
   };
   await tx.q.insertInto('turns').values(row).execute();
-  await moveCursor(tx, session.id, projectId, to);
+  if (!isCommand) await moveCursor(tx, session.id, projectId, to);
   return row;
 }
 

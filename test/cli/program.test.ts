@@ -63,6 +63,7 @@ const VERBS = {
   'server stop': 'refused',
   'session cancel': 'refused',
   'session fork': 'refused',
+  'session compact': 'refused',
   'session import': 'refused',
   'session list': 'refused',
   'session log': 'refused',

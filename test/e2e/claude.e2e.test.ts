@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
 import { createLog } from '#base/log.ts';
+import type { Turn } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
@@ -93,6 +94,32 @@ describe('with the real Claude Code', () => {
     await t.send(endless);
     await up.until(/answered each other 6 times/);
     expect(Math.max(...(await t.messages()).map(({ hop }) => hop))).toBeLessThanOrEqual(6);
+  });
+
+  test('its conversation is compacted in a turn of its own, which posts nothing and reads nothing', async () => {
+    await using t = await claudeTeam(['ada']);
+    await t.up();
+    const { id } = await sessionOf(t);
+    for (const word of ['one', 'two', 'three']) {
+      await t.send(`@ada ${word} ${script({ text: `Said ${word}.` })}`);
+      await t.heard('ada.mia', new RegExp(`^Said ${word}\\.$`));
+    }
+    await t.send('Nobody is meant by this: HORIZON.');
+    const before = (await t.messages()).length;
+    expect((await t.home.run('session', 'compact', id)).stdout).toContain('as a turn of its own');
+    const turns = await eventually('it is over', async () => {
+      const shown = await t.home.json<{ turns: readonly Turn[] }>('session', 'show', id);
+      return shown.turns.length === 4 && shown.turns.every(({ state }) => state !== 'open') && shown.turns;
+    });
+    expect(turns.map(({ state }) => state)).toEqual(['ended', 'ended', 'ended', 'ended']);
+    expect(await t.messages()).toHaveLength(before);
+    const log = await t.home.run('session', 'log', id, '--text');
+    expect(log.stdout).toMatch(/turn [0-9a-f]{8}\n +\/compact\n/);
+    // What was unread stays so: the next turn brings it.
+    await t.send(`@ada and now? ${script({ text: 'Still here.' })}`);
+    await t.heard('ada.mia', /^Still here\.$/);
+    const last = t.api.turns().at(-1)?.raw ?? '';
+    expect([last.includes('HORIZON'), last.includes('Said one.')]).toEqual([true, false]);
   });
 
   test('a cancelled turn posts nothing, and the next one works', async () => {

@@ -347,6 +347,8 @@ describe('sessions', () => {
     await eventually('it is ready again', async () => (await activity()).activity === 'input_ready');
     await t.home.json('session', 'stop', session.id);
     await eventually('it has stopped', async () => (await activity()).state === 'stopped');
+    const refused = await t.home.run('session', 'compact', session.id);
+    expect([refused.status, refused.stderr]).toEqual([5, expect.stringContaining('has no command for that')]);
     const log = await t.home.run('session', 'log', session.id);
     expect(log.stdout).toContain('fresh start');
   });

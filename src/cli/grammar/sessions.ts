@@ -171,6 +171,18 @@ session runs on.${example('aachat session attach 1a2b3c4d', 'aachat session atta
     );
 
   session
+    .command('compact')
+    .description('let the agent program make the conversation of a session shorter, where it has a command for that')
+    .argument('<session>', SESSION)
+    .addHelpText('after', example('aachat session compact 1a2b3c4d'))
+    .action(
+      act(async (context, id: string) => {
+        const { compact } = await import('#cli/commands/session-compact.ts');
+        await compact(context, { session: id });
+      }),
+    );
+
+  session
     .command('import')
     .description('make sessions of transcripts of Claude Code: they can be shown, searched and resumed')
     .argument('<file...>', 'transcripts: ~/.claude/projects/<folder>/<id>.jsonl')
