@@ -82,6 +82,7 @@ const LocalTurn = object({
 });
 const History = object({
   about: SessionFacts.nullable(),
+  imported: object({ from: string(), digest: string(), source: string().nullable() }).nullable(),
   run: object({
     runId: RunId,
     epoch: int(),

@@ -98,7 +98,7 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
       return stdout.includes(`"number":${version + 1}`);
     });
   }
-  await t.send(`@ada ${steps({ text: 'answer' })}`);
+  await t.send(`@ada ${steps({ offer: ['compact'] }, { text: 'answer' })}`);
   await t.heard('ada.mia', /^answer$/);
   const { sessions } = await check<{ sessions: readonly Session[] }>('session', 'list');
   const id = shortId(sessions[0]?.id ?? '');
@@ -117,6 +117,7 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
     'session search answer',
     'session search --reindex',
     `session policy ${id} ask`,
+    `session compact ${id}`,
     `session cancel ${id}`,
     'status',
     'logs',

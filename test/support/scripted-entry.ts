@@ -8,6 +8,7 @@
  *   {"bash": "command"}                   runs it in the workspace and says what it printed
  *   {"ask": "title"}                      asks for permission and says how that went
  *   {"cost": dollars, "used": tokens}      tells what the conversation has cost, and the length of its context
+ *   {"offer": ["name"]}                   says that it takes these commands of its own
  *   {"wait": ms} {"hang": true} {"exit": status} {"error": code, "kind": "rate_limit"}
  *
  * Without a script it answers as the built-in one.
@@ -28,6 +29,7 @@ const Step = z.object({
   edit: z.string().optional(),
   content: z.string().default(''),
   bash: z.string().optional(),
+  offer: z.array(z.string()).optional(),
   ask: z.union([z.string(), z.boolean()]).optional(),
   wait: z.number().optional(),
   cost: z.number().optional(),
@@ -69,6 +71,10 @@ async function play(step: Step, turn: Turn): Promise<void> {
   if (step.cost !== undefined) {
     const cost = { amount: step.cost, currency: 'USD' };
     await say({ sessionUpdate: 'usage_update', used: step.used, size: 200_000, cost });
+  }
+  if (step.offer !== undefined) {
+    const availableCommands = step.offer.map((name) => ({ name, description: name }));
+    await say({ sessionUpdate: 'available_commands_update', availableCommands });
   }
   if (step.wait !== undefined) await sleep(step.wait, signal);
   if (step.hang === true) await sleep(2 ** 31 - 1, signal);
