@@ -36,6 +36,7 @@ export const SESSION_COMMANDS: ReadonlySet<string> = new Set([
   'doc diff',
   'doc conflicts',
   'session show',
+  'session spawn',
   'agent save',
 ]);
 

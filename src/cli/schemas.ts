@@ -241,6 +241,7 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
     }),
   },
   'session fork': { data: object({ session: Session, starts: boolean() }) },
+  'session spawn': { data: object({ session: Session, starts: boolean() }) },
   'session send': signalled,
   'session cancel': signalled,
   'session stop': signalled,

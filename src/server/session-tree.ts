@@ -45,7 +45,12 @@ export const spawnSession: Writing<typeof ROUTES.spawnSession> = async (tx, { ac
   const agent = await childAgent(tx, parent, body.agent);
   const served = await servedBy(tx, parent);
   const joined = agent.id === parent.agent_id ? served : await joinedOf(tx, agent, served);
-  if (!isOwner && agent.id !== parent.agent_id && joined.length === 0) throw hidden('agent');
+  if (agent.id !== parent.agent_id && joined.length === 0) {
+    if (!isOwner) throw hidden('agent');
+    throw new AachatError('CONFLICT', `${agent.name} is in none of the projects that this session covers.`, {
+      hint: `Add it first: \`aachat project assign <project> --agent ${agent.name}\`.`,
+    });
+  }
   const last = await promptProject(tx, parent);
   const place = joined.includes(last) ? last : (joined[0] ?? (await dmOf(tx, agent.id)));
   const hop = isOwner ? 0 : (await turnOf(tx, parent.id)).hop;

@@ -76,6 +76,7 @@ const VERBS = {
   'session search': 'refused',
   'session send': 'refused',
   'session show': 'allowed',
+  'session spawn': 'allowed',
   'session stop': 'refused',
   status: 'refused',
   up: 'refused',

@@ -147,6 +147,7 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
   const { session } = await check<{ session: Session }>('session', 'run', 'ada', steps({ text: 'ran' }));
   await t.heard('ada.mia', /^ran$/, 'dm:ada.mia');
   await check('session', 'fork', id);
+  await check('session', 'spawn', id, steps({ text: 'from a child' }));
   await check('session', 'stop', shortId(session.id));
   await check('session', 'resume');
   const transcript = join(home.path, '..', 'talk.jsonl');

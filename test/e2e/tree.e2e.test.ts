@@ -110,3 +110,36 @@ test('a rewind forgets later turns, and with --files puts back what lay in the f
     putBack: [],
   });
 });
+
+test('a child works beside its parent and reports to it, once', async () => {
+  await using t = await team(['ada']);
+  await t.up();
+  const task = steps({ text: 'the numbers are wrong' }).replaceAll('"', '\\"');
+  await t.send(
+    `@ada ${steps({ bash: `aachat session spawn "${task}" --agent ada --name numbers --text` }, { wait: 500 })}`,
+  );
+  // It is not blocked: its own turn ends before it hears of the child.
+  await t.heard('ada.mia', /Session \w{8} of ada\.mia\. It is starting\. Its answer is reported to you/);
+  await t.heard('ada.mia', /the numbers are wrong/);
+  const { sessions } = await t.home.json<{ sessions: readonly Session[] }>('session', 'list');
+  const parent = sessions.find(({ agent, coverageMode }) => agent === 'ada.mia' && coverageMode === 'auto');
+  const child = sessions.find(({ name }) => name === 'numbers');
+  if (parent === undefined || child === undefined) throw new Error('no family');
+  expect(child).toMatchObject({ agent: 'ada.mia', parentId: parent.id, projects: [{ name: 'launch' }] });
+  const reports = async () =>
+    (await promptsOf(t, parent.id)).filter((prompt) => prompt.includes(`Session ${shortId(child.id)} of ada.mia`));
+  await eventually('the report is a prompt', async () => (await reports()).length > 0);
+  expect((await reports())[0]).toContain('which was started from this one, reports:\n> the numbers are wrong\n');
+  const [asked = ''] = await promptsOf(t, child.id);
+  expect(asked).toContain(
+    `Session ${shortId(parent.id)} of ada.mia, which started this one, gives you a task:\n> SCRIPT`,
+  );
+  // The owner may start one as well; then it is the owner who gives the task.
+  const own = await t.home.json<{ session: Session }>('session', 'spawn', 'numbers', steps({ text: 'deeper' }));
+  await t.heard('ada.mia', /^deeper$/);
+  expect((await promptsOf(t, own.session.id))[0]).toContain('Your owner tells you');
+  const { stdout } = await t.home.run('session', 'show', 'numbers', '--text');
+  expect(stdout).toMatch(new RegExp(`^came from +${shortId(parent.id)} `, 'm'));
+  expect(stdout).toMatch(new RegExp(`^spawned from it +${shortId(own.session.id)} `, 'm'));
+  expect(await reports()).toHaveLength(1);
+});

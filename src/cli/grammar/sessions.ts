@@ -301,4 +301,24 @@ overwritten is kept as a commit; ignored files and those over 10 MB are left as 
         await rewind(context, { session: id, to: options.to, files: options.files === true });
       }),
     );
+
+  session
+    .command('spawn')
+    .description('start a child of a session, that reports back to it when it has answered')
+    .argument('<words...>', 'the session that it belongs to, then what it should do; inside a session only the latter')
+    .option('--agent <agent>', 'another agent of the same owner, that works in one of its projects')
+    .option('--name <name>', 'what `session list` calls it')
+    .addHelpText(
+      'after',
+      example(
+        'aachat session spawn 1a2b3c4d "Check the numbers"',
+        'aachat session spawn "Check the numbers" --agent bob',
+      ),
+    )
+    .action(
+      act(async (context, words: string[], options: { agent?: string; name?: string }) => {
+        const { spawn } = await import('#cli/commands/session-fork.ts');
+        await spawn(context, { ...options, words });
+      }),
+    );
 }

@@ -174,8 +174,10 @@ export function treeSuite(engine: string, open: Open): void {
       for (const agent of ['far', 'strange', 'strange.bob', 'nobody']) {
         await expect(spawn(parent.agent, parent.session, 'go', { agent })).rejects.toMatchObject({ code: 'NOT_FOUND' });
       }
-      const far = await spawn(it.alice, parent.session, 'go', { agent: 'far.alice' });
-      expect(far).toMatchObject({ agent: 'far.alice', projects: [] });
+      await expect(spawn(it.alice, parent.session, 'go', { agent: 'far.alice' })).rejects.toMatchObject({
+        code: 'CONFLICT',
+        hint: expect.stringContaining('project assign'),
+      });
       for (let count = 2; count < 8; count += 1) await spawn(parent.agent, parent.session, 'go');
       await expect(spawn(parent.agent, parent.session, 'go')).rejects.toMatchObject({ code: 'CONFLICT' });
     });
