@@ -31,7 +31,7 @@ export function createAttachView(paint: Pick<Paint, 'dim' | 'yellow' | 'red' | '
   };
 
   function text(event: Extract<SessionEvent, { type: 'text' }>): string {
-    const whose = `${event.turnId} ${event.isThought}`;
+    const whose = `${event.turnId} ${event.messageId} ${event.isThought}`;
     const start = writing === whose || endsLine ? '' : '\n';
     const words = plain(event.text);
     if (words === '') return '';

@@ -15,7 +15,7 @@ export const SessionEvent = z.discriminatedUnion('type', [
   event('state', { session: LiveSession }),
   event('prompt', { turnId: TurnId, text: z.string() }),
   /** A part of what the agent says or thinks, as it comes. */
-  event('text', { turnId, isThought: z.boolean(), text: z.string() }),
+  event('text', { turnId, messageId: z.string().nullable(), isThought: z.boolean(), text: z.string() }),
   /** A tool call began or moved on; null: as it was said before. */
   event('tool', { turnId, toolCallId: z.string(), title: z.string().nullable(), status: z.string().nullable() }),
   event('asked', { permission: PendingPermission }),

@@ -152,16 +152,23 @@ class Queue {
 const sizeOf = (event: SessionEvent): number => (event.type === 'text' ? event.text : JSON.stringify(event)).length;
 
 type Text = Extract<SessionEvent, { type: 'text' }>;
-const isSameText = (a: Text, b: Text): boolean => a.turnId === b.turnId && a.isThought === b.isThought;
+const isSameText = (a: Text, b: Text): boolean =>
+  a.turnId === b.turnId && a.messageId === b.messageId && a.isThought === b.isThought;
 
 /** What those who watch are told of an update of the agent program. */
 export function happeningOf(turnId: TurnId | null, update: AgentUpdate): Happening | undefined {
   switch (update.sessionUpdate) {
     case 'agent_message_chunk':
     case 'agent_thought_chunk': {
-      const { content } = update;
+      const { content, messageId = null } = update;
       if (content.type !== 'text') return undefined;
-      return { type: 'text', turnId, isThought: update.sessionUpdate === 'agent_thought_chunk', text: content.text };
+      return {
+        type: 'text',
+        turnId,
+        messageId,
+        isThought: update.sessionUpdate === 'agent_thought_chunk',
+        text: content.text,
+      };
     }
     case 'tool_call':
     case 'tool_call_update': {

@@ -70,6 +70,7 @@ describe('the watch of a session', () => {
   const text = (words: string, isThought = false): Happening => ({
     type: 'text',
     turnId: 't' as never,
+    messageId: null,
     isThought,
     text: words,
   });
