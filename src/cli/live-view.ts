@@ -6,6 +6,7 @@ import { basename } from 'node:path';
 import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import { shortId } from '#contract/ids.ts';
 import { documentsLine, documentTroubles } from './documents-view.ts';
+import { clockTime } from './output.ts';
 
 export interface LiveState {
   readonly sessions: readonly LiveSession[];
@@ -26,10 +27,16 @@ export interface Paint {
 export function liveBlock(state: LiveState, colours: Paint, columns: number): string {
   const paint = state.connected ? colours : { ...colours, good: colours.dim };
   const width = Math.max(4, ...state.sessions.map(({ agent }) => agent.length));
+  const shared = sharedProblems(state.sessions);
+  const said = (lines: readonly string[]) =>
+    lines.flatMap((line) => wrap(line, columns - 2).map((part) => paint.bad(`  ${part}`)));
   const lines = state.sessions.flatMap((session) => [
     clip(sessionLine(session, width), columns, (text) => paintLine(session, text, paint)),
-    ...problemLines(session).flatMap((line) => wrap(line, columns - 2).map((part) => paint.bad(`  ${part}`))),
+    ...(shared.has(problemLines(session).join('\n')) ? [] : said(problemLines(session))),
   ]);
+  for (const [problem, agents] of shared) {
+    lines.push(...said(problem.split('\n')), ...said([`  (${agents.length} sessions: ${agents.join(', ')})`]));
+  }
   if (state.sessions.some(({ phase }) => phase === 'failed')) {
     lines.push(...wrap('What failed is tried again when it gets a message.', columns));
   }
@@ -82,12 +89,16 @@ export function changedLines(before: LiveState | undefined, after: LiveState): r
   const old = new Map(before?.sessions.map((session) => [session.sessionId, session]));
   const asked = new Set(before?.permissions.map(({ id }) => id));
   const known = new Set(documentTroubles(before?.mirrors ?? []));
+  const told = new Set(before?.sessions.map((session) => problemLines(session).join('\n')));
   return [
     ...after.sessions.flatMap((session) => {
       const was = old.get(session.sessionId);
       const isNewProblem = was?.problem?.message !== session.problem?.message;
       if (was !== undefined && stateWord(was) === stateWord(session) && !isNewProblem) return [];
-      return [sessionLine(session), ...(isNewProblem ? problemLines(session) : [])];
+      const problem = problemLines(session);
+      const isTold = told.has(problem.join('\n'));
+      told.add(problem.join('\n'));
+      return [sessionLine(session), ...(isNewProblem && !isTold ? problem : [])];
     }),
     ...after.permissions
       .filter(({ id }) => !asked.has(id))
@@ -101,8 +112,9 @@ export function changedLines(before: LiveState | undefined, after: LiveState): r
 }
 
 /** `working`, `fetch`, `failed`: what a person reads of its state. */
-export function stateWord({ phase, step, activity }: LiveSession): string {
+export function stateWord({ phase, step, activity, limitedUntil }: LiveSession): string {
   if (phase !== 'running') return phase === 'booting' ? step : phase;
+  if (activity === 'limited' && limitedUntil !== null) return `limited until ${clockTime(limitedUntil)}`;
   return activity === 'hibernated' ? step : (activity ?? 'running').replaceAll('_', ' ');
 }
 
@@ -110,6 +122,16 @@ export function stateWord({ phase, step, activity }: LiveSession): string {
 export function problemLines({ problem, phase }: LiveSession): readonly string[] {
   if (problem === null || phase === 'stopped') return [];
   return [`! ${oneLine(problem.message)}`, ...(problem.hint === null ? [] : [`  ${oneLine(problem.hint)}`])];
+}
+
+/** What is wrong with more than one session is said once: the lines, and whose they are. */
+function sharedProblems(sessions: readonly LiveSession[]): ReadonlyMap<string, readonly string[]> {
+  const groups = Map.groupBy(sessions, (session) => problemLines(session).join('\n'));
+  return new Map(
+    [...groups]
+      .filter(([problem, { length }]) => problem !== '' && length > 1)
+      .map(([problem, those]) => [problem, those.map(({ agent }) => agent)]),
+  );
 }
 
 function paintLine({ phase, activity }: LiveSession, line: string, paint: Paint): string {

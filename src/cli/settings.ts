@@ -25,6 +25,11 @@ export const SETTINGS = {
     what: 'an agent process with nothing to do ends after so long, until the next message; 0: never; unset: 30',
     form: { pattern: /^\d{1,5}(\.\d{1,3})?$/, words: 'a number of minutes, or 0' },
   },
+  pauseOnLimit: {
+    env: 'AACHAT_PAUSE_ON_LIMIT',
+    what: 'whether a usage limit pauses all sessions of the login (on), or only the one that reached it (off); unset: on',
+    form: { pattern: /^(on|off)$/, words: 'on or off' },
+  },
 } as const satisfies Record<string, SettingFacts>;
 
 export type SettingName = keyof typeof SETTINGS;

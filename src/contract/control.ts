@@ -18,6 +18,8 @@ export const LiveSession = z.object({
   tokens: z.int().nonnegative(),
   workspace: z.string(),
   pid: z.int().nullable(),
+  /** When it goes on after a limit, if that is known. */
+  limitedUntil: z.iso.datetime().nullable(),
   /** What is wrong, and the command that mends it. */
   problem: z.object({ message: z.string(), hint: z.string().nullable() }).nullable(),
 });

@@ -124,7 +124,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     const { code } = record(cause);
     if (code === AUTH_REQUIRED) {
       const { message, hint } = noLogin(program.login);
-      throw new AachatError('AGENT_FAILED', message, { hint, cause });
+      throw new AachatError('AGENT_FAILED', message, { hint, cause, details: { login: false } });
     }
     const why = code === TIMED_OUT ? 'it did not answer in time' : explain(cause);
     const how = last === undefined ? why : `it ended with ${last.signal ?? `status ${last.code}`}`;

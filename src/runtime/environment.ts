@@ -69,6 +69,19 @@ const MEDDLING = /^(LD_|DYLD_|GIT_|CLAUDE_|BUN_|IS_SANDBOX$|NODE_OPTIONS$|BASH_E
 export const isReservedName = (name: string): boolean =>
   /^(AA_|AACHAT_|LC_|PATH$|TMPDIR$)/.test(name) || GENERAL.includes(name) || MEDDLING.test(name);
 
+/** Who pays, and where a program looks for that. */
+const LOGIN_NAME =
+  /(KEY|TOKEN|SECRET|CREDENTIALS|PROFILE|PROJECT|PROJECT_ID|BASE_URL|ENDPOINT|CONFIG_DIR)$|_USE_[A-Z]+$/;
+const LOGIN_PLACES = ['HOME', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME'];
+
+/** The part of a program's environment that decides which login it uses. */
+export function loginEnvironment(kind: AgentKind, env: Readonly<Record<string, string>>): Record<string, string> {
+  const clouds = kind === 'claude' ? CLOUDS.filter(([flag]) => env[flag] !== undefined).map(([, names]) => names) : [];
+  const own = [...OWN[kind], ...clouds];
+  const decides = (name: string) => LOGIN_NAME.test(name) && own.some((names) => names.test(name));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => LOGIN_PLACES.includes(name) || decides(name)));
+}
+
 export function agentEnvironment({
   parent,
   declared,

@@ -9,7 +9,7 @@ import type { Pair } from './pairs.ts';
 import { LiveAgentSession, type SessionOptions } from './session.ts';
 import type { Happening } from './session-watch.ts';
 
-export interface RosterOptions extends Pick<SessionOptions, 'desk' | 'bootSlot' | 'places' | 'onChange'> {
+export interface RosterOptions extends Pick<SessionOptions, 'desk' | 'bootSlot' | 'places' | 'logins' | 'onChange'> {
   readonly launcher: Launcher;
   /** Hears what happens in each session, for people who look on. */
   readonly watch: (sessionId: SessionId, happening: Happening) => void;
@@ -116,25 +116,15 @@ export class Roster {
 
   #start(session: Session, agent: Agent, team: Team): void {
     if (this.#sessions.has(session.id) || this.#over.signal.aborted) return;
-    const { launcher, desk, bootSlot, places } = this.#options;
+    const { launcher, desk, bootSlot, places, logins } = this.#options;
     const watch = (happening: Happening) => this.#options.watch(session.id, happening);
     const isSteered = () => this.#options.isSteered(session.id);
     const onChange = () => {
       this.#options.onChange();
       watch({ type: 'state', session: live.view() });
     };
-    const live = new LiveAgentSession({
-      launcher,
-      desk,
-      session,
-      agent,
-      team,
-      bootSlot,
-      places,
-      watch,
-      isSteered,
-      onChange,
-    });
+    const shared = { launcher, desk, bootSlot, places, logins };
+    const live = new LiveAgentSession({ ...shared, session, agent, team, watch, isSteered, onChange });
     this.#sessions.set(session.id, live);
     this.#follow(session);
     live.boot();

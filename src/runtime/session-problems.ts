@@ -1,4 +1,5 @@
 /** What is wrong with a session, for people: shown while it is so, written down once. */
+import type { AachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { type SessionId, shortId } from '#contract/ids.ts';
 import type { LogEvent } from './log-events.ts';
@@ -17,8 +18,16 @@ export const endedByItself = (id: SessionId): Failure => ({
 export interface Problems {
   /** null: all is well. */
   current: Failure | null;
-  /** What came out of a turn. */
-  hear(failure: Failure | null): void;
+  /**
+   * What came out of a turn; null: all is well.
+   *
+   * @param about.isKnown it was said of another session already
+   */
+  hear(failure: Failure | null, about?: { readonly isKnown?: boolean; readonly isLimit?: boolean }): void;
+  /** It did not come up. */
+  notUp(error: AachatError, about: { readonly step: string; readonly isKnown: boolean }): void;
+  /** The usage limit is over. */
+  limitOver(): void;
 }
 
 export function createProblems(options: {
@@ -28,15 +37,24 @@ export function createProblems(options: {
   readonly onChange: () => void;
 }): Problems {
   const { log, note, onChange } = options;
+  let limit: Failure | null = null;
   const problems: Problems = {
     current: null,
-    hear(failure) {
+    hear(failure, { isKnown = false, isLimit = false } = {}) {
+      limit = isLimit ? failure : null;
       if (failure?.message === problems.current?.message) return;
       problems.current = failure;
       onChange();
       if (failure === null) return;
       note({ type: 'problem', ...failure });
-      log.warn('session.turn_failed', { reason: failure.message });
+      log[isKnown ? 'debug' : 'warn']('session.turn_failed', { reason: failure.message });
+    },
+    notUp(error, { step, isKnown }) {
+      log[error.code === 'INTERNAL' ? 'error' : isKnown ? 'debug' : 'warn']('session.boot_failed', { error, step });
+      problems.current = { message: error.message, hint: error.hint ?? null };
+    },
+    limitOver() {
+      if (limit !== null && problems.current === limit) problems.current = null;
     },
   };
   return problems;

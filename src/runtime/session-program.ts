@@ -6,7 +6,14 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ensureDir, realPlace, writePrivate } from '#base/fs.ts';
 import type { Session } from '#contract/entities.ts';
-import { type Agent, type AgentUpdate, openAgent, type PermissionAnswer, type PermissionRequest } from './agent.ts';
+import {
+  type Agent,
+  type AgentOptions,
+  type AgentUpdate,
+  openAgent,
+  type PermissionAnswer,
+  type PermissionRequest,
+} from './agent.ts';
 import { type AgentProgram, findAgentProgram, ownRules, refuseUnknownProgram } from './agent-program.ts';
 import { branchNote } from './branch-note.ts';
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode } from './claude.ts';
@@ -17,6 +24,7 @@ import { authorEnvironment } from './git.ts';
 import { type Home, MIRROR_FOLDER } from './home.ts';
 import { identityText, managedText } from './instructions.ts';
 import type { Launcher } from './launcher.ts';
+import { type LoginKey, loginOf } from './logins.ts';
 import { opencodeEnvironment } from './opencode.ts';
 import { pastOf } from './past-turns.ts';
 import type { PermissionScope } from './permissions.ts';
@@ -58,6 +66,8 @@ export interface ProgramOptions {
     policy: Policy,
   ) => Promise<PermissionAnswer>;
   readonly onUnprompted: (state: 'started' | 'ended') => void;
+  /** It will use this login. @returns what starts a process, when no other one is at the same login */
+  readonly join: (login: LoginKey) => <T>(open: () => Promise<T>) => Promise<T>;
   readonly signal: AbortSignal;
 }
 
@@ -126,6 +136,7 @@ export async function prepareProgram(
   let isCarried = branch?.isCarried === true;
   let note = '';
   let agent: Agent | undefined;
+  const start = options.join(loginOf(program, env));
   let ended: Promise<void> = Promise.resolve();
   const refuse = async () => {
     if (!isTrusted) await refuseForeignSettings(workspace.path, session.agent, program.kind);
@@ -158,7 +169,7 @@ export async function prepareProgram(
             mode: claudeMode(policy),
           }
         : {};
-      agent = await openAgent({
+      const opening: AgentOptions = {
         program,
         env,
         leasesDir: home.leases,
@@ -175,7 +186,8 @@ export async function prepareProgram(
         onUnprompted: options.onUnprompted,
         log: launcher.log,
         signal,
-      });
+      };
+      agent = await start(() => openAgent(opening));
       isCarried ||= agent.opened === 'forked';
       if (branch !== null) {
         const { turns } = await pastOf(home, session.id);

@@ -3,8 +3,7 @@
  *
  *   stopped ─boot─► booting ─booted─► ready ─turn-started─► working ─turn-ended─► ready
  *                      │                │                      ├─cancel─► cancelling ─turn-ended─► ready
- *                      │                │                      └─limit-reached─► limited ─limit-over─► ready
- *                      │                │                            of a budget: ─budget-changed─► ready
+ *                      │                │                      └─limit-reached─► limited ─limit-over, budget-changed─► ready
  *                      │                └─unprompted-started─► unprompted ─unprompted-ended─► ready
  *                      ├─boot-failed (a person must act)─► failed ─boot, retry-due─► booting
  *                      └─boot-failed (passing)─► backing-off ─retry-due─► booting
@@ -39,7 +38,6 @@ export type SessionState =
   | { readonly kind: 'unprompted'; readonly deaths: number }
   | {
       readonly kind: 'limited';
-      readonly of: LimitOwner;
       readonly until: number;
       readonly deaths: number;
       /** No process. */
@@ -56,9 +54,6 @@ interface TurnFacts {
   readonly isBudgetNew?: true;
 }
 
-/** Whose limit it is: that of the agent program's account, or the budget that the owner gave the agent. */
-export type LimitOwner = 'program' | 'budget';
-
 export type SessionEvent =
   | { readonly kind: 'boot' }
   /** `isAsleep`: no place was free for its process. */
@@ -71,8 +66,8 @@ export type SessionEvent =
   | { readonly kind: 'turn-started'; readonly turnId: TurnId }
   | { readonly kind: 'cancel' }
   | { readonly kind: 'turn-ended'; readonly turnId: TurnId }
-  /** `until`: epoch milliseconds. */
-  | { readonly kind: 'limit-reached'; readonly turnId: TurnId; readonly of: LimitOwner; readonly until: number }
+  /** The budget that the owner gave the agent is used up. `until`: epoch milliseconds. */
+  | { readonly kind: 'limit-reached'; readonly turnId: TurnId; readonly until: number }
   /** The limit that was to end at `until`. */
   | { readonly kind: 'limit-over'; readonly until: number }
   | { readonly kind: 'budget-changed' }
@@ -191,9 +186,9 @@ function running(state: RunningState, event: SessionEvent): Transition {
         return stay(state);
       if (event.kind === 'turn-ended') return ready();
       if (event.kind === 'limit-reached') {
-        const { of, until } = event;
-        if (of === 'budget' && state.isBudgetNew) return ready();
-        return go({ kind: 'limited', of, until, deaths }, { kind: 'schedule-limit-over', until });
+        if (state.isBudgetNew) return ready();
+        const { until } = event;
+        return go({ kind: 'limited', until, deaths }, { kind: 'schedule-limit-over', until });
       }
       if (event.kind === 'budget-changed') return go({ ...state, isBudgetNew: true });
       if (event.kind === 'cancel' && state.kind === 'working')
@@ -202,23 +197,28 @@ function running(state: RunningState, event: SessionEvent): Transition {
   }
 }
 
-const isLimitOver = ({ of, until }: Extract<SessionState, { kind: 'limited' }>, event: SessionEvent): boolean =>
-  event.kind === 'limit-over' ? event.until === until : event.kind === 'budget-changed' && of === 'budget';
+const isLimitOver = ({ until }: Extract<SessionState, { kind: 'limited' }>, event: SessionEvent): boolean =>
+  event.kind === 'limit-over' ? event.until === until : event.kind === 'budget-changed';
 
 /** What the server and people are told. Undefined while there is no running session. */
 export function activityOf(
   state: SessionState,
-  facts: { readonly awaitsPermission: boolean; readonly isStalled: boolean },
+  facts: {
+    readonly awaitsPermission: boolean;
+    readonly isStalled: boolean;
+    /** A usage limit of its login keeps turns from beginning. */
+    readonly isPaused: boolean;
+  },
 ): Activity | undefined {
   switch (state.kind) {
     case 'ready':
-      return 'input_ready';
+      return facts.isPaused ? 'limited' : 'input_ready';
     case 'limited':
       return 'limited';
     case 'hibernated':
     case 'waiting':
     case 'waking':
-      return 'hibernated';
+      return facts.isPaused ? 'limited' : 'hibernated';
     case 'working':
     case 'cancelling':
     case 'unprompted':
@@ -271,9 +271,3 @@ const PHASES: Readonly<Record<SessionState['kind'], LiveSession['phase']>> = {
 };
 
 export const phaseOf = ({ kind }: SessionState): LiveSession['phase'] => PHASES[kind];
-
-/** What people read of a session that is not simply ready or at work. */
-export function stepOf({ kind }: SessionState, bootStep: string): string {
-  if (kind === 'booting') return bootStep;
-  return kind === 'waiting' ? 'waits for a free place' : kind;
-}

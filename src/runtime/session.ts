@@ -12,22 +12,15 @@ import { type ActivityReport, createActivityReport } from './activity-report.ts'
 import type { Agent as ProgramAgent } from './agent.ts';
 import { type Booted, type BootStep, bootSession } from './boot.ts';
 import type { Launcher } from './launcher.ts';
+import type { Logins } from './logins.ts';
 import type { PermissionDesk } from './permission-desk.ts';
 import type { Places } from './places.ts';
-import { NOTHING_YET, reportOf, type SessionReport } from './report.ts';
+import { NOTHING_YET, reportOf, type SessionReport, viewOf } from './report.ts';
 import { openJournal, type SessionJournal } from './session-journal.ts';
 import { createProblems, endedByItself, type Problems, SUPERSEDED } from './session-problems.ts';
 import { createSessionProcess, type SessionProcess } from './session-process.ts';
 import type { SessionProgram } from './session-program.ts';
-import {
-  activityOf,
-  failureCause,
-  phaseOf,
-  type SessionEvent,
-  type SessionState,
-  stepOf,
-  transition,
-} from './session-state.ts';
+import { activityOf, failureCause, type SessionEvent, type SessionState, transition } from './session-state.ts';
 import type { Happening } from './session-watch.ts';
 import { createTurnLoop, type TurnLoop } from './turn-loop.ts';
 
@@ -45,6 +38,8 @@ export interface SessionOptions {
   readonly watch: (happening: Happening) => void;
   /** Whether a person is attached and steers it. */
   readonly isSteered: () => boolean;
+  /** So they do logins of agent programs. */
+  readonly logins: Logins;
   /** Something that people are shown has changed. */
   readonly onChange: () => void;
 }
@@ -97,10 +92,15 @@ export class LiveAgentSession {
     });
     this.#process = createSessionProcess({
       places: options.places,
+      logins: options.logins,
+      problems: this.#problems,
       isNeeded: () => this.#loop?.awaitsPermission === true || options.isSteered(),
       send: (event) => this.#send(event),
       log: this.#log,
       onClosed: (program, agent) => this.#agentClosed(program, agent),
+      onLimit: () => this.#changed(),
+      onMayBegin: () => this.look(),
+      onMended: () => this.wake(),
     });
   }
 
@@ -129,20 +129,17 @@ export class LiveAgentSession {
   }
 
   view(): LiveSession {
-    const { session, agent, launcher } = this.#options;
-    return {
-      sessionId: session.id,
-      agent: agent.name,
-      team: session.team,
-      phase: phaseOf(this.#state),
-      step: stepOf(this.#state, this.#step),
-      activity: this.#activity() ?? null,
-      unread: this.#loop?.waiting ?? 0,
-      tokens: this.#earlierTokens + (this.#loop?.tokens ?? 0),
-      workspace: launcher.home.workspace(agent.name, session.id),
-      pid: this.#booted?.program.agent?.pid ?? null,
+    return viewOf({
+      ...this.#options,
+      state: this.#state,
+      bootStep: this.#step,
+      activity: this.#activity(),
+      loop: this.#loop,
+      earlierTokens: this.#earlierTokens,
+      pid: this.#booted?.program.agent?.pid,
+      limitedUntil: this.#process.limitedUntil,
       problem: this.#problems.current,
-    };
+    });
   }
 
   report(): SessionReport {
@@ -162,9 +159,7 @@ export class LiveAgentSession {
 
   /** Called now and then: says what time alone has changed. */
   tick(): void {
-    if (this.#activity() === this.#activityReport.heard) return;
-    this.#activityReport.tell();
-    this.#options.onChange();
+    if (this.#activity() !== this.#activityReport.heard) this.#changed();
   }
 
   /** Reads what waits, if it runs. */
@@ -260,8 +255,15 @@ export class LiveAgentSession {
   #activity(): Activity | undefined {
     return activityOf(this.#state, {
       awaitsPermission: this.#loop?.awaitsPermission ?? false,
+      isPaused: this.#process.limitedUntil !== undefined,
       isStalled: Date.now() - (this.#loop?.lastSign ?? 0) > STALL_MS,
     });
+  }
+
+  /** What it does may look different now. */
+  #changed(): void {
+    this.#activityReport.tell();
+    this.#options.onChange();
   }
 
   async #boot(attempt: () => Promise<void>): Promise<void> {
@@ -270,11 +272,9 @@ export class LiveAgentSession {
       await attempt();
     } catch (thrown) {
       const error = toAachatError(thrown);
-      if (this.#state.kind === 'booting' || this.#state.kind === 'waking') {
-        this.#log[error.code === 'INTERNAL' ? 'error' : 'warn']('session.boot_failed', { error, step: this.#step });
-      }
+      const isAsked = this.#state.kind === 'booting' || this.#state.kind === 'waking';
       await this.#close('failed');
-      this.#problems.current = { message: error.message, hint: error.hint ?? null };
+      if (isAsked) this.#problems.notUp(error, { step: this.#step, isKnown: this.#process.notOpened(error) });
       this.#send({ kind: 'boot-failed', cause: failureCause(error, this.#step === 'register') });
     }
   }
@@ -301,6 +301,7 @@ export class LiveAgentSession {
       },
       onLoss: journal.tell,
       takePlace: this.#process.take,
+      join: this.#process.join,
       onRun: (run) => journal.began(run, this.session),
       onUpdate: (update) => (this.#loop?.onUpdate ?? journal.heard)(update),
       onPermission: async (request, scope, policy) =>
@@ -334,32 +335,24 @@ export class LiveAgentSession {
     const changes = (await this.#journal?.opened(program, agent, this.#loop?.introduced === true)) ?? [];
     this.#report = reportOf({ ...booted, warnings: [...warnings, ...changes] });
     this.#loop?.opened(agent);
-    this.#process.watch(program, agent);
+    this.#process.opened(program, agent);
     this.#timers.after(CALM_MS, () => this.#send({ kind: 'settled' }));
     this.#log.info('session.running', { opened: agent.opened, program: program.origin, pid: agent.pid });
   }
 
   #createLoop(booted: Booted, { events, past, notices, reread }: SessionJournal): TurnLoop {
-    const { launcher, desk, agent, onChange } = this.#options;
     return createTurnLoop({
-      launcher,
-      desk,
+      ...this.#options,
       booted,
-      agent,
       session: () => this.session,
       log: events,
-      watch: this.#options.watch,
       owed: past.owed,
       introduced: past.introduced,
       notices,
       reread,
-      mayBegin: () => {
-        if (this.#state.kind === 'hibernated') this.#send({ kind: 'wanted' });
-        return this.#state.kind === 'ready';
-      },
-      onIdle: () => {
-        if (this.#state.kind === 'ready') this.#process.rest(true);
-      },
+      mayBegin: () => this.#process.mayBegin(this.#state.kind),
+      onOver: this.#process.turnOver,
+      onIdle: () => this.#process.rest(this.#state.kind !== 'unprompted'),
       isStopping: () => this.#state.kind === 'stopping',
       send: (event) => this.#send(event),
       onStopAsked: () => {
@@ -367,11 +360,8 @@ export class LiveAgentSession {
         void this.stop(false);
       },
       onStale: () => this.superseded(),
-      onFailure: this.#problems.hear,
-      onChange: () => {
-        this.#activityReport.tell();
-        onChange();
-      },
+      onFailure: (failure) => this.#problems.hear(failure),
+      onChange: () => this.#changed(),
     });
   }
 
@@ -392,6 +382,7 @@ export class LiveAgentSession {
     await this.#loop?.finish(this.#force);
     await this.#closing;
     await this.#close(this.#endReason);
+    this.#process.leave();
     this.#timers[Symbol.dispose]();
     this.#send({ kind: 'released' });
   }

@@ -22,6 +22,7 @@ import { openGuard } from './guard.ts';
 import { DOCUMENTS } from './home.ts';
 import type { Launcher } from './launcher.ts';
 import { leaseChildren, reapLeases } from './lease.ts';
+import { createLogins, type Logins } from './logins.ts';
 import { createMirrors, type Mirrors, notKept } from './mirrors.ts';
 import { type Pair, planPairs } from './pairs.ts';
 import { createPermissionDesk, type PermissionDesk } from './permission-desk.ts';
@@ -50,6 +51,8 @@ export interface UpOptions {
   readonly team: string | undefined;
   /** As they are set now. */
   readonly limits: () => PlaceLimits;
+  /** Whether all sessions of a login wait when one of them has reached its usage limit. */
+  readonly pausesOnLimit: () => boolean;
   /** Calls `listener` at every change worth showing; coalescing is its business. */
   readonly onChange: (change: UpChange) => void;
   /** How long a request of an agent waits for an answer before it counts as denied. */
@@ -141,6 +144,7 @@ class RunningUp implements Up {
   readonly #places: Places;
   readonly #watch = createSessionWatch();
   readonly #attachments = createAttachments(() => this.#places.look());
+  readonly #logins: Logins;
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #userStream: UserId;
@@ -192,12 +196,14 @@ class RunningUp implements Up {
       runOf: (sessionId) => this.#roster.sessions.find(({ session }) => session.id === sessionId)?.runId,
     });
     this.#places = createPlaces(options.limits);
+    this.#logins = createLogins({ isShared: options.pausesOnLimit });
     const slots = pLimit(availableParallelism());
     this.#roster = new Roster({
       launcher: this.#launcher,
       desk: this.#desk,
       bootSlot: (boot) => slots(boot),
       places: this.#places,
+      logins: this.#logins,
       onChange: () => options.onChange({ kind: 'session' }),
       watch: (sessionId, happening) => this.#watch.tell(sessionId, happening),
       isSteered: this.#attachments.isSteered,
@@ -300,6 +306,7 @@ class RunningUp implements Up {
     await this.#roster.stop(force);
     this.#over.abort();
     this.#places[Symbol.dispose]();
+    this.#logins[Symbol.dispose]();
     log.info('up.stopped', { report: this.report() });
     await this.#mirrors[Symbol.asyncDispose]();
     await this.#link?.[Symbol.asyncDispose]();

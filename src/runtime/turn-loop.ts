@@ -41,14 +41,16 @@ export interface TurnLoopOptions {
   readonly reread: () => Promise<OwedTurn | null>;
   /** There is something to do. Whether it can be begun now; else the loop is woken when it can. */
   readonly mayBegin: () => boolean;
+  /** A turn came out so. */
+  readonly onOver: (result: TurnResult) => void;
   /** Nothing waits. */
   readonly onIdle: () => void;
   readonly isStopping: () => boolean;
   readonly send: (event: SessionEvent) => void;
   readonly onStopAsked: () => void;
   readonly onStale: () => void;
-  /** What a person should know; null: all is well again. */
-  readonly onFailure: (failure: Failure | null) => void;
+  /** What a person should know. */
+  readonly onFailure: (failure: Failure) => void;
   readonly onChange: () => void;
 }
 
@@ -178,22 +180,18 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
   async function turnOver(turnId: TurnId, result: TurnResult): Promise<void> {
     await updates.flush();
     current = undefined;
+    options.onOver(result);
     if (result.kind === 'closed') {
       tokens += result.tokens;
       introduced ||= result.answered;
-      options.onFailure(result.failure);
       send({ kind: 'turn-ended', turnId });
       return;
     }
     owed = await options.reread();
-    if (result.reason === 'limit' || result.reason === 'budget') {
-      options.onFailure(result.failure);
-      const of = result.reason === 'budget' ? 'budget' : 'program';
-      send({ kind: 'limit-reached', turnId, of, until: result.until });
-    } else if (result.reason === 'login') {
-      options.onFailure(result.failure);
-      send({ kind: 'blocked', isRetried: false });
-    }
+    // After a limit of the program's, too: whether the next turn may begin is asked before it does.
+    if (result.reason === 'limit') send({ kind: 'turn-ended', turnId });
+    else if (result.reason === 'budget') send({ kind: 'limit-reached', turnId, until: result.until });
+    else if (result.reason === 'login') send({ kind: 'blocked', isRetried: false });
   }
 
   /** The server refused, or the session stops: the log says what is owed. */

@@ -62,7 +62,7 @@ export type TurnResult =
   /** `failure` is set where a person should know, `answered` where the agent worked through the prompt. */
   | { readonly kind: 'closed'; readonly answered: boolean; readonly tokens: number; readonly failure: Failure | null }
   /** Nothing was posted; the turn is tried again later. */
-  | { readonly kind: 'owed'; readonly reason: 'limit'; readonly until: number; readonly failure: Failure }
+  | { readonly kind: 'owed'; readonly reason: 'limit'; readonly resetsAt: number | null; readonly failure: Failure }
   | { readonly kind: 'owed'; readonly reason: 'budget'; readonly until: number; readonly failure: Failure }
   | { readonly kind: 'owed'; readonly reason: 'login'; readonly failure: Failure }
   | { readonly kind: 'owed'; readonly reason: 'stopped' | 'agent-gone' };
@@ -74,9 +74,6 @@ export interface Failure {
 
 /** A turn that broke off this often is given up, so that a prompt that kills its agent does not do so for ever. */
 const ATTEMPT_LIMIT = 3;
-/** How long to wait after a limit whose end nobody told. */
-const UNKNOWN_LIMIT_MS = 5 * 60_000;
-
 /** Shortest wait for a budget: by the clock of this machine the moment that the server named may have passed. */
 const BUDGET_WAIT_MS = 10_000;
 
@@ -229,7 +226,7 @@ function postponed(
   if (context.isStopping()) return { kind: 'owed', reason: 'stopped' };
   switch (outcome.reason) {
     case 'rate_limit':
-      return { kind: 'owed', reason: 'limit', until: outcome.resetsAt ?? context.clock() + UNKNOWN_LIMIT_MS, failure };
+      return { kind: 'owed', reason: 'limit', resetsAt: outcome.resetsAt, failure };
     case 'auth_required':
       return { kind: 'owed', reason: 'login', failure };
     case 'agent_exited':

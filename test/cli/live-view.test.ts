@@ -15,6 +15,7 @@ const session = (more: Partial<LiveSession> = {}): LiveSession =>
     tokens: 0,
     workspace: '/home/mia/aachat/.run/workspaces/ada.mia--2e3f4a5b',
     pid: 1,
+    limitedUntil: null,
     problem: null,
     ...more,
   }) as LiveSession;
@@ -47,6 +48,32 @@ describe('live view', () => {
     expect(block).toContain('worktree');
     expect(block).toContain('! No Claude Code.\n');
     expect(block).toContain('Install it.\nWhat failed is tried again when it gets a message.');
+  });
+
+  test('what is wrong with several sessions is said once, and whose it is', () => {
+    const problem = { message: 'The agent program is not logged in.', hint: 'Type /login.' };
+    const failed = ['ada.mia', 'bob.mia'].map((agent) =>
+      session({ sessionId: agent as never, agent: agent as never, phase: 'failed', problem }),
+    );
+    const lines = liveBlock(state({ sessions: failed }), NO_PAINT, 200).split('\n');
+    expect(lines.filter((line) => line.includes('not logged in'))).toHaveLength(1);
+    expect(lines.slice(2)).toEqual([
+      '  ! The agent program is not logged in.',
+      '    Type /login.',
+      '    (2 sessions: ada.mia, bob.mia)',
+      'What failed is tried again when it gets a message.',
+    ]);
+    const booting = state({ sessions: failed.map((one) => ({ ...one, phase: 'booting', problem: null })) });
+    const piped = changedLines(booting, state({ sessions: failed }));
+    expect(piped.filter((line) => line.includes('not logged in'))).toHaveLength(1);
+  });
+
+  test('a limit says when it ends, if that is known, and a session without a process what it waits for', () => {
+    const shown = (more: Partial<LiveSession>) => liveBlock(state({ sessions: [session(more)] }), NO_PAINT, 200);
+    const until = new Date(2_099, 0, 1, 5, 33).toISOString();
+    expect(shown({ activity: 'limited', limitedUntil: until })).toContain('limited until 2099-01-01 05:33  sid=');
+    expect(shown({ activity: 'limited' })).toContain('ada.mia  limited  ');
+    expect(shown({ activity: 'hibernated', step: 'waits for a free place' })).toContain('waits for a free place  sid=');
   });
 
   test('what to do is shown whole, however narrow the terminal is', () => {

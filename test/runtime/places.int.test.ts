@@ -1,32 +1,15 @@
 /** Many sessions and few processes, with real ones. */
 import { expect, test } from 'vitest';
-import { newId } from '#base/id.ts';
 import { processStart } from '#base/process.ts';
-import type { Agent } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Up } from '#runtime/supervisor.ts';
+import { answers, tell } from '../support/dm.ts';
 import { eventually } from '../support/eventually.ts';
-import { type UpScene, upScene } from '../support/up.ts';
+import { upScene } from '../support/up.ts';
 
 const PATIENCE_MS = 90_000;
 const living = (up: Up) => up.sessions().filter(({ pid }) => pid !== null && processStart(pid) !== undefined);
 const activities = (up: Up) => up.sessions().map(({ activity }) => activity);
-
-const dmOf = async ({ http }: UpScene, { name }: Agent) =>
-  (await http.call(ROUTES.resolveProject, { query: { name: `dm:${name}` } })).project.id;
-
-/** Says it in the agent's dm. */
-async function tell(scene: UpScene, agent: Agent, body: string): Promise<void> {
-  const params = { projectId: await dmOf(scene, agent) };
-  await scene.http.call(ROUTES.sendMessage, { params, body: { clientId: newId(), body } });
-}
-
-/** What the agent has said in its dm. */
-async function answers(scene: UpScene, agent: Agent): Promise<readonly string[]> {
-  const params = { projectId: await dmOf(scene, agent) };
-  const { messages } = await scene.http.call(ROUTES.listMessages, { params, query: {} });
-  return messages.filter(({ author }) => author.id === agent.id).map(({ body }) => body);
-}
 
 test('twelve agents with three processes answer everybody once, and never more of them live', async () => {
   await using scene = await upScene(...Array.from({ length: 12 }, (_, index) => `a${index}`));

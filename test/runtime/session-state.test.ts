@@ -24,7 +24,7 @@ const states: { [K in Kind]: Extract<SessionState, { kind: K }> } = {
   hibernated: { kind: 'hibernated', deaths: 1 },
   waiting: { kind: 'waiting', deaths: 1 },
   waking: { kind: 'waking', deaths: 1 },
-  limited: { kind: 'limited', of: 'budget', until: 1000, deaths: 1 },
+  limited: { kind: 'limited', until: 1000, deaths: 1 },
   'backing-off': { kind: 'backing-off', deaths: 1 },
   failed: { kind: 'failed' },
   stopping: { kind: 'stopping' },
@@ -37,7 +37,7 @@ const events: { [K in SessionEvent['kind']]: Extract<SessionEvent, { kind: K }> 
   'turn-started': { kind: 'turn-started', turnId },
   cancel: { kind: 'cancel' },
   'turn-ended': { kind: 'turn-ended', turnId },
-  'limit-reached': { kind: 'limit-reached', turnId, of: 'budget', until: 1000 },
+  'limit-reached': { kind: 'limit-reached', turnId, until: 1000 },
   'limit-over': { kind: 'limit-over', until: 1000 },
   'budget-changed': { kind: 'budget-changed' },
   'unprompted-started': { kind: 'unprompted-started' },
@@ -145,9 +145,7 @@ describe('session state', () => {
       state: states.working,
       effects: [],
     });
-    expect(
-      transition(states.working, { kind: 'limit-reached', turnId: otherTurn, of: 'budget', until: 5 }).effects,
-    ).toEqual([]);
+    expect(transition(states.working, { kind: 'limit-reached', turnId: otherTurn, until: 5 }).effects).toEqual([]);
   });
 
   test('a boot that may pass is tried again, one that a person must mend is not', () => {
@@ -192,9 +190,7 @@ describe('session state', () => {
     expect(transition(states.working, events.settled).state).toEqual({ ...states.working, deaths: 0 });
   });
 
-  test('another budget ends no limit but its own, and the end of an earlier limit none that came later', () => {
-    const program: SessionState = { ...states.limited, of: 'program' };
-    expect(transition(program, events['budget-changed'])).toEqual({ state: program, effects: [] });
+  test('another budget ends a limit, and the end of an earlier limit none that came later', () => {
     expect(transition(states.limited, events['budget-changed']).effects).toEqual([{ kind: 'next-turn' }]);
     expect(transition(states.limited, { kind: 'limit-over', until: 999 }).state).toBe(states.limited);
   });
@@ -205,7 +201,6 @@ describe('session state', () => {
       state: { kind: 'ready' },
       effects: [{ kind: 'next-turn' }],
     });
-    expect(transition(changed, { ...events['limit-reached'], of: 'program' }).state.kind).toBe('limited');
     const again = transition({ kind: 'ready', deaths: 0 }, events['turn-started']).state;
     expect(transition(again, events['limit-reached']).state.kind).toBe('limited');
   });
@@ -223,13 +218,19 @@ describe('session state', () => {
   });
 
   test('activity says what people see', () => {
-    const calm = { awaitsPermission: false, isStalled: false };
+    const calm = { awaitsPermission: false, isStalled: false, isPaused: false };
     const shown = (state: SessionState, facts = calm) => activityOf(state, facts);
     expect(shown(states.ready)).toBe('input_ready');
     expect(shown(states.working)).toBe('working');
-    expect(shown(states.working, { awaitsPermission: true, isStalled: true })).toBe('awaiting_permission');
-    expect(shown(states.working, { awaitsPermission: false, isStalled: true })).toBe('stalled');
+    expect(shown(states.working, { ...calm, awaitsPermission: true, isStalled: true })).toBe('awaiting_permission');
+    expect(shown(states.working, { ...calm, isStalled: true })).toBe('stalled');
     expect(shown(states.limited)).toBe('limited');
+    const paused = { ...calm, isPaused: true };
+    expect([states.ready, states.hibernated, states.working].map((state) => shown(state, paused))).toEqual([
+      'limited',
+      'limited',
+      'working',
+    ]);
     expect([states.hibernated, states.waiting, states.waking].map((state) => shown(state))).toEqual(
       Array(3).fill('hibernated'),
     );

@@ -225,7 +225,7 @@ describe('a turn', () => {
     expect(await s.live(never(), countingAgent(failed('rate_limit')).agent)).toMatchObject({
       kind: 'owed',
       reason: 'limit',
-      until: 5,
+      resetsAt: 5,
     });
     expect(await s.live(never(), countingAgent(failed('auth_required')).agent)).toMatchObject({
       kind: 'owed',

@@ -1,7 +1,8 @@
 /** An ACP agent with one oddity, named by its first argument, that real programs have and the scripted one has not. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as acp from '@agentclientprotocol/sdk';
 
 const oddity = process.argv[2];
@@ -51,6 +52,7 @@ if (oddity === 'immortal') {
 acp
   .agent({ name: 'odd' })
   .onRequest(acp.methods.agent.initialize, () => {
+    if (oddity === 'renewing') appendFileSync(process.argv[3] ?? '', 'in\n');
     if (oddity === 'mute') return never;
     // Everything that the protocol leaves to the agent is left out.
     if (oddity === 'bare') return { protocolVersion: 1 };
@@ -61,7 +63,11 @@ acp
       agentCapabilities: { loadSession: true, ...(oddity === 'lists' ? { sessionCapabilities: { list: {} } } : {}) },
     };
   })
-  .onRequest(acp.methods.agent.session.new, () => {
+  .onRequest(acp.methods.agent.session.new, async () => {
+    if (oddity === 'renewing') {
+      await sleep(200);
+      appendFileSync(process.argv[3] ?? '', 'out\n');
+    }
     if (oddity === 'brief') endOnce(join(process.argv[3] ?? '', 'brief.gone'));
     if (oddity === 'frozen') setTimeout(freeze, 100);
     if (oddity === 'login') throw new acp.RequestError(-32_000, 'Authentication required');

@@ -10,12 +10,15 @@
  *   {"cost": dollars, "used": tokens}      tells what the conversation has cost, and the length of its context
  *   {"offer": ["name"]}                   says that it takes these commands of its own
  *   {"wait": ms} {"hang": true} {"exit": status} {"error": code, "kind": "rate_limit"}
+ *   {"limit": "file"}                     refused until the time that the file says, in epoch milliseconds
+ *   {"login": "file"}                     no login as long as there is no such file
  *
  * Without a script it answers as the built-in one.
  */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import * as acp from '@agentclientprotocol/sdk';
@@ -38,6 +41,8 @@ const Step = z.object({
   exit: z.number().optional(),
   error: z.number().optional(),
   kind: z.string().optional(),
+  limit: z.string().optional(),
+  login: z.string().optional(),
 });
 type Step = z.infer<typeof Step>;
 
@@ -79,6 +84,8 @@ async function play(step: Step, turn: Turn): Promise<void> {
   if (step.wait !== undefined) await sleep(step.wait, signal);
   if (step.hang === true) await sleep(2 ** 31 - 1, signal);
   if (step.exit !== undefined) process.exit(step.exit);
+  if (step.login !== undefined && !existsSync(step.login)) throw acp.RequestError.authRequired();
+  if (step.limit !== undefined) await spend(step.limit, turn);
   if (step.error !== undefined) {
     throw new acp.RequestError(
       step.error,
@@ -103,6 +110,16 @@ async function play(step: Step, turn: Turn): Promise<void> {
     await message(turn, await tool(bash, 'execute', () => shell(bash, cwd, signal)));
   }
   if (step.text !== undefined) await message(turn, step.text);
+}
+
+/** Notes the try beside the file. */
+async function spend(file: string, { say }: Turn): Promise<void> {
+  const until = Number(await readFile(file, 'utf8'));
+  await appendFile(`${file}.tries`, `${Date.now()} ${Date.now() < until ? 'refused' : 'answered'}\n`);
+  if (Date.now() >= until) return;
+  const rateLimit = { status: 'rejected', resetsAt: until / 1_000 };
+  await say({ sessionUpdate: 'usage_update', used: 1, size: 2, _meta: { '_claude/rateLimit': rateLimit } });
+  throw new acp.RequestError(-32_603, 'scripted limit', { errorKind: 'rate_limit' });
 }
 
 async function shell(command: string, cwd: string, signal: AbortSignal): Promise<string> {

@@ -1,7 +1,7 @@
 /** A running `up` in this process, for a person with one agent or several against a real server. */
 import { join } from 'node:path';
 import { newId } from '#base/id.ts';
-import { silentLog } from '#base/log.ts';
+import { type Log, silentLog } from '#base/log.ts';
 import { serverAddress } from '#client/address.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
 import type { Agent } from '#contract/entities.ts';
@@ -30,6 +30,9 @@ export interface UpScene extends AsyncDisposable {
     readonly odd?: readonly string[];
     readonly permissionLifetimeMs?: number;
     readonly limits?: Partial<PlaceLimits>;
+    readonly pausesOnLimit?: boolean;
+    /** Lines of its log. */
+    readonly log?: Log;
     /** Command line of another program. */
     readonly program?: string;
   }): Promise<Up>;
@@ -65,7 +68,7 @@ export async function upScene(...names: readonly string[]): Promise<UpScene> {
           serverUrl: baseUrl,
           http: more.http ?? http,
           owner: { id: owner.id, login: 'mia' },
-          log: silentLog,
+          log: more.log ?? silentLog,
           secrets: new Set(),
           parentEnv: process.env,
           engine: {
@@ -85,6 +88,7 @@ export async function upScene(...names: readonly string[]): Promise<UpScene> {
         agents: [],
         team: undefined,
         limits: () => ({ maxSessions: 50, hibernateMs: 0, ...more.limits }),
+        pausesOnLimit: () => more.pausesOnLimit ?? true,
         onChange: () => {},
         permissionLifetimeMs: more.permissionLifetimeMs ?? 600_000,
         revive: async () => {},

@@ -152,6 +152,7 @@ export async function openUp(
     agents: args.agent,
     team: args.team,
     limits: placeLimits(config),
+    pausesOnLimit: () => config.get('pauseOnLimit')?.value !== 'off',
     onChange,
     permissionLifetimeMs: permissionMinutes(config) * 60_000,
     revive: async () => {
