@@ -167,6 +167,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
         cancel: () => void cancel().catch((error: unknown) => launcher.log.error('session.cancel_failed', { error })),
         notices: options.notices,
         preamble: introduced ? '' : booted.program.preamble,
+        said: () => updates.flush(),
         gitState: booted.workspace.gitState,
         clock: Date.now,
       },
@@ -178,7 +179,6 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
   }
 
   async function turnOver(turnId: TurnId, result: TurnResult): Promise<void> {
-    await updates.flush();
     current = undefined;
     options.onOver(result);
     if (result.kind === 'closed') {

@@ -53,6 +53,8 @@ export interface TurnContext {
   readonly preamble: string;
   /** The turn goes on when what is wrong has passed. */
   readonly onTrouble: (failure: Failure) => void;
+  /** Writes all that the agent has said into the log, so that it stands there before the end of its turn. */
+  readonly said: () => Promise<void>;
   /** Where the repos of the workspace stand. */
   readonly gitState: Workspace['gitState'];
   readonly clock: Clock;
@@ -134,6 +136,7 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   context.notices.splice(0, told);
   const guard = guardBudget(left, context.cancel);
   const outcome = await context.agent.prompt(prompt, guard.watch).finally(guard.end);
+  await context.said();
 
   const later = guard.hasCancelled ? undefined : postponed(context, outcome);
   if (later !== undefined) {

@@ -349,8 +349,8 @@ describe('sessions', () => {
     await eventually('it has stopped', async () => (await activity()).state === 'stopped');
     const refused = await t.home.run('session', 'compact', session.id);
     expect([refused.status, refused.stderr]).toEqual([5, expect.stringContaining('has no command for that')]);
-    const log = await t.home.run('session', 'log', session.id);
-    expect(log.stdout).toContain('fresh start');
+    const log = await t.home.run('session', 'log', session.id, '--text');
+    expect(log.stdout).toMatch(/says:\n +fresh start\n.*ended \(end_turn\)/);
   });
 
   test('the turn of an agent that is deaf to a cancel ends with its process, once, and the next one is answered', async () => {

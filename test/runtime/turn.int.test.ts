@@ -155,6 +155,7 @@ async function scene() {
         cancel: over.cancel ?? (() => {}),
         onTrouble: over.onTrouble ?? (() => {}),
         preamble: '',
+        said: async () => {},
         gitState: async () => GIT,
         clock: Date.now,
       },
