@@ -42,12 +42,14 @@ export interface FaultWorld extends AsyncDisposable {
 }
 
 const PROGRAM = `${process.execPath} ${fileURLToPath(new URL('../support/working-agent.ts', import.meta.url))}`;
+/** On the server's disk: a program that cannot write fails its turn, which is no fault of ours. */
+const programOf = (host: Host): string => `${PROGRAM} ${host.home.env['TMPDIR']}`;
 
 export async function openFaultWorld(): Promise<FaultWorld> {
   await using stack = new AsyncDisposableStack();
   const host = stack.use(await openHost());
   const disk = await ownDisk(stack);
-  const machine = stack.use(await onDisk(disk, () => openMachine(host.port, 'mia', host.bootstrap, PROGRAM)));
+  const machine = stack.use(await onDisk(disk, () => openMachine(host.port, 'mia', host.bootstrap, programOf(host))));
   const { home, line } = machine;
   const mia = caller(host.url, (await home.json<{ token: string }>('auth', 'token')).token);
   const team = await createTeam(mia, 'acme');

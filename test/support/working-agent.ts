@@ -1,7 +1,7 @@
 /**
  * An agent program that does what it is asked for in messages, `work:<agent>:<mark>:<ms>:<how>`, and answers with the
  * marks of what is done: `done <mark> …`. With `tool` as `how` the work is a shell's, which starts a tool in a session
- * of its own that lasts longer than the work.
+ * of its own that lasts longer than the work. It remembers conversations in the folder of its first argument.
  */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -12,7 +12,7 @@ import { message, runScriptedAgent } from '#runtime/scripted-agent.ts';
 
 const own = (process.env['AA_AGENT'] ?? '').split('.')[0];
 
-await runScriptedAgent(process.stdin, process.stdout, process.env['TMPDIR'] ?? '/tmp', async (turn) => {
+await runScriptedAgent(process.stdin, process.stdout, process.argv[2] ?? '/tmp', async (turn) => {
   // Earlier messages stand before it.
   const asked = turn.prompt.split(/^(?:Unread messages|It was about this):$/m).at(-1) ?? '';
   const done: string[] = [];
