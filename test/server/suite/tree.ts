@@ -178,7 +178,7 @@ export function treeSuite(engine: string, open: Open): void {
         code: 'CONFLICT',
         hint: expect.stringContaining('project assign'),
       });
-      for (let count = 2; count < 8; count += 1) await spawn(parent.agent, parent.session, 'go');
+      for (let count = 1; count < 8; count += 1) await spawn(parent.agent, parent.session, 'go');
       await expect(spawn(parent.agent, parent.session, 'go')).rejects.toMatchObject({ code: 'CONFLICT' });
     });
 
