@@ -145,12 +145,12 @@ export const LogEvent = z.discriminatedUnion('type', [
     type: literal('turn.finished'),
     turnId: TurnId,
     outcome: TurnRecord,
-    git: Repos.optional(),
   }),
   /** From here on the session goes on from that turn; what came after it is taken back. */
   Branch.extend({ type: literal('session.branched') }),
   object({ type: literal('turn.posted'), turnId: TurnId, messageId: MessageId }),
-  object({ type: literal('turn.closed'), turnId: TurnId }),
+  /** With how the agent left the files. */
+  object({ type: literal('turn.closed'), turnId: TurnId, git: Repos.optional() }),
   /** As the agent program said it; where `whole` is set, long texts are cut and that file has them. */
   object({ type: literal('update'), turnId: TurnId.nullable(), update: unknown(), whole: Output.optional() }),
   object({

@@ -61,10 +61,12 @@ function changed(past: Past, line: LogLine, session: SessionId): Partial<Past> {
     case 'turn.prompted':
       return inTurn(line.turnId, { conversation, prompt: cut(saidIn(line.prompt)) });
     case 'turn.finished': {
-      const { outcome, git = null } = line;
+      const { outcome } = line;
       const { state, lastMessageId, text } = outcome;
-      return inTurn(line.turnId, { state, lastMessageId, git, answer: cut(text) });
+      return inTurn(line.turnId, { state, lastMessageId, answer: cut(text) });
     }
+    case 'turn.closed':
+      return inTurn(line.turnId, { git: line.git ?? null });
     case 'session.branched': {
       const { from, turnId, conversation: source } = line;
       if (from !== session) return { before: { from, turnId }, conversation: source, turns: [] };

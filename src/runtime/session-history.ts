@@ -105,10 +105,12 @@ function changed(history: SessionHistory, line: LogLine): Partial<SessionHistory
     case 'turn.held':
       return inTurn(line.turnId, () => ({ state: 'held' }));
     case 'turn.finished': {
-      const { outcome, git = null } = line;
+      const { outcome } = line;
       const { state, stopReason, counters } = outcome;
-      return { ...inTurn(line.turnId, () => ({ state, stopReason, counters, git })), totals: sum(totals, counters) };
+      return { ...inTurn(line.turnId, () => ({ state, stopReason, counters })), totals: sum(totals, counters) };
     }
+    case 'turn.closed':
+      return inTurn(line.turnId, () => ({ git: line.git ?? null }));
     case 'update':
       return line.turnId !== null && isToolCall(line.update)
         ? inTurn(line.turnId, ({ tools }) => ({ tools: tools + 1 }))

@@ -151,8 +151,7 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
     : context.isCancelled() && outcome.kind === 'failed'
       ? { ...CANCELLED, counters: outcome.counters }
       : recordOf(outcome, words === COMPACT);
-  const git = await context.gitState();
-  await log.append({ type: 'turn.finished', turnId, outcome: record, git }, 'durable');
+  await log.append({ type: 'turn.finished', turnId, outcome: record }, 'durable');
   const closed = await settle(
     context,
     turnId,
@@ -282,7 +281,9 @@ async function settle(
   }
   const report = { runId, state, stopReason, counters };
   await persist(context, () => ownerHttp.call(ROUTES.endTurn, { params: { turnId }, body: report }, signal));
-  await log.append({ type: 'turn.closed', turnId }, 'durable');
+  // Not before the answer is out: a large repo takes its time, and until the turn is closed no other one changes it.
+  const git = await context.gitState(signal);
+  await log.append({ type: 'turn.closed', turnId, git }, 'durable');
   const failure = outcome?.kind === 'failed' ? { message: outcome.message, hint: outcome.hint } : null;
   const tokens = (counters?.inputTokens ?? 0) + (counters?.outputTokens ?? 0);
   return { kind: 'closed', answered: outcome?.kind === 'ended', tokens, failure };

@@ -47,7 +47,7 @@ export interface Workspace {
   readonly tracksDocuments: boolean;
   readonly commits: { readonly team: string; readonly agent: string };
   /** Where both repos stand now, with snapshots of their files. */
-  gitState(): Promise<Repos>;
+  gitState(signal: AbortSignal): Promise<Repos>;
   /**
    * Removes the folder if nothing in it would be lost.
    *
@@ -209,8 +209,8 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       warnings: [...new Set(warnings)],
       tracksDocuments: tracked(DOCUMENTS).size > 0,
       commits: { team: teamCommit, agent: agentCommit },
-      gitState: async () => {
-        const [ofTeam, ofAgent] = await Promise.all([teamState(), agentState()]);
+      gitState: async (ended) => {
+        const [ofTeam, ofAgent] = await Promise.all([teamState(ended), agentState(ended)]);
         return { team: ofTeam, agent: ofAgent };
       },
       close,
@@ -244,13 +244,17 @@ async function startIn(
 const SNAPSHOT_MS = 10_000;
 
 /** Asks anew each time; a snapshot that cannot be taken is no reason for a turn to fail. */
-async function stateOf(clone: Clone, path: string, session: SessionId): Promise<() => Promise<GitState | null>> {
+async function stateOf(
+  clone: Clone,
+  path: string,
+  session: SessionId,
+): Promise<(ended: AbortSignal) => Promise<GitState | null>> {
   const worktree = await pointerTo(clone.gitDir, path);
   const ask = gitStateOf(worktree, `refs/remotes/origin/${clone.defaultBranch}`);
-  return async () => {
+  return async (ended) => {
     const state = await ask();
     if (state === null || worktree === undefined) return state;
-    const signal = AbortSignal.timeout(SNAPSHOT_MS);
+    const signal = AbortSignal.any([ended, AbortSignal.timeout(SNAPSHOT_MS)]);
     const snapshot = await takeSnapshot(clone, worktree, session, signal).catch(() => undefined);
     return snapshot === undefined ? state : { ...state, snapshot };
   };

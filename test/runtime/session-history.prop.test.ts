@@ -54,7 +54,7 @@ const events: { readonly [Type in LogEvent['type']]: fc.Arbitrary<Omit<Extract<L
     git: fc.constant({ team: null, agent: null }),
   }),
   'turn.posted': fc.record({ turnId, messageId: fc.constant(id('message', 1)) }),
-  'turn.closed': fc.record({ turnId }),
+  'turn.closed': fc.record({ turnId, git: fc.constant({ team: null, agent: null }) }),
   update: fc.record({ turnId: fc.option(turnId), update }),
   'permission.asked': fc.record({
     turnId: fc.option(turnId),

@@ -183,7 +183,7 @@ describe('a turn', () => {
     const whole = reaper(0);
     await send(s.mia, s.project, '@ada count');
     await s.live(whole, countingAgent().agent);
-    expect(await s.log()).toContainEqual(expect.objectContaining({ type: 'turn.finished', git: GIT }));
+    expect(await s.log()).toContainEqual(expect.objectContaining({ type: 'turn.closed', git: GIT }));
     expect(whole.steps).toBeGreaterThan(12);
     for (let dieAt = 1; dieAt <= whole.steps; dieAt += 1) {
       const before = { said: (await s.said()).length, turns: (await s.turns()).length };

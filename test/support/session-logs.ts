@@ -48,8 +48,7 @@ export function turn(prompt: string, text: string): readonly LogEvent[] {
       type: 'turn.finished',
       turnId,
       outcome: { state: 'ended', stopReason: 'end_turn', text, counters, lastMessageId: null },
-      git: { team: { ref: null, base: commit, commit }, agent: null },
     },
-    { type: 'turn.closed', turnId },
+    { type: 'turn.closed', turnId, git: { team: { ref: null, base: commit, commit }, agent: null } },
   ];
 }
