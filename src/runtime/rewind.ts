@@ -10,7 +10,8 @@ import type { Branch, GitState, Snapshot } from './log-events.ts';
 import { branchAt, type Past, type PastTurn, pastOf, pastOfLog } from './past-turns.ts';
 import { holderOfSnapshot, putBack } from './snapshot.ts';
 import { agentFolder } from './workspace.ts';
-import { addWorktree, pointerTo } from './worktree.ts';
+import { addWorktree } from './worktree.ts';
+import { pointerTo } from './worktree-place.ts';
 
 /** A repo whose files were put back. */
 export interface PutBack {

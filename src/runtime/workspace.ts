@@ -16,7 +16,8 @@ import { DOCUMENTS, type Home } from './home.ts';
 import type { GitState, Repos } from './log-events.ts';
 import { listSkills, projectSkills, SKILL_FOLDERS, type Skill } from './skills.ts';
 import { takeSnapshot } from './snapshot.ts';
-import { addWorktree, checkoutVisible, holderOf, pointerTo, removeWorktree } from './worktree.ts';
+import { addWorktree, checkoutVisible, holderOf, removeWorktree } from './worktree.ts';
+import { pointerTo } from './worktree-place.ts';
 
 export interface WorkspaceOptions {
   readonly home: Home;

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openClone } from '#runtime/clone.ts';
 import { gitStateOf } from '#runtime/git-state.ts';
-import { addWorktree, pointerTo } from '#runtime/worktree.ts';
+import { addWorktree } from '#runtime/worktree.ts';
+import { pointerTo } from '#runtime/worktree-place.ts';
 import { gitIn, tempDir, tempRepo } from '../support/temp.ts';
 
 const ID = ['-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '--quiet', '--allow-empty', '--message=x'];

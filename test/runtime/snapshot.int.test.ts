@@ -6,7 +6,8 @@ import { newId } from '#base/id.ts';
 import type { SessionId } from '#contract/ids.ts';
 import { excludePaths, openClone } from '#runtime/clone.ts';
 import { dropSnapshots, holderOfSnapshot, putBack, takeSnapshot } from '#runtime/snapshot.ts';
-import { addWorktree, pointerTo } from '#runtime/worktree.ts';
+import { addWorktree } from '#runtime/worktree.ts';
+import { pointerTo } from '#runtime/worktree-place.ts';
 import { gitIn, tempDir, tempRepo, writeFiles } from '../support/temp.ts';
 
 const FILES = {
