@@ -88,10 +88,11 @@ Everything lies under ~/aachat, the home; AACHAT_HOME moves it.`,
     (handler, { reads = false } = {}) =>
     async (...args) => {
       const command = args.at(-1) as Command;
-      const { json, text } = command.optsWithGlobals<{ json?: boolean; text?: boolean }>();
+      // Not among what the handler gets: it has a text of its own.
+      const { json, text, ...options } = command.opts<{ json?: boolean; text?: boolean }>();
       const isPiped = reads && text !== true && facts.stdout.isTTY !== true;
       const context = await open({ json: json === true || isPiped });
-      await handler(context, ...(args.slice(0, -1) as never));
+      await handler(context, ...([...args.slice(0, -2), options] as never));
     };
   declareTalk(program, act);
   declareDocuments(program, act);

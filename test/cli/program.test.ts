@@ -139,6 +139,14 @@ describe('in a session', () => {
   });
 });
 
+test('--text chooses what is printed, and is no text of a message', async () => {
+  const { status, stderr } = await run(['project', 'send', 'launch', 'hello', '--text'], {
+    env: { AACHAT_HOME: '/nowhere/home', AACHAT_SERVER: 'http://127.0.0.1:1' },
+  });
+  expect(stderr).not.toContain('bug in aachat');
+  expect(status).not.toBe(70);
+});
+
 describe('help', () => {
   const programs = { aachat: buildProgram(facts, open, false), chat: buildChat(facts, open) };
   for (const [name, program] of Object.entries(programs)) {
