@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Session } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
+import { upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
 import { sessionOf, steps, type Team, team, workspaceOf } from '../support/team.ts';
 import { gitIn } from '../support/temp.ts';
@@ -109,6 +110,26 @@ test('a rewind forgets later turns, and with --files puts back what lay in the f
     resumed: false,
     putBack: [],
   });
+});
+
+test('after a kill it can be taken back and resumed at once, although the server has not noticed', async () => {
+  await using t = await team(['ada']);
+  const up = await t.up();
+  await t.send(`@ada ${steps({ text: 'done 1' })}`);
+  await t.heard('ada.mia', /done 1/);
+  await t.send(`@ada ${steps({ text: 'done 2' })}`);
+  await t.heard('ada.mia', /done 2/);
+  const { id } = await sessionOf(t);
+  const { turns } = await t.home.json<{ turns: readonly { id: string }[] }>('session', 'show', id);
+  process.kill(upIdentity(t.home.path).pid, 'SIGKILL');
+  await up.ended;
+  expect((await sessionOf(t)).state).not.toBe('stopped');
+  expect(await t.home.json('session', 'rewind', id, '--to', turns[0]?.id ?? '')).toMatchObject({ resumed: false });
+  expect((await t.home.run('session', 'resume', id, '--text')).stdout).toContain('It starts with the next `aachat up`');
+  await t.up();
+  await t.send(`@ada ${steps({ text: 'done 3' })}`);
+  await t.heard('ada.mia', /done 3/);
+  expect((await promptsOf(t, id)).at(-1)).toContain('Your owner took this session back');
 });
 
 test('a child works beside its parent and reports to it, once', async () => {

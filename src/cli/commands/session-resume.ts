@@ -24,14 +24,17 @@ export async function resume(
   const { http } = await context.connect();
   const session = await chosen(context, http, args);
   const who = `Session ${shortId(session.id)} of ${session.agent}`;
-  if (session.state !== 'stopped') {
+  const { id } = await thisMachine(home.machine);
+  const up = await readPidFile(home.upFile, UpFile);
+  // The server learns only after a while that an `up` of this machine was killed.
+  const isCut = session.run?.machineId === id && up === undefined;
+  if (session.state !== 'stopped' && !isCut) {
     output.result({ session, starts: false }, `${who} runs already${place(session)}.`);
     return;
   }
   const body = { clientId: newId(), kind: 'resume' } as const;
   await http.call(ROUTES.signalSession, { params: { sessionId: session.id }, body }, signal);
-  const { starts, when } = whenItStarts(await readPidFile(home.upFile, UpFile), session);
-  const { id } = await thisMachine(home.machine);
+  const { starts, when } = whenItStarts(up, session);
   const isFromElsewhere = session.run !== null && session.run.machineId !== id;
   const elsewhere = isFromElsewhere
     ? ` It ran${place(session)} last: here it begins in a new conversation, and what it did not push stays there.`

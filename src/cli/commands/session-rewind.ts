@@ -10,6 +10,7 @@ import type { Session } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { isWritten } from '#runtime/event-log.ts';
+import { thisMachine } from '#runtime/machine.ts';
 import { isHere, notHere, pastOf } from '#runtime/past-turns.ts';
 import { endedTurns, type PutBack, requireSnapshots, rewindSession } from '#runtime/rewind.ts';
 import { findSession } from './session.ts';
@@ -44,11 +45,7 @@ export async function rewind(
   if (args.files) requireSnapshots(turn);
   const runs = await isWritten(home.session(session.id).log);
   if (runs) await stop(context, http, session);
-  else if (session.state !== 'stopped') {
-    throw new AachatError('CONFLICT', `Session ${short} runs on ${session.run?.machine ?? 'another machine'}.`, {
-      hint: 'Take it back there.',
-    });
-  }
+  else await refuseElsewhere(context, session);
   let done: readonly PutBack[] = [];
   try {
     done = (await rewindSession(home, session, turn.turnId, args.files)).putBack;
@@ -77,6 +74,12 @@ function putBackText({ path, commit, before, left, detachedFrom }: PutBack): str
 
 const signal = ({ signal: over }: CommandContext, http: HttpClient, { id }: Session, kind: 'stop' | 'resume') =>
   http.call(ROUTES.signalSession, { params: { sessionId: id }, body: { clientId: newId(), kind } }, over);
+
+/** The server learns only after a while that a launcher of this machine was killed; its log tells at once. */
+async function refuseElsewhere({ home }: CommandContext, { id, state, run }: Session): Promise<void> {
+  if (state === 'stopped' || run === null || run.machineId === (await thisMachine(home.machine)).id) return;
+  throw new AachatError('CONFLICT', `Session ${shortId(id)} runs on ${run.machine}.`, { hint: 'Take it back there.' });
+}
 
 const STOP_MS = 30_000;
 const LOOK_MS = 100;
