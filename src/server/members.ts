@@ -9,6 +9,7 @@ import type { AgentRow, ProjectRow } from './database/schema.ts';
 import type { View } from './database/store.ts';
 import { type ProjectInTeam, projectFacts } from './facts.ts';
 import type { Reading, Writing } from './request.ts';
+import { silentSince } from './session-view.ts';
 import { partyOf } from './signals.ts';
 import { announceMembership, emitMember } from './teams.ts';
 
@@ -52,6 +53,17 @@ export const listMembers: Reading<typeof ROUTES.listMembers> = async (view, { ac
     .select(['sessions.id', 'sessions.agent_id', 'sessions.state', 'sessions.activity'])
     .where('coverage.project_id', '=', project.id)
     .where('sessions.state', '!=', 'stopped')
+    // Those of a silent machine are lost, swept or not.
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('runs')
+          .select('runs.id')
+          .whereRef('runs.session_id', '=', 'sessions.id')
+          .where('runs.ended_at', 'is', null)
+          .where('runs.heartbeat_at', '>=', silentSince(view.now)),
+      ),
+    )
     .orderBy('sessions.created_at')
     .execute();
   const members = await membersOf(view, project);

@@ -10,7 +10,7 @@ import { type SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { SessionHistory, TurnHistory } from '#runtime/session-history.ts';
 import type { Relative, SessionIndex } from '#runtime/session-index.ts';
-import { findSession } from './session.ts';
+import { findSession, sessionState } from './session.ts';
 import { LONG_INDEX } from './session-search.ts';
 
 /** `aachat session show <session>` */
@@ -28,7 +28,7 @@ export async function show(context: CommandContext, args: { readonly session: st
     ['agent', session.agent],
     ['team', session.team],
     ...(session.name === null ? [] : [['name', session.name]]),
-    ['state', session.activity?.replaceAll('_', ' ') ?? session.state],
+    ['state', sessionState(session)],
     ['projects', session.projects.map(({ name }) => name).join(', ') || '-'],
     ...runFacts(session),
     ...(local?.imported == null ? [] : [['imported', `from ${plain(local.imported.from)}`]]),

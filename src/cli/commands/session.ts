@@ -6,7 +6,7 @@ import { readPidFile } from '#base/pid-file.ts';
 import { setSessionPolicy } from '#cli/agent-settings.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { messageText, resolve } from '#cli/messages.ts';
-import { clockTime } from '#cli/output.ts';
+import { clockTime, plain } from '#cli/output.ts';
 import { type Page, pageText } from '#cli/paging.ts';
 import { pickSession } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
@@ -40,14 +40,23 @@ export async function list(
   context.output.result({ sessions, hasMore }, pageText(sessions.map(row), args, hasMore, empty));
 }
 
-const row = ({ id, agent, team, state, activity, name, projects, updatedAt }: Session): readonly string[] => [
-  shortId(id),
-  agent,
-  team,
-  activity?.replaceAll('_', ' ') ?? state,
-  clockTime(updatedAt),
-  name ?? projects.map((project) => project.name).join(', '),
-];
+const row = (session: Session): readonly string[] => {
+  const { id, agent, team, name, projects, updatedAt } = session;
+  return [
+    shortId(id),
+    agent,
+    team,
+    sessionState(session),
+    clockTime(updatedAt),
+    name ?? projects.map((project) => project.name).join(', '),
+  ];
+};
+
+/** What it does, or why it does nothing. */
+export function sessionState({ state, activity, run }: Session): string {
+  if (run?.reason === 'lost') return `lost: ${plain(run.machine)} silent since ${clockTime(run.heartbeatAt)}`;
+  return activity?.replaceAll('_', ' ') ?? state;
+}
 
 /** `aachat session run <agent> <text...> [--project <project>…]` */
 export async function run(

@@ -102,6 +102,29 @@ export function sessionSuite(engine: string, open: Open): void {
       expect(run).toMatchObject({ epoch: 2, machine: 'desktop' });
     });
 
+    test('that a machine fell silent is seen at once by who looks, and soon told to the project', async () => {
+      const { clock, advance } = movableClock();
+      await using it = await crew(open, { clock });
+      const { session } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      const members = async () =>
+        (await it.alice.call(ROUTES.listMembers, { params: { projectId: it.project.id } })).members;
+      const shown = async () => (await members()).flatMap(({ sessions }) => sessions.map(({ id }) => id));
+      expect(await shown()).toEqual([session.id]);
+      await using socket = await testSocket(it.server.url, it.alice.token);
+      await subscribe(socket, it.project.id);
+      advance(2 * MINUTE + 1000);
+      expect(await shown()).toEqual([]);
+      await eventually('it is told', () =>
+        eventsOf(socket, it.project.id).some(
+          (event) =>
+            event.type === 'session.updated' &&
+            event.data.session.id === session.id &&
+            event.data.session.state === 'stopped' &&
+            event.data.session.run?.reason === 'lost',
+        ),
+      );
+    });
+
     test('a machine that was only asleep goes on with its run', async () => {
       const { clock, advance } = movableClock();
       await using it = await crew(open, { clock });
