@@ -3,13 +3,15 @@ import { createSerial } from '#base/async.ts';
 import { isAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { HttpClient } from '#client/http.ts';
-import type { Activity } from '#contract/entities.ts';
+import type { Activity, Session } from '#contract/entities.ts';
 import type { RunId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 
 export interface ActivityReport {
   /** What the server has heard last; undefined: it may have forgotten. */
   heard: Activity | undefined;
+  /** The server shows it so: if that is not what was told, it is told again. */
+  seen(session: Session): void;
   /** Tells what is so now, unless the server has heard it. */
   tell(): void;
 }
@@ -25,6 +27,11 @@ export function createActivityReport(options: {
   const inOrder = createSerial();
   const report: ActivityReport = {
     heard: undefined,
+    seen({ run, activity }) {
+      if (run === null || run.id !== now().runId || run.endedAt !== null || activity === report.heard) return;
+      report.heard = activity ?? undefined;
+      report.tell();
+    },
     tell: () =>
       void inOrder(async () => {
         const { runId, activity } = now();

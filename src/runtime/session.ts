@@ -55,6 +55,8 @@ export class LiveAgentSession {
   readonly #log: Log;
   readonly #bootAbort = new AbortController();
   readonly #settled = Promise.withResolvers<void>();
+  /** Resolves when the first boot came to an end: running, failed or stopped. */
+  readonly settled = this.#settled.promise;
   readonly #timers = createTimers();
   readonly #activityReport: ActivityReport;
   readonly #process: SessionProcess;
@@ -113,6 +115,7 @@ export class LiveAgentSession {
     const covered = ({ projects }: Session) => projects.map(({ id }) => id).join();
     if (covered(session) !== covered(this.#session)) this.#booted?.documents?.refresh();
     this.#session = session;
+    this.#activityReport.seen(session);
   }
 
   /** It was stopped, and does not boot again. */
@@ -121,11 +124,6 @@ export class LiveAgentSession {
   /** The run to keep alive, while there is one. */
   get runId(): RunId | undefined {
     return this.#journal?.run?.id;
-  }
-
-  /** Resolves when the first boot came to an end: running, failed or stopped. */
-  get settled(): Promise<void> {
-    return this.#settled.promise;
   }
 
   view(): LiveSession {
@@ -283,14 +281,12 @@ export class LiveAgentSession {
     if (this.#state.kind !== 'booting') return;
     const { launcher, agent, team, onChange } = this.#options;
     const journal = await openJournal(launcher, { session: this.session, agent, team }, this.#log);
-    const { past } = journal;
     this.#journal = journal;
+    const { past } = journal;
     this.#earlierTokens = past.tokens;
     const booted = await bootSession({
-      launcher,
+      ...this.#options,
       session: this.session,
-      agent,
-      team,
       conversation: past.conversation,
       costMicros: past.costMicros,
       branch: past.branch,

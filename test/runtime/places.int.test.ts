@@ -1,6 +1,10 @@
 /** Many sessions and few processes, with real ones. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { newId } from '#base/id.ts';
 import { processStart } from '#base/process.ts';
+import { shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Up } from '#runtime/supervisor.ts';
 import { answers, tell } from '../support/dm.ts';
@@ -79,4 +83,65 @@ test('while all places work, others wait for one and say so; stopping waits for 
   const again = await scene.start({ limits: { maxSessions: 2 } });
   await again.ready;
   await eventually('what waited is answered', async () => (await answers(scene, second)).length === 1);
+}, 120_000);
+
+test('twenty sessions begun at once have folders and short ids of their own, and each does what it was told', async () => {
+  await using scene = await upScene('ada');
+  const [ada] = scene.agents;
+  if (ada === undefined) throw new Error('There is no agent.');
+  const up = await scene.start({ limits: { maxSessions: 3 } });
+  await up.ready;
+  const { http } = scene;
+  const { team, sessionId: main } = up.sessions()[0] ?? {};
+  const { teams } = await http.call(ROUTES.listTeams, {});
+  const teamId = teams.find(({ slug }) => slug === team)?.id;
+  if (teamId === undefined) throw new Error('There is no team.');
+  const bodies = Array.from({ length: 20 }, (_, index) => ({
+    clientId: newId(),
+    agentId: ada.id,
+    teamId,
+    projects: [],
+    text: `task ${index}`,
+  }));
+  await Promise.all(bodies.map((body) => http.call(ROUTES.createSession, { body })));
+  await eventually(
+    'all are there',
+    () => up.sessions().filter(({ phase }) => phase === 'running').length === 21,
+    PATIENCE_MS,
+  );
+  const sessions = up.sessions();
+  expect(new Set(sessions.map(({ sessionId }) => shortId(sessionId))).size).toBe(21);
+  expect(new Set(sessions.map(({ workspace }) => workspace)).size).toBe(21);
+  const heads = await Promise.all(sessions.map(({ workspace }) => readFile(join(workspace, '.git'), 'utf8')));
+  expect(new Set(heads).size).toBe(21);
+  const began = sessions.filter(({ sessionId }) => sessionId !== main);
+  await eventually(
+    'each has worked once',
+    async () => {
+      const views = await Promise.all(
+        began.map(({ sessionId }) => http.call(ROUTES.getSession, { params: { sessionId } })),
+      );
+      return views.every(({ turns }) => turns.length === 1 && turns[0]?.state === 'ended');
+    },
+    PATIENCE_MS,
+  );
+  await eventually('all are at rest', () =>
+    up.sessions().every(({ activity }) => activity === 'input_ready' || activity === 'hibernated'),
+  );
+  expect(living(up).length).toBeLessThanOrEqual(3);
+  expect(up.sessions().map(({ problem }) => problem)).toEqual(Array(21).fill(null));
+}, 240_000);
+
+test('what the server shows of a session is put right when it is not so', async () => {
+  await using scene = await upScene('ada');
+  const up = await scene.start();
+  await up.ready;
+  const [ada] = scene.agents;
+  if (ada === undefined) throw new Error('There is no agent.');
+  const { http } = scene;
+  const shown = async () => (await http.call(ROUTES.listSessions, { query: { agentId: ada.id } })).sessions[0];
+  const runId = (await shown())?.run?.id;
+  if (runId === undefined) throw new Error('It has no run.');
+  await http.call(ROUTES.setActivity, { params: { runId }, body: { activity: 'working' } });
+  await eventually('it is right again', async () => (await shown())?.activity === 'input_ready');
 }, 120_000);
