@@ -116,14 +116,19 @@ async function number(
   const publications: Publication[] = [];
   const rows: EventRow[] = [];
   const writes: CompiledQuery[] = [];
-  for (const stream of [...streams.keys()].sort()) {
-    const own = streams.get(stream) ?? [];
-    const { seq: to } = await tx.q
-      .insertInto('streams')
-      .values({ id: stream, seq: own.length, floor: 0 })
-      .onConflict((on) => on.column('id').doUpdateSet((eb) => ({ seq: eb('streams.seq', '+', own.length) })))
-      .returning('seq')
-      .executeTakeFirstOrThrow();
+  const counters = [...streams].map(([id, own]) => ({ id, seq: own.length, floor: 0 }));
+  if (counters.length === 0) return { publications, writes };
+  // Rows of one statement are locked as they stand in it.
+  const reached = await tx.q
+    .insertInto('streams')
+    .values(counters.sort((a, b) => (a.id < b.id ? -1 : 1)))
+    .onConflict((on) => on.column('id').doUpdateSet((eb) => ({ seq: eb('streams.seq', '+', eb.ref('excluded.seq')) })))
+    .returning(['id', 'seq'])
+    .execute();
+  const positions = new Map(reached.map(({ id, seq }) => [id, seq]));
+  for (const [stream, own] of streams) {
+    const to = positions.get(stream);
+    if (to === undefined) throw new Error(`The counter of ${stream} was not returned.`);
     const from = to - own.length;
     const events: StreamEvent[] = [];
     for (const [index, { event, numbered }] of own.entries()) {
@@ -135,7 +140,7 @@ async function number(
     }
     publications.push({ stream, from, to, events });
   }
-  if (rows.length > 0) writes.push(tx.q.insertInto('events').values(rows).compile());
+  writes.push(tx.q.insertInto('events').values(rows).compile());
   return { publications, writes };
 }
 
