@@ -32,21 +32,26 @@ export function dmHolder(sessions: readonly DmCandidate[]): SessionId | undefine
  * streams. Sessions at rest keep what they had, but never the dm.
  *
  * @param changed sessions that are announced in any case, and updated even at rest
+ * @returns those that were announced, as their owners see them
  */
 export async function updateCoverage(
   tx: Tx,
   agents: readonly AgentId[],
   changed: readonly SessionId[] = [],
-): Promise<void> {
-  if (agents.length === 0) return;
+): Promise<ReadonlyMap<SessionId, Session>> {
+  const told = new Map<SessionId, Session>();
+  if (agents.length === 0) return told;
   await tx.engine.lock(tx.q, 'agents', agents);
-  for (const agent of agents) await updateAgent(tx, agent, new Set(changed));
+  for (const agent of agents) {
+    for (const session of await updateAgent(tx, agent, new Set(changed))) told.set(session.id, session);
+  }
+  return told;
 }
 
 /** By name, not as all but one: an agent has few of these among many, and an index finds them. */
 const LIVE = SESSION_STATES.filter((state) => state !== 'stopped');
 
-async function updateAgent(tx: Tx, agentId: AgentId, changed: ReadonlySet<SessionId>): Promise<void> {
+async function updateAgent(tx: Tx, agentId: AgentId, changed: ReadonlySet<SessionId>): Promise<readonly Session[]> {
   const { q } = tx;
   const sessions = await q
     .selectFrom('sessions')
@@ -60,7 +65,7 @@ async function updateAgent(tx: Tx, agentId: AgentId, changed: ReadonlySet<Sessio
     .orderBy('sessions.created_at')
     .orderBy('sessions.id')
     .execute();
-  if (sessions.length === 0) return;
+  if (sessions.length === 0) return [];
   const dm = await q.selectFrom('projects').select('id').where('agent_id', '=', agentId).executeTakeFirst();
   const holder = dmHolder(
     sessions.map(({ id, state, coverage_mode, team_kind }) => ({
@@ -71,6 +76,7 @@ async function updateAgent(tx: Tx, agentId: AgentId, changed: ReadonlySet<Sessio
     })),
   );
   const joined = await joinedProjects(tx, agentId);
+  const told: Session[] = [];
   for (const session of sessions) {
     const old = await coveredBy(tx, session.id);
     const wanted = new Set(joined.filter((project) => serves(session, project, old)).map(({ id }) => id));
@@ -86,8 +92,10 @@ async function updateAgent(tx: Tx, agentId: AgentId, changed: ReadonlySet<Sessio
         .values(come.map((project_id) => ({ session_id: session.id, project_id })))
         .execute();
     }
-    if (gone.length > 0 || come.length > 0 || changed.has(session.id)) await emitSession(tx, session.id, gone);
+    if (gone.length > 0 || come.length > 0 || changed.has(session.id))
+      told.push(await emitSession(tx, session.id, gone));
   }
+  return told;
 }
 
 type Joined = Awaited<ReturnType<typeof joinedProjects>>[number];

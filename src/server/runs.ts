@@ -47,8 +47,8 @@ export const openRun: Writing<typeof ROUTES.openRun> = async (tx, { actor, param
   };
   await tx.q.insertInto('runs').values(run).execute();
   await setState(tx, session.id, 'starting', null, 0);
-  await updateCoverage(tx, [session.agent_id], [session.id]);
-  return { run: runOf(run), session: await wholeSession(tx, session.id) };
+  const told = await updateCoverage(tx, [session.agent_id], [session.id]);
+  return { run: runOf(run), session: told.get(session.id) ?? (await wholeSession(tx, session.id)) };
 };
 
 /** A living run on another machine: of this session, or of one that would answer the same messages. */

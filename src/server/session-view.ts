@@ -105,8 +105,9 @@ async function sessionAndOwner(view: View, id: SessionId): Promise<{ session: Se
  * know where else the agent works.
  *
  * @param left projects that the session covered until now
+ * @returns what its owner is told
  */
-export async function emitSession(tx: Tx, id: SessionId, left: readonly ProjectId[] = []): Promise<void> {
+export async function emitSession(tx: Tx, id: SessionId, left: readonly ProjectId[] = []): Promise<Session> {
   const { session, owner } = await sessionAndOwner(tx, id);
   const tell = (stream: StreamId, data: Session) =>
     tx.emit({ stream, type: 'session.updated', entityId: id, data: { session: data } });
@@ -114,4 +115,5 @@ export async function emitSession(tx: Tx, id: SessionId, left: readonly ProjectI
   for (const project of new Set([...session.projects.map((covered) => covered.id), ...left])) {
     tell(project, { ...session, projects: session.projects.filter((covered) => covered.id === project) });
   }
+  return session;
 }

@@ -90,8 +90,8 @@ export async function planSession(tx: Tx, plan: PlannedSession): Promise<Session
     const recipient = partyOf('agent', agent.id, agent.name);
     await createSignal(tx, { ...start, kind: 'session_start', recipient, sessionId: session.id });
   }
-  await updateCoverage(tx, [agent.id], [session.id]);
-  return await wholeSession(tx, session.id);
+  const told = await updateCoverage(tx, [agent.id], [session.id]);
+  return told.get(session.id) ?? (await wholeSession(tx, session.id));
 }
 
 export async function dmOf({ q }: View, agentId: AgentId): Promise<ProjectId> {
