@@ -99,14 +99,26 @@ export class Roster {
 
   /** Starts a session for each pair that has none here, and those of `session run` that are not parked. */
   async #bring(pairs: readonly Pair[]): Promise<void> {
-    const { http } = this.#options.launcher;
     for (const { agent, team } of pairs) {
-      const query = { agentId: agent.id, teamId: team.id, limit: 200 };
-      const { sessions } = await http.call(ROUTES.listSessions, { query });
+      const sessions = await this.#list(agent, team);
       const asked = sessions.filter(({ coverageMode, parked }) => coverageMode === 'explicit' && !parked);
       const main = sessions.find(({ coverageMode }) => coverageMode === 'auto') ?? (await this.#plan(agent, team));
       for (const session of [main, ...asked]) this.#start(session, agent, team);
     }
+  }
+
+  /** All that are known of a pair: one that is overlooked would be planned a second time. */
+  async #list(agent: Agent, team: Team): Promise<readonly Session[]> {
+    const found: Session[] = [];
+    for (let more = true; more; ) {
+      const query = { agentId: agent.id, teamId: team.id, limit: 200, offset: found.length };
+      const page = await this.#options.launcher.http.call(ROUTES.listSessions, { query });
+      found.push(...page.sessions);
+      more = page.hasMore;
+    }
+    // What moves to the front while the pages are read is in none of them: sessions that live here do.
+    const live = this.sessions.flatMap((one) => (one.isOver() ? [] : [one.session]));
+    return [...found, ...live.filter(({ agentId, teamId }) => agentId === agent.id && teamId === team.id)];
   }
 
   async #plan(agent: Agent, team: Team): Promise<Session> {
