@@ -19,7 +19,7 @@ export interface PutBack {
   readonly commit: string;
   /** What it was until then, as a commit that a ref of ours keeps. */
   readonly before: string;
-  /** Files that were too large for the snapshot: they are as they were. */
+  /** Files that the snapshot does not have, most of them too large: they are as they were. */
   readonly left: number;
   /** The branch that HEAD was detached from, because it has gone on. */
   readonly detachedFrom: string | null;

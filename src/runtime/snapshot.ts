@@ -154,8 +154,8 @@ async function take(
   const staged = await index.git('write-tree').catch(() => headTree);
   const listed = await index.git('ls-files', '-z', '--modified', '--deleted', '--others', '--exclude-standard');
   signal?.throwIfAborted();
-  const { names, folders, left } = await withinLimits(worktree.path, [...new Set(listed.split('\0'))]);
-  const gone = folders.length === 0 ? [] : await withoutModules(index, folders);
+  const { names, folders, hidden, left } = await withinLimits(worktree.path, [...new Set(listed.split('\0'))]);
+  const gone = [...hidden, ...(folders.length === 0 ? [] : await withoutModules(index, folders))];
   const update = async (paths: readonly string[], ...how: string[]) => {
     if (paths.length > 0) await index.feed(`${paths.join('\0')}\0`, 'update-index', ...how, '-z', '--stdin');
   };
@@ -197,23 +197,36 @@ async function withoutModules(index: Index, folders: readonly string[]): Promise
   return folders.filter((name) => !modules.has(name));
 }
 
-/** @param names relative to the folder; those that end in a slash are other repositories, and passed over */
+/**
+ * @param names relative to the folder; those that end in a slash are other repositories, and passed over
+ * @returns `hidden`: what lay in a folder that is a link now, so that something else is in its place; `left`: files that
+ *   are too large, and what is neither a file nor a link
+ */
 async function withinLimits(folder: string, names: readonly string[]) {
   let [left, bytes] = [0, 0];
-  const [taken, folders]: [string[], string[]] = [[], []];
+  const [taken, folders, hidden]: [string[], string[], string[]] = [[], [], []];
+  const links = new Map<string, boolean>();
+  const isLink = async (path: string): Promise<boolean> => {
+    const known = links.get(path) ?? (await factsOf(join(folder, path)))?.isSymbolicLink() === true;
+    links.set(path, known);
+    return known;
+  };
   for (const name of names) {
     if (name === '' || name.endsWith('/')) continue;
-    const facts = await factsOf(join(folder, name));
+    const isHidden = (await Promise.all(foldersOf(name).map(isLink))).includes(true);
+    const facts = isHidden ? undefined : await factsOf(join(folder, name));
+    const isOdd = facts !== undefined && !facts.isFile() && !facts.isSymbolicLink();
     // What is gone has no size: it is gone in the snapshot, too.
     const size = facts?.isFile() === true ? facts.size : 0;
-    if (facts?.isDirectory() === true) folders.push(name);
-    else if (size > LARGEST_FILE || bytes + size > LARGEST_SNAPSHOT) left += 1;
+    if (isHidden) hidden.push(name);
+    else if (facts?.isDirectory() === true) folders.push(name);
+    else if (isOdd || size > LARGEST_FILE || bytes + size > LARGEST_SNAPSHOT) left += 1;
     else {
       bytes += size;
       taken.push(name);
     }
   }
-  return { names: taken, folders, left };
+  return { names: taken, folders, hidden, left };
 }
 
 async function factsOf(path: string): Promise<Stats | undefined> {

@@ -1,4 +1,5 @@
 /** Snapshots of worktrees with real git: what is in them, what taking one leaves alone, what putting one back does. */
+import { execFileSync } from 'node:child_process';
 import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -166,6 +167,37 @@ test('large files, ignored ones, ours and other repositories are left out, and l
   const names = await readdir(s.path);
   expect(names).toEqual(expect.arrayContaining(['large.bin', 'ignored', 'inner', 'aachat', '.agents']));
   expect(names).not.toContain('small.txt');
+});
+
+test('a folder that became a link is one, and nothing behind the link is touched', async () => {
+  await using s = await setup({ ...FILES, 'dir/second.txt': 'second\n' });
+  const then = await s.take();
+  await using outside = await tempDir();
+  await writeFile(join(outside.path, 'file.txt'), 'not of the repo\n');
+  await rm(s.at('dir'), { recursive: true });
+  await symlink(outside.path, s.at('dir'));
+  const before = await stateOf(s.path);
+  const linked = await s.take();
+  expect(await gitIn(s.path, 'ls-tree', linked.snapshot.commit, 'dir')).toMatch(/^120000 /);
+  await s.back(then);
+  expect(await readFile(s.at('dir', 'file.txt'), 'utf8')).toBe('in a folder\n');
+  await s.back(linked);
+  expect(await stateOf(s.path)).toEqual(before);
+  expect(await readdir(outside.path)).toEqual(['file.txt']);
+  expect(await readFile(join(outside.path, 'file.txt'), 'utf8')).toBe('not of the repo\n');
+});
+
+test('what is neither a file nor a link is left out, and left alone', async () => {
+  await using s = await setup();
+  await rm(s.at('kept.txt'));
+  execFileSync('mkfifo', [s.at('kept.txt'), s.at('other')]);
+  await writeFile(s.at('changed.txt'), 'new\n');
+  const then = await s.take();
+  expect(then.snapshot.left).toBe(1);
+  await writeFile(s.at('changed.txt'), 'newer\n');
+  await s.back(then);
+  expect(await readFile(s.at('changed.txt'), 'utf8')).toBe('new\n');
+  expect((await lstat(s.at('kept.txt'))).isFIFO()).toBe(true);
 });
 
 test('a file that no snapshot has is not overwritten: it says so, and nothing changes', async () => {
