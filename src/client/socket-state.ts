@@ -6,7 +6,7 @@
  *
  *   waiting ─open─► opening ─hello─► authenticating ─ready─► ready ─closed─► waiting
  */
-import type { DownFrame, StreamEvent, UpFrame } from '#contract/frames.ts';
+import type { DownFrame, RelayedFrame, StreamEvent, UpFrame } from '#contract/frames.ts';
 import type { StreamId } from '#contract/ids.ts';
 
 export type Phase = 'waiting' | 'opening' | 'authenticating' | 'ready';
@@ -37,6 +37,8 @@ export type SocketOutput =
   | { readonly kind: 'reset'; readonly stream: StreamId; readonly seq: number }
   | { readonly kind: 'denied'; readonly stream: StreamId }
   | { readonly kind: 'connected'; readonly connected: boolean }
+  /** Said by another socket of the same person. */
+  | { readonly kind: 'relayed'; readonly frame: RelayedFrame }
   /** Close now, come back after this long; undefined: after the usual back-off. */
   | { readonly kind: 'reconnect'; readonly afterMs: number | undefined };
 
@@ -104,6 +106,9 @@ function onFrame(state: SocketState, frame: DownFrame): Step {
       return to(without(state, frame.stream), { kind: 'denied', stream: frame.stream });
     case 'reconnect':
       return to(state, { kind: 'reconnect', afterMs: frame.afterMs });
+    case 'permission_title':
+    case 'permission_titles_wanted':
+      return to(state, { kind: 'relayed', frame });
   }
 }
 

@@ -8,6 +8,7 @@ import {
   CLOSE,
   DownFrame,
   EVENT_SOCKET_PATH,
+  type RelayedFrame,
   SILENCE_LIMIT_MS,
   type StreamEvent,
   type UpFrame,
@@ -29,6 +30,8 @@ export interface EventSocketOptions {
   readonly onReset: (stream: StreamId, seq: number) => void;
   readonly onDenied: (stream: StreamId) => void;
   readonly onState: (connected: boolean) => void;
+  /** Another socket of the same person says something. */
+  readonly onRelayed?: (frame: RelayedFrame) => void;
   readonly log: Log;
   readonly clock?: Clock;
 }
@@ -37,6 +40,8 @@ export interface EventSocket extends AsyncDisposable {
   /** @param after last position that is known; null: from now on. A second call for a stream changes nothing. */
   subscribe(stream: StreamId, after: number | null): void;
   unsubscribe(stream: StreamId): void;
+  /** Says something to the other sockets of the same person; nothing while it is not connected. */
+  relay(frame: RelayedFrame): void;
   /** Where the reader stands; null before the first word of the stream. */
   cursor(stream: StreamId): number | null;
 }
@@ -88,6 +93,9 @@ export function openEventSocket(options: EventSocketOptions): EventSocket {
         case 'connected':
           readySince = clock();
           options.onState(output.connected);
+          break;
+        case 'relayed':
+          options.onRelayed?.(output.frame);
           break;
         case 'reconnect':
           drop(output.afterMs);
@@ -173,6 +181,9 @@ export function openEventSocket(options: EventSocketOptions): EventSocket {
   return {
     subscribe: (stream, after) => feed({ kind: 'subscribe', stream, after }),
     unsubscribe: (stream) => feed({ kind: 'unsubscribe', stream }),
+    relay: (frame) => {
+      if (state.phase === 'ready') send(frame);
+    },
     cursor: (stream) => state.cursors.get(stream) ?? null,
     [Symbol.asyncDispose]: async () => {
       ended = true;

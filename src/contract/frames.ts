@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { Document, DocumentConflict } from './documents.ts';
 import { Message, PairCooldown, Party, Project, Session, Signal } from './entities.ts';
-import { ProjectId, Seq, StreamId, TeamId } from './ids.ts';
+import { PermissionId, ProjectId, Seq, StreamId, TeamId } from './ids.ts';
 import { Permission } from './permissions.ts';
 
 export const EVENT_SOCKET_PATH = '/v1/events';
@@ -45,6 +45,23 @@ export const StreamEvent = z.discriminatedUnion('type', [
 export type StreamEvent = z.infer<typeof StreamEvent>;
 export type EventType = StreamEvent['type'];
 
+/** Longer titles are cut where they begin; the server drops those that are not. */
+export const TITLE_LIMIT = 500;
+
+/**
+ * What a person's sockets say to each other: the server hands them to the other sockets of the same person, and keeps
+ * and logs nothing of them. A hint: they reach only sockets at the same server process, and too many are dropped.
+ */
+const RELAYED = [
+  /** What an agent of the person wants to do, for a shell tool the command line. Only if the person switched it on. */
+  z.object({ type: z.literal('permission_title'), permissionId: PermissionId, title: z.string() }),
+  /** Who has titles of open requests, and may tell them, says them. */
+  z.object({ type: z.literal('permission_titles_wanted') }),
+] as const;
+export const RelayedFrame = z.discriminatedUnion('type', RELAYED);
+export type RelayedFrame = z.infer<typeof RelayedFrame>;
+export type PermissionTitle = Extract<RelayedFrame, { type: 'permission_title' }>;
+
 export const UpFrame = z.discriminatedUnion('type', [
   z.object({ type: z.literal('auth'), token: z.string(), protocol: z.int() }),
   /** Before the token expires, on the same socket. */
@@ -55,6 +72,7 @@ export const UpFrame = z.discriminatedUnion('type', [
     streams: z.array(z.object({ stream: StreamId, after: Seq.nullable() })).max(1000),
   }),
   z.object({ type: z.literal('unsubscribe'), streams: z.array(StreamId).max(1000) }),
+  ...RELAYED,
 ]);
 export type UpFrame = z.infer<typeof UpFrame>;
 
@@ -71,6 +89,7 @@ export const DownFrame = z.discriminatedUnion('type', [
   z.object({ type: z.literal('denied'), stream: StreamId }),
   /** The server goes away on purpose; come back after this many milliseconds. */
   z.object({ type: z.literal('reconnect'), afterMs: z.int() }),
+  ...RELAYED,
 ]);
 export type DownFrame = z.infer<typeof DownFrame>;
 

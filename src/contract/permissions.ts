@@ -1,4 +1,7 @@
-/** What travels of a request of an agent that waits for a person. Never its title, its arguments or a path. */
+/**
+ * What the server keeps of a request of an agent that waits for a person. Never its title, its arguments or a path. A
+ * title travels only if its owner switched that on, past the server, to the owner's sockets (`frames.ts`).
+ */
 import { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
 import { AgentName, PermissionId, RunId, SessionId, TurnId } from './ids.ts';

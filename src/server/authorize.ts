@@ -21,7 +21,7 @@ export type Actor =
       readonly coverage: ReadonlySet<ProjectId>;
     };
 
-export type Action = RouteName | 'subscribe';
+export type Action = RouteName | 'subscribe' | 'relayTitle';
 
 /** What is asked about, with what the actor is to it. */
 export type Resource =
@@ -147,6 +147,7 @@ const NEEDS: Record<Action, Need> = {
   getPermission: 'control',
   decidePermission: 'control',
   subscribe: 'project.read',
+  relayTitle: 'control',
 };
 
 /** What a session may do at all: take part in the projects that it covers, look at itself, and start children. */

@@ -1,12 +1,14 @@
 /** Who reads over an event socket, and what they may read. Facts are kept until something about the reader changes. */
 
 import { isAachatError } from '#base/errors.ts';
-import type { StreamEvent } from '#contract/frames.ts';
+import { type RelayedFrame, type StreamEvent, TITLE_LIMIT } from '#contract/frames.ts';
 import type { ProjectId, StreamId } from '#contract/ids.ts';
 import { actorFor } from './actor.ts';
 import { type Actor, authorize, type Resource } from './authorize.ts';
 import type { Store, View } from './database/store.ts';
-import { projectFacts } from './facts.ts';
+import { projectFacts, sessionFacts } from './facts.ts';
+import { permissionRow } from './permission-view.ts';
+import { hidden } from './request.ts';
 import type { SubscriptionOptions } from './subscription.ts';
 import { type Credential, type Tokens, unauthorized } from './tokens.ts';
 
@@ -22,6 +24,8 @@ export interface Reader {
   /** Where a change of what this reader may see is announced. */
   readonly ownStream: StreamId;
   access(stream: StreamId): Access;
+  /** Whether other sockets of this person may be told. */
+  mayRelay(frame: RelayedFrame): Promise<boolean>;
   /** Goes on with the token of `newer`. */
   renew(newer: Reader): void;
 }
@@ -45,6 +49,16 @@ export async function createReader(store: Store, tokens: Tokens, token: string):
     renew(newer) {
       credential = newer.credential;
     },
+    mayRelay: (frame) =>
+      store.read(async (view) => {
+        try {
+          const actor = await actorFor(view, credential);
+          return authorize(actor, 'relayTitle', await relayedResource(view, actor, frame)) === 'allow';
+        } catch (thrown) {
+          if (isAachatError(thrown, 'UNAUTHORIZED', 'STALE_RUN', 'NOT_FOUND')) return false;
+          throw thrown;
+        }
+      }),
     access(stream) {
       let known: { readonly actor: Actor; readonly resource: Resource } | undefined;
       const allowed = () => known !== undefined && authorize(known.actor, 'subscribe', known.resource) === 'allow';
@@ -71,6 +85,14 @@ export async function createReader(store: Store, tokens: Tokens, token: string):
 async function resourceOf(view: View, actor: Actor, stream: StreamId): Promise<Resource> {
   if (actor.kind === 'user' && stream === (actor.id as StreamId)) return { kind: 'stream-of-user', own: true };
   return (await projectFacts(view, actor, stream as unknown as ProjectId)).resource;
+}
+
+/** @throws AachatError `NOT_FOUND` unless the title is that of a request that waits */
+async function relayedResource(view: View, actor: Actor, frame: RelayedFrame): Promise<Resource> {
+  if (frame.type === 'permission_titles_wanted') return { kind: 'own' };
+  const row = frame.title.length > TITLE_LIMIT ? undefined : await permissionRow(view, frame.permissionId);
+  if (row?.state !== 'open' || row.expires_at <= view.now) throw hidden('request');
+  return (await sessionFacts(view, actor, row.session_id)).resource;
 }
 
 function concerns(self: Actor & { kind: 'user' | 'session' }, event: StreamEvent): boolean {

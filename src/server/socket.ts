@@ -7,7 +7,14 @@ import { isAachatError } from '#base/errors.ts';
 import { parseJson } from '#base/json.ts';
 import type { Log } from '#base/log.ts';
 import { type Clock, isoTime } from '#base/time.ts';
-import { CLOSE, type DownFrame, EVENT_SOCKET_PATH, HEARTBEAT_MS, UpFrame } from '#contract/frames.ts';
+import {
+  CLOSE,
+  type DownFrame,
+  EVENT_SOCKET_PATH,
+  HEARTBEAT_MS,
+  type RelayedFrame,
+  UpFrame,
+} from '#contract/frames.ts';
 import type { StreamId } from '#contract/ids.ts';
 import { PROTOCOL_VERSION } from '#contract/version.ts';
 import { endedLogins } from './auth.ts';
@@ -29,6 +36,8 @@ const OVERLOAD_BYTES = 8 * 1024 * 1024;
 const OVERLOAD_MS = 30_000;
 /** Clients of a busy server come back spread over this much time. */
 const LONGEST_RECONNECT_MS = 30_000;
+/** What one socket says to the others of its person beyond this is dropped. */
+const RELAYED_PER_SECOND = 50;
 
 export interface EventSocketOptions {
   readonly store: Store;
@@ -75,7 +84,7 @@ export function createEventSocket(options: EventSocketOptions): EventSocket {
         return;
       }
       server.handleUpgrade(request, socket, head, (ws) => {
-        const connection = new Connection(ws, options);
+        const connection = new Connection(ws, options, connections);
         connections.add(connection);
         options.onCount(connections.size);
         ws.once('close', () => {
@@ -111,6 +120,7 @@ class Connection {
   readonly closed: Promise<void>;
   readonly #ws: WebSocket;
   readonly #options: EventSocketOptions;
+  readonly #all: Iterable<Connection>;
   readonly #subscriptions = new Map<StreamId, Subscription>();
   readonly #serial = createSerial();
   #reader: Reader | undefined;
@@ -118,10 +128,12 @@ class Connection {
   #unanswered = 0;
   #pausedSince: number | undefined;
   #deadline: NodeJS.Timeout;
+  #relayed = { since: 0, count: 0 };
 
-  constructor(ws: WebSocket, options: EventSocketOptions) {
+  constructor(ws: WebSocket, options: EventSocketOptions, all: Iterable<Connection>) {
     this.#ws = ws;
     this.#options = options;
+    this.#all = all;
     this.closed = new Promise((resolve) => ws.once('close', () => resolve()));
     this.#deadline = this.#expireIn(AUTH_DEADLINE_MS);
     ws.on('error', (error) => options.log.debug('socket.failed', { message: error.message }));
@@ -160,6 +172,11 @@ class Connection {
     }
   }
 
+  /** Only if it is that person's own; one that is behind does without. */
+  tell(person: Reader['key'], frame: RelayedFrame): void {
+    if (this.#reader?.key === person && this.#pausedSince === undefined) this.#say(frame);
+  }
+
   sendAway(afterMs: number): void {
     this.#say({ type: 'reconnect', afterMs });
     this.#close(CLOSE.goingAway, 'the server goes away');
@@ -186,10 +203,19 @@ class Connection {
       for (const stream of frame.streams) this.#drop(stream);
       return;
     }
+    if (frame.type !== 'subscribe') return this.#relay(reader, frame);
     for (const { stream, after } of frame.streams) {
       this.#drop(stream);
       this.#subscriptions.set(stream, this.#subscribe(reader, stream, after));
     }
+  }
+
+  async #relay(reader: Reader, frame: RelayedFrame): Promise<void> {
+    const now = this.#options.clock();
+    if (now - this.#relayed.since >= 1_000) this.#relayed = { since: now, count: 0 };
+    this.#relayed.count += 1;
+    if (this.#relayed.count > RELAYED_PER_SECOND || !(await reader.mayRelay(frame))) return;
+    for (const other of this.#all) if (other !== this) other.tell(reader.key, frame);
   }
 
   async #authenticate(frame: UpFrame & { type: 'auth' | 'auth_refresh' }): Promise<void> {

@@ -40,6 +40,7 @@ const INPUTS = {
   reset: frame({ type: 'reset', stream: A, seq: 9 }),
   denied: frame({ type: 'denied', stream: A }),
   reconnect: frame({ type: 'reconnect', afterMs: 500 }),
+  relayed: frame({ type: 'permission_titles_wanted' }),
 } as const satisfies Record<string, SocketInput>;
 
 /** What each input does, in words: the next phase if it is another one, and the outputs. `-`: nothing. */
@@ -56,6 +57,7 @@ const TABLE: Record<keyof typeof INPUTS, Record<Phase, string>> = {
   reset: { waiting: 'reset', opening: 'reset', authenticating: 'reset', ready: 'reset' },
   denied: { waiting: 'denied', opening: 'denied', authenticating: 'denied', ready: 'denied' },
   reconnect: { waiting: 'reconnect', opening: 'reconnect', authenticating: 'reconnect', ready: 'reconnect' },
+  relayed: { waiting: 'relayed', opening: 'relayed', authenticating: 'relayed', ready: 'relayed' },
 };
 
 const word = (output: SocketOutput): string => (output.kind === 'send' ? `send:${output.frame.type}` : output.kind);

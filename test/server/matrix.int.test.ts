@@ -21,7 +21,15 @@ import {
   startTurn,
 } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Caller, caller, clientId, type RawInput, testServer, testSocket } from '../support/server.ts';
+import {
+  type Caller,
+  caller,
+  clientId,
+  type RawInput,
+  type TestSocket,
+  testServer,
+  testSocket,
+} from '../support/server.ts';
 
 const ACTORS = [
   'anonymous',
@@ -120,6 +128,8 @@ const EXPECTED: Record<Action, Record<ActorKind, number>> = {
   decidePermission: /**/ row('401  401  403  403  200  403  403  404  404  404  403  403  409'),
   // On the socket 200 is live, 404 denied, 401 closed as unauthorized: whose token is no reader's does not get in.
   subscribe: /*       */ row('401  401  401  200  200  200  200  404  404  404  200  404  401'),
+  // The same for a title: 200 reached the owner of the agent, 404 did not.
+  relayTitle: /*      */ row('401  401  401  404  200  404  404  404  404  404  404  404  401'),
 };
 
 const HOUR_MS = 60 * 60_000;
@@ -335,13 +345,30 @@ const INPUTS: Record<RouteName, (world: World) => RawInput | Promise<RawInput>> 
 /** @returns the status that says the same as the socket's answer */
 async function subscribeAs({ server, callers, project }: World, actor: ActorKind): Promise<number> {
   await using socket = await testSocket(server.url, callers[actor].token);
-  socket.send({ type: 'subscribe', streams: [{ stream: project.id, after: 0 }] });
+  return await subscribeOn(socket, project.id);
+}
+
+async function subscribeOn(socket: TestSocket, stream: string): Promise<number> {
+  socket.send({ type: 'subscribe', streams: [{ stream, after: 0 }] });
   let closed: number | undefined;
   void socket.closed.then(({ code }) => {
     closed = code === CLOSE.unauthorized ? 401 : code;
   });
   const said = (type: string) => socket.frames.some((frame) => frame.type === type && 'stream' in frame);
   return await eventually('the socket answers', () => closed ?? (said('denied') ? 404 : said('live') && 200));
+}
+
+/** @returns 200 if the owner of the agent, at another socket, is told the title */
+async function relayAs(world: World, actor: ActorKind): Promise<number> {
+  const { server, callers, project } = world;
+  const permissionId = await asked(world);
+  await using owner = await testSocket(server.url, callers.admin.token);
+  await using socket = await testSocket(server.url, callers[actor].token);
+  socket.send({ type: 'permission_title', permissionId, title: 'rm -rf /' });
+  if ((await subscribeOn(socket, project.id)) === 401) return 401;
+  // What was sent to the owner before comes before.
+  await subscribeOn(owner, project.id);
+  return owner.frames.some(({ type }) => type === 'permission_title') ? 200 : 404;
 }
 
 let here: World | undefined;
@@ -360,6 +387,10 @@ describe('each kind of caller is answered as the table says', () => {
   test.for(ACTORS)('subscribe for %s', async (actor) => {
     if (here === undefined) throw new Error('no world');
     expect(await subscribeAs(here, actor)).toBe(EXPECTED.subscribe[actor]);
+  });
+  test.for(ACTORS)('a title told by %s', async (actor) => {
+    if (here === undefined) throw new Error('no world');
+    expect(await relayAs(here, actor)).toBe(EXPECTED.relayTitle[actor]);
   });
 });
 
