@@ -146,6 +146,7 @@ export const OUTPUTS: Readonly<Record<string, CommandOutput>> = {
     line: z.union([
       ...StreamEvent.options.map((event) => event.extend(inProject)),
       object({ ...inProject, seq: Seq, type: literal('reset') }),
+      object({ type: literal('permission_title'), permissionId: PermissionId, title: string() }),
     ]),
   },
   'doc list': { data: object({ documents: array(ListedDocument), hasMore: boolean() }) },

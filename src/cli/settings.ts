@@ -30,6 +30,11 @@ export const SETTINGS = {
     what: 'whether a usage limit pauses all sessions of the login (on), or only the one that reached it (off); unset: on',
     form: { pattern: /^(on|off)$/, words: 'on or off' },
   },
+  shareTitles: {
+    env: 'AACHAT_SHARE_TITLES',
+    what: 'whether your other machines see what exactly an agent here asks, such as a command line (on), or not (off); unset: off',
+    form: { pattern: /^(on|off)$/, words: 'on or off' },
+  },
 } as const satisfies Record<string, SettingFacts>;
 
 export type SettingName = keyof typeof SETTINGS;

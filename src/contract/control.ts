@@ -29,7 +29,7 @@ export const PendingPermission = z.object({
   id: PermissionId,
   sessionId: SessionId,
   agent: AgentName,
-  /** Title that the agent program gave; for a shell tool the command line. It never leaves this machine. */
+  /** Title that the agent program gave; for a shell tool the command line. It leaves this machine only with `shareTitles`. */
   title: z.string(),
   toolKind: z.string(),
   options: z.array(z.object({ id: z.string(), kind: z.string(), name: z.string() })),

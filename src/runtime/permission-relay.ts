@@ -10,6 +10,7 @@ import { isAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { PendingPermission } from '#contract/control.ts';
+import { type PermissionTitle, type RelayedFrame, TITLE_LIMIT } from '#contract/frames.ts';
 import type { PermissionId, RunId, SessionId } from '#contract/ids.ts';
 import { OptionKind, type Permission, type PermissionOutcome, ToolKind } from '#contract/permissions.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -20,6 +21,8 @@ export interface PermissionRelay {
   changed(change: DeskChange): void;
   /** The server says how a request stands. */
   heard(permission: Permission): void;
+  /** Another socket of the owner says something. */
+  relayed(frame: RelayedFrame): void;
   /** Something may have been missed: tells and asks again. */
   refresh(): void;
 }
@@ -28,6 +31,8 @@ interface Told {
   readonly runId: RunId;
   readonly view: PendingPermission;
   isReported: boolean;
+  /** The server has known of it. */
+  isKnown: boolean;
   settled?: { readonly outcome: PermissionOutcome; readonly by: string | null };
 }
 
@@ -37,8 +42,11 @@ export function createPermissionRelay(options: {
   readonly answer: PermissionDesk['answer'];
   /** The run that reports for a session, while there is one. */
   readonly runOf: (sessionId: SessionId) => RunId | undefined;
+  /** Whether the owner lets titles go to the owner's other machines, as it is set now. */
+  readonly sharesTitles: () => boolean;
+  readonly say: (title: PermissionTitle) => void;
 }): PermissionRelay {
-  const { http, log, answer, runOf } = options;
+  const { http, log, answer, runOf, sharesTitles, say } = options;
   const open = new Map<PermissionId, Told>();
 
   const sync = createCoalesced(async () => {
@@ -58,11 +66,20 @@ export function createPermissionRelay(options: {
     if (!told.isReported) {
       const { permission } = await http.call(ROUTES.reportPermission, { params, body: reported(told.view) });
       told.isReported = true;
+      // Afterwards who wants it asks: it is not said again with every report.
+      if (!told.isKnown) sayTitle(id, told);
+      told.isKnown = true;
       take(permission);
     }
     if (told.settled === undefined) return;
     await http.call(ROUTES.settlePermission, { params, body: told.settled });
     open.delete(id);
+  }
+
+  /** The one way by which a title leaves. */
+  function sayTitle(permissionId: PermissionId, { view, settled }: Told): void {
+    if (settled !== undefined || !sharesTitles()) return;
+    say({ type: 'permission_title', permissionId, title: view.title.slice(0, TITLE_LIMIT).toWellFormed() });
   }
 
   function take({ id, digest, state, answer: given }: Permission): void {
@@ -80,7 +97,7 @@ export function createPermissionRelay(options: {
       if (kind === 'asked') {
         const runId = runOf(permission.sessionId);
         if (runId === undefined) return;
-        open.set(permission.id, { runId, view: permission, isReported: false });
+        open.set(permission.id, { runId, view: permission, isReported: false, isKnown: false });
       } else {
         const told = open.get(permission.id);
         if (told === undefined) return;
@@ -91,6 +108,10 @@ export function createPermissionRelay(options: {
     heard(permission) {
       if (open.has(permission.id)) take(permission);
     },
+    relayed({ type }) {
+      if (type !== 'permission_titles_wanted') return;
+      for (const [id, told] of open) if (told.isKnown) sayTitle(id, told);
+    },
     refresh() {
       for (const told of open.values()) told.isReported = false;
       sync();
@@ -98,7 +119,7 @@ export function createPermissionRelay(options: {
   };
 }
 
-/** No word of the agent program's own goes along. */
+/** No word of the agent program's own goes along; for its title see `sayTitle`. */
 function reported({ turnId, toolKind, options, digest, askedAt, expiresAt }: PendingPermission) {
   const kinds = options.flatMap(({ kind }) => OptionKind.safeParse(kind).data ?? []);
   return {

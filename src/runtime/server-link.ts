@@ -3,7 +3,7 @@ import { aborted } from '#base/async.ts';
 import type { Log } from '#base/log.ts';
 import { sleep } from '#base/time.ts';
 import { type EventSocket, openEventSocket } from '#client/socket.ts';
-import type { StreamEvent } from '#contract/frames.ts';
+import type { RelayedFrame, StreamEvent } from '#contract/frames.ts';
 import type { StreamId } from '#contract/ids.ts';
 
 export interface ServerLinkOptions {
@@ -18,6 +18,8 @@ export interface ServerLinkOptions {
   /** There is no such stream for the owner, or no longer. */
   readonly onDenied: (stream: StreamId) => void;
   readonly onState: (connected: boolean) => void;
+  /** Another socket of the owner says something. */
+  readonly onRelayed: (frame: RelayedFrame) => void;
   /** Starts the platform again if it was this home's own and has died; asked now and then while nothing answers. */
   readonly revive: () => Promise<void>;
   readonly log: Log;
@@ -31,6 +33,8 @@ export interface ServerLink extends AsyncDisposable {
   whenConnected(signal: AbortSignal): Promise<void>;
   /** Hears a stream from the `onBegin` on that follows. */
   follow(stream: StreamId): void;
+  /** Says something to the owner's other sockets; nothing while it is not connected. */
+  relay(frame: RelayedFrame): void;
 }
 
 const REVIVE_MS = 3_000;
@@ -48,6 +52,7 @@ export function openServerLink(options: ServerLinkOptions): ServerLink {
     onBegin: options.onBegin,
     onReset: options.onGap,
     onDenied: options.onDenied,
+    onRelayed: options.onRelayed,
     onState: (now) => {
       if (now) {
         awaySince = undefined;
@@ -86,6 +91,7 @@ export function openServerLink(options: ServerLinkOptions): ServerLink {
       signal.throwIfAborted();
     },
     follow: (stream) => socket.subscribe(stream, null),
+    relay: socket.relay,
     async [Symbol.asyncDispose]() {
       over.abort();
       await socket[Symbol.asyncDispose]();

@@ -53,6 +53,8 @@ export interface UpOptions {
   readonly limits: () => PlaceLimits;
   /** Whether all sessions of a login wait when one of them has reached its usage limit. */
   readonly pausesOnLimit: () => boolean;
+  /** Whether the owner's other machines are told the titles of requests. */
+  readonly sharesTitles: () => boolean;
   /** Calls `listener` at every change worth showing; coalescing is its business. */
   readonly onChange: (change: UpChange) => void;
   /** How long a request of an agent waits for an answer before it counts as denied. */
@@ -194,6 +196,8 @@ class RunningUp implements Up {
       log,
       answer: this.#desk.answer,
       runOf: (sessionId) => this.#roster.sessions.find(({ session }) => session.id === sessionId)?.runId,
+      sharesTitles: options.sharesTitles,
+      say: (title) => this.#link?.relay(title),
     });
     this.#places = createPlaces(options.limits);
     this.#logins = createLogins({ isShared: options.pausesOnLimit });
@@ -250,6 +254,7 @@ class RunningUp implements Up {
         void this.#loops.refresh();
       },
       onState: () => this.#options.onChange({ kind: 'connection' }),
+      onRelayed: (frame) => this.#relay.relayed(frame),
       revive: this.#options.revive,
       log,
     });

@@ -2,9 +2,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { newId } from '#base/id.ts';
 import { runCommand } from '#cli/exit.ts';
 import type { StreamEvent } from '#contract/frames.ts';
-import { shortId } from '#contract/ids.ts';
+import { type PermissionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { commandFacts } from '../support/command.ts';
 import {
@@ -20,7 +21,7 @@ import {
 } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
 import { person } from '../support/person.ts';
-import { clientId, testServer } from '../support/server.ts';
+import { clientId, testServer, testSocket } from '../support/server.ts';
 
 type Line = StreamEvent & { readonly project: string | null };
 
@@ -116,6 +117,46 @@ describe('watch', () => {
     expect(text).toMatch(/acme\/launch\/notes\/plan\.md: deleted by mia/);
     expect(text).toMatch(/mia: two\n {7}lines\n/);
     expect(text).not.toContain('\u001b');
+  });
+
+  test('says what exactly an agent asks if that is shared, once for each request', async () => {
+    await using s = await scene();
+    const ada = await createAgent(s.owner, 'ada');
+    const machine = await addMachine(s.owner, 'desk');
+    const { run } = await liveSession(s.server, s.owner, ada, s.acme, machine);
+    const titleOf = async (title: string) => {
+      const permissionId = newId<PermissionId>();
+      const at = (ms: number) => new Date(Date.now() + ms).toISOString();
+      const body = { turnId: null, toolKind: 'execute' as const, optionKinds: [], digest: 'a'.repeat(64) };
+      const params = { runId: run.id, permissionId };
+      await s.owner.call(ROUTES.reportPermission, {
+        params,
+        body: { ...body, askedAt: at(0), expiresAt: at(600_000) },
+      });
+      return { type: 'permission_title', permissionId, title };
+    };
+    const first = await titleOf('rm\n-rf \u001b[2J/');
+    const second = await titleOf('make');
+    const watching = await s.watch([], { isTerminal: true });
+    await send(s.owner, s.launch, 'hello');
+    const inProject = await s.watch(['--project', 'launch', '--from', 'start', '--cursor', join(s.mia.dir, 'other')]);
+    await inProject.heard('hello');
+    await using launcher = await testSocket(s.server.url, s.owner.token);
+    await eventually('it is heard', () => {
+      launcher.send(first);
+      return watching.text().includes('request');
+    });
+    launcher.send(first);
+    launcher.send(second);
+    await watching.heard('make');
+    await watching.stop();
+    await inProject.stop();
+    const said = watching.text().match(/request .*/g);
+    expect(said).toEqual([
+      `request ${shortId(first.permissionId)}: rm -rf /`,
+      `request ${shortId(second.permissionId)}: make`,
+    ]);
+    expect(inProject.text()).not.toContain('make');
   });
 
   test('says to whoever reads a project when sessions are made, forked, started by others, and stopped', async () => {

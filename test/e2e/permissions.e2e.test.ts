@@ -16,7 +16,7 @@ interface Listed {
 const listed = async (home: ScratchHome): Promise<readonly Listed[]> =>
   (await home.json<{ permissions: readonly Listed[] }>('permission', 'list')).permissions;
 
-test('from another machine, also across a crash of the server; titles stay where the agent is', async () => {
+test('from another machine, also across a crash of the server; titles stay where the agent is unless shared', async () => {
   await using t = await team(['ada']);
   const up = await t.up();
   const { code, server } = await t.home.json<{ code: string; server: string }>('server', 'invite', 'mia');
@@ -50,6 +50,23 @@ test('from another machine, also across a crash of the server; titles stay where
     status: 5,
     stderr: expect.stringContaining('denied already'),
   });
+
+  await t.home.json('config', 'set', 'shareTitles', 'on');
+  const watch = other.start('watch', '--from', 'now');
+  await t.send(`@ada ${steps({ ask: 'rm -rf canary' })}`);
+  const shared = await permission(t);
+  const told = ({ id, title }: Listed) => id === shared.id && title === 'rm -rf canary';
+  await eventually('the other machine is told the title', async () => (await listed(other)).some(told));
+  await eventually('so is who watches there', async () => {
+    await listed(other);
+    return watch.output().includes('"title":"rm -rf canary"');
+  });
+  watch.child.kill('SIGINT');
+  await watch.ended;
+  await t.home.json('permission', 'deny', shared.id);
+  for (const log of ['.run/up.log', 'server/server.log']) {
+    expect(await readFile(join(t.home.path, log), 'utf8')).not.toContain('canary');
+  }
 
   await t.send(`@ada ${steps({ ask: 'a third' }, { text: 'went on' })}`);
   const third = await permission(t);

@@ -2,15 +2,16 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { AachatError } from '#base/errors.ts';
-import { silentLog } from '#base/log.ts';
+import { createLog } from '#base/log.ts';
 import { serverAddress } from '#client/address.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
+import { type PermissionTitle, TITLE_LIMIT } from '#contract/frames.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { createPermissionDesk, type PermissionDesk } from '#runtime/permission-desk.ts';
 import { createPermissionRelay, type PermissionRelay } from '#runtime/permission-relay.ts';
 import { addMachine, createAgent, createTeam, liveSession } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
-import { clientId, testServer } from '../support/server.ts';
+import { clientId, type TestSocket, testServer, testSocket } from '../support/server.ts';
 
 const TITLE = 'rm -rf /home/canary-of-the-title';
 const REQUEST = {
@@ -26,14 +27,21 @@ const REQUEST = {
   ],
 };
 
-/** A desk, its relay and a real server; no socket: every event of the server is lost. */
-async function scene() {
+/** A desk, its relay and a real server; no socket: every event of the server is lost, titles are kept in `said`. */
+async function scene({ sharesTitles = false } = {}) {
   const stack = new AsyncDisposableStack();
-  const server = stack.use(await testServer());
+  const logged: string[] = [];
+  const log = createLog({ level: 'debug', write: (line) => void logged.push(line) });
+  const server = stack.use(await testServer({ log }));
   const owner = await server.login('mia');
   const agent = await createAgent(owner, 'ada');
   const machine = await addMachine(owner, 'laptop');
-  const { session, run } = await liveSession(server, owner, agent, await createTeam(owner, 'acme'), machine);
+  const said: PermissionTitle[] = [];
+  const {
+    session,
+    run,
+    agent: inside,
+  } = await liveSession(server, owner, agent, await createTeam(owner, 'acme'), machine);
   const direct = createHttpClient({ baseUrl: serverAddress(server.url), token: async () => owner.token });
   let isAway = false;
   const http: HttpClient = {
@@ -47,9 +55,17 @@ async function scene() {
     lifetimeMs: 600_000,
     onChange: (change) => relay?.changed(change),
   });
-  relay = createPermissionRelay({ http, log: silentLog, answer: desk.answer, runOf: () => run.id });
+  relay = createPermissionRelay({
+    http,
+    log,
+    answer: desk.answer,
+    runOf: () => run.id,
+    sharesTitles: () => sharesTitles,
+    say: (title) => void said.push(title),
+  });
   const turn = new AbortController();
-  const ask = () => desk.ask({ sessionId: session.id, agent: agent.name, turnId: null }, REQUEST, turn.signal);
+  const ask = (title = TITLE) =>
+    desk.ask({ sessionId: session.id, agent: agent.name, turnId: null }, { ...REQUEST, title }, turn.signal);
   const atServer = async () => (await owner.call(ROUTES.getPermissions, {})).permissions;
   const told = (what: string, state: string) =>
     eventually(what, async () => (await atServer()).find((permission) => permission.state === state));
@@ -57,7 +73,21 @@ async function scene() {
     isAway = now;
   };
   const dispose = () => stack.disposeAsync();
-  return { server, owner, desk, relay, turn, ask, atServer, told, away, [Symbol.asyncDispose]: dispose };
+  return {
+    server,
+    owner,
+    inside,
+    logged,
+    said,
+    desk,
+    relay,
+    turn,
+    ask,
+    atServer,
+    told,
+    away,
+    [Symbol.asyncDispose]: dispose,
+  };
 }
 
 test('an answer that nobody told the machine of is taken when it asks again', async () => {
@@ -94,13 +124,92 @@ test('no word of the agent program leaves the machine, in no table and no event'
   await using it = await scene();
   const { id } = it.ask();
   await it.told('the server knows', 'open');
+  it.relay.relayed({ type: 'permission_titles_wanted' });
   it.desk.answer(id, { allow: true, digest: REQUEST.digest, by: 'laptop' });
   expect(await it.told('it is settled', 'allowed')).toMatchObject({
     toolKind: 'other',
     optionKinds: ['allow_once', 'reject_once'],
   });
-  const names = (await readdir(it.server.dataDir)).filter((name) => name.includes('.db'));
-  const bytes = Buffer.concat(await Promise.all(names.map((name) => readFile(join(it.server.dataDir, name)))));
+  expect(it.said).toEqual([]);
+  await expectNothingKept(it);
+});
+
+test('titles that the owner shares are said once, and again to who wants them, while the request waits', async () => {
+  await using it = await scene({ sharesTitles: true });
+  const { id } = it.ask();
+  const title = { type: 'permission_title', permissionId: id, title: TITLE };
+  await eventually('it is said', () => it.said.length > 0);
+  it.relay.refresh();
+  const second = it.ask('x'.repeat(TITLE_LIMIT + 1));
+  await eventually('so is the second', () => it.said.length > 1);
+  expect(it.said).toEqual([title, { ...title, permissionId: second.id, title: 'x'.repeat(TITLE_LIMIT) }]);
+  it.desk.answer(second.id, { allow: true, digest: REQUEST.digest, by: 'laptop' });
+  await it.told('it is settled', 'allowed');
+  it.relay.relayed({ type: 'permission_titles_wanted' });
+  expect(it.said.slice(2)).toEqual([title]);
+});
+
+test('a title reaches sockets of its owner only, and nothing keeps it', async () => {
+  await using it = await scene({ sharesTitles: true });
+  const stranger = await it.server.login('bob');
+  const open = (who: { readonly token: string | undefined }) => testSocket(it.server.url, who.token);
+  await using launcher = await open(it.owner);
+  await using other = await open(it.owner);
+  await using strange = await open(stranger);
+  await using inside = await open(it.inside);
+  it.ask();
+  const title = await eventually('it is said', () => it.said[0]);
+  launcher.send(title);
+  expect(await eventually('it comes', () => relayed(other)[0])).toEqual(title);
+  const wanted = { type: 'permission_titles_wanted' };
+  inside.send(wanted);
+  strange.send(wanted);
+  other.send(wanted);
+  await eventually('it is wanted', () => relayed(launcher).length > 0);
+  await Promise.all([inside, strange, launcher, other].map(settle));
+  expect([relayed(launcher), relayed(other), relayed(strange), relayed(inside)]).toEqual([[wanted], [title], [], []]);
+  await expectNothingKept(it);
+});
+
+test('titles that are too long, too many, or of no open request are dropped, and the socket stays', async () => {
+  await using it = await scene({ sharesTitles: true });
+  await using launcher = await testSocket(it.server.url, it.owner.token);
+  await using other = await testSocket(it.server.url, it.owner.token);
+  const { id } = it.ask();
+  const title = await eventually('it is said', () => it.said[0]);
+  launcher.send({ ...title, title: 'x'.repeat(TITLE_LIMIT + 1) });
+  launcher.send({ ...title, permissionId: clientId() });
+  launcher.send(title);
+  await eventually('it comes', () => relayed(other).length > 0);
+  expect(relayed(other)).toEqual([title]);
+  for (let n = 0; n < 1_000; n += 1) launcher.send(title);
+  await settle(launcher);
+  await settle(other);
+  expect(relayed(other).length).toBeLessThan(1_000);
+  it.desk.answer(id, { allow: true, digest: REQUEST.digest, by: 'laptop' });
+  await it.told('it is settled', 'allowed');
+  const before = relayed(other).length;
+  await using late = await testSocket(it.server.url, it.owner.token);
+  late.send(title);
+  await settle(late);
+  await settle(other);
+  expect(relayed(other)).toHaveLength(before);
+});
+
+const relayed = ({ frames }: TestSocket) => frames.filter(({ type }) => type.startsWith('permission_title'));
+
+/** Frames of a socket are handled and come in order: all that was said before has come. */
+async function settle(socket: TestSocket): Promise<void> {
+  const denied = () => socket.frames.filter(({ type }) => type === 'denied').length;
+  const before = denied();
+  socket.send({ type: 'subscribe', streams: [{ stream: clientId(), after: null }] });
+  await eventually('the socket answers', () => denied() > before);
+}
+
+async function expectNothingKept({ server, logged }: { server: { dataDir: string }; logged: readonly string[] }) {
+  const names = (await readdir(server.dataDir)).filter((name) => name.includes('.db'));
+  const bytes = Buffer.concat(await Promise.all(names.map((name) => readFile(join(server.dataDir, name)))));
   expect(bytes.includes(REQUEST.digest)).toBe(true);
   expect(bytes.includes('canary')).toBe(false);
-});
+  expect(logged.join('')).not.toContain('canary');
+}

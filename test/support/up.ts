@@ -31,6 +31,7 @@ export interface UpScene extends AsyncDisposable {
     readonly permissionLifetimeMs?: number;
     readonly limits?: Partial<PlaceLimits>;
     readonly pausesOnLimit?: boolean;
+    readonly sharesTitles?: boolean;
     /** Lines of its log. */
     readonly log?: Log;
     /** Command line of another program. */
@@ -89,6 +90,7 @@ export async function upScene(...names: readonly string[]): Promise<UpScene> {
         team: undefined,
         limits: () => ({ maxSessions: 50, hibernateMs: 0, ...more.limits }),
         pausesOnLimit: () => more.pausesOnLimit ?? true,
+        sharesTitles: () => more.sharesTitles === true,
         onChange: () => {},
         permissionLifetimeMs: more.permissionLifetimeMs ?? 600_000,
         revive: async () => {},

@@ -1,13 +1,16 @@
 /** `aachat permission …`: answers what agents of this person ask, here and on the person's other machines. */
 
+import { aborted, within } from '#base/async.ts';
 import { isAachatError, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
+import { silentLog } from '#base/log.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import { sleep } from '#base/time.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { clockTime, plain } from '#cli/output.ts';
 import { type Page, pageOf, pageText } from '#cli/paging.ts';
 import { pickById } from '#cli/pick.ts';
+import { openEventSocket } from '#client/socket.ts';
 import { CONTROL_ROUTES, type PendingPermission, type SettledPermission } from '#contract/control.ts';
 import { type PermissionId, shortId } from '#contract/ids.ts';
 import { type Permission, tooLate } from '#contract/permissions.ts';
@@ -18,7 +21,7 @@ import { UpFile } from '#runtime/up-file.ts';
 
 /** A request as the list has it, from wherever it is. */
 interface Listed extends Omit<PendingPermission, 'title' | 'options'> {
-  /** null: it does not leave the machine where the agent waits. */
+  /** null: the machine where the agent waits does not tell it (`shareTitles`). */
   readonly title: string | null;
   readonly optionKinds: readonly string[];
   /** Where the agent waits; null: here. */
@@ -32,7 +35,12 @@ export async function list(context: CommandContext, args: Page): Promise<void> {
   const known = new Set(here.pending.concat(here.settled).map(({ id }) => id));
   const waits = ({ id, state, answer }: Permission) => state === 'open' && answer === null && !known.has(id);
   const all = [...here.pending.map(ofThisMachine), ...others.filter(waits).map(ofAnother)];
-  const { items: permissions, hasMore } = pageOf(all, args);
+  const { items, hasMore } = pageOf(all, args);
+  const titles = await titlesOf(
+    context,
+    items.flatMap(({ id, machine }) => (machine === null ? [] : [id])),
+  );
+  const permissions = items.map((item) => ({ ...item, title: item.title ?? titles.get(item.id) ?? null }));
   const text = pageText(permissions.map(row), args, hasMore, 'Nothing waits for an answer.');
   context.output.result({ permissions, hasMore }, text);
 }
@@ -134,6 +142,38 @@ async function localRequests({ home, signal }: CommandContext): Promise<{
     if (isAachatError(thrown, 'SERVER_UNREACHABLE', 'TIMEOUT')) return nothing;
     throw thrown;
   }
+}
+
+/** Titles are a hint, and most machines do not tell them: the list does not wait longer. */
+const TITLES_MS = 1_500;
+
+/** Asks the person's other machines what exactly waits there. */
+async function titlesOf(
+  context: CommandContext,
+  ids: readonly PermissionId[],
+): Promise<ReadonlyMap<PermissionId, string>> {
+  const titles = new Map<PermissionId, string>();
+  if (ids.length === 0) return titles;
+  const { url, token } = await context.connect();
+  const all = Promise.withResolvers<void>();
+  await using socket = openEventSocket({
+    url,
+    token,
+    log: silentLog,
+    onEvent: () => {},
+    onReset: () => {},
+    onDenied: () => {},
+    onState: (connected) => {
+      if (connected) socket.relay({ type: 'permission_titles_wanted' });
+    },
+    onRelayed: (frame) => {
+      if (frame.type === 'permission_title') titles.set(frame.permissionId, frame.title);
+      if (ids.every((id) => titles.has(id))) all.resolve();
+    },
+  });
+  await within(TITLES_MS, Promise.race([all.promise, aborted(context.signal)]));
+  context.signal.throwIfAborted();
+  return titles;
 }
 
 /** Where the server cannot be asked, what waits here can still be answered. */

@@ -153,6 +153,7 @@ export async function openUp(
     team: args.team,
     limits: placeLimits(config),
     pausesOnLimit: () => config.get('pauseOnLimit')?.value !== 'off',
+    sharesTitles: () => config.get('shareTitles')?.value === 'on',
     onChange,
     permissionLifetimeMs: permissionMinutes(config) * 60_000,
     revive: async () => {

@@ -8,6 +8,7 @@ import { aborted, createSerial } from '#base/async.ts';
 import { AachatError } from '#base/errors.ts';
 import { readIfExists, writePrivate } from '#base/fs.ts';
 import { silentLog } from '#base/log.ts';
+import { isoTime } from '#base/time.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
 import { budgetText, cooldownText, loopText } from '#cli/loop-view.ts';
 import { resolve } from '#cli/messages.ts';
@@ -51,6 +52,7 @@ export async function watch(context: CommandContext, args: WatchArgs): Promise<v
   const names = new Map<StreamId, string>();
   const serial = createSerial();
   const isNews = newsFilter();
+  const titled = new Set<string>();
   const failed = Promise.withResolvers<never>();
   let [hasBegun, wasConnected] = [false, false];
 
@@ -78,6 +80,13 @@ export async function watch(context: CommandContext, args: WatchArgs): Promise<v
       if (!isNews(event)) return;
       const project = names.get(stream) ?? null;
       output.line({ stream, project, ...event }, show(context, event, project));
+    },
+    onRelayed(frame) {
+      // Said again whenever another machine asks.
+      if (frame.type !== 'permission_title' || wanted.length > 0 || titled.has(frame.permissionId)) return;
+      titled.add(frame.permissionId);
+      const text = plain(`request ${shortId(frame.permissionId)}: ${frame.title}`).replace(/\s+/g, ' ');
+      output.line(frame, `${output.paint.dim(clockTime(isoTime(Date.now())))}  ${text}`);
     },
     onReset(stream, seq) {
       const project = names.get(stream) ?? null;
