@@ -1,5 +1,6 @@
 /** What a person would look for in a line of a session's log. Pure. */
 import type { LogLine } from './log-events.ts';
+import { saidIn } from './prompt.ts';
 
 /** What an agent program says beside these are settings and counters. */
 const SPOKEN = [
@@ -19,7 +20,7 @@ const LONGEST = 256 * 1024;
 export function textOf(line: LogLine): string {
   switch (line.type) {
     case 'turn.prompted':
-      return line.prompt.slice(0, LONGEST);
+      return saidIn(line.prompt).slice(0, LONGEST);
     case 'update':
       return updateText(line.update);
     case 'permission.asked':

@@ -8,6 +8,7 @@ import { type SessionId, shortId, type TurnId } from '#contract/ids.ts';
 import { foldLog, type LogLine, type Reducer, type TurnRecord } from './event-log.ts';
 import type { Home } from './home.ts';
 import type { Branch, Repos } from './log-events.ts';
+import { saidIn } from './prompt.ts';
 
 export interface PastTurn {
   readonly turnId: TurnId;
@@ -80,8 +81,6 @@ function changed(past: Past, line: LogLine, session: SessionId): Partial<Past> {
   }
 }
 
-/** Without what stands at the head of the first prompt of a conversation. */
-const saidIn = (prompt: string): string => prompt.slice(Math.max(0, prompt.indexOf('[aachat] Turn ')));
 const cut = (text: string): string => (text.length <= TOLD_CHARS ? text : `${text.slice(0, TOLD_CHARS)} […]`);
 
 /** A fork of a fork of a fork: no family is deeper. */

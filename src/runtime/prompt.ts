@@ -35,6 +35,9 @@ export interface PromptInput {
   readonly notices: readonly Notice[];
 }
 
+/** Without what stands at the head of the first prompt of a conversation. */
+export const saidIn = (prompt: string): string => prompt.slice(Math.max(0, prompt.indexOf('[aachat] Turn ')));
+
 /** Words that an agent answers with when it has nothing to say; such an answer is not posted. */
 export const SILENCE = 'NOTHING TO SAY';
 

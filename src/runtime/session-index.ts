@@ -11,7 +11,7 @@ import { LOG_START, type LogPosition } from './log-lines.ts';
 import { HISTORY, type SessionHistory } from './session-history.ts';
 
 /** Raised with every change of what is written here, and of `SessionHistory`: an index of another version is made anew. */
-const INDEX_VERSION = 2;
+const INDEX_VERSION = 3;
 
 const TABLES = `
   create table sessions (

@@ -56,6 +56,9 @@ describe('search', () => {
     expect(await s.found('漢字')).toEqual(['漢字を書く needles']);
     expect(await s.found('haystack', { session: later })).toEqual([]);
     expect(await s.found('needle absent')).toEqual([]);
+    await s.session([...turn('<aachat-managed>\nYou are a thimble.\n\n[aachat] Turn 1a2b3c4d\n> buttons', 'yes')]);
+    expect(await s.found('thimble')).toEqual([]);
+    expect(await s.found('buttons')).toEqual(['[aachat] Turn 1a2b3c4d\n> buttons']);
     expect(await s.found('" OR *')).toEqual([]);
     expect(await s.found('…!')).toBeUndefined();
     // What is no word of anybody: names of fields, kinds, ids.

@@ -10,6 +10,7 @@ import { type SessionId, shortId } from '#contract/ids.ts';
 import { type LogLine, scanLog, wholeLine } from '#runtime/event-log.ts';
 import type { Home } from '#runtime/home.ts';
 import { LOG_START } from '#runtime/log-lines.ts';
+import { saidIn } from '#runtime/prompt.ts';
 import { localSessions, withSessionIndex } from '#runtime/session-search.ts';
 
 /** `aachat session log [session] [--limit <count>] [--follow]`; without one the session that was written to last */
@@ -93,7 +94,7 @@ function show(line: LogLine): readonly string[] {
         `agent: ${line.program}, conversation ${line.opened}${line.before === undefined ? '' : `; until now it was held with ${line.before}`}`,
       );
     case 'turn.prompted':
-      return say(`turn ${shortId(line.turnId)}\n${quote(line.prompt)}`);
+      return say(`turn ${shortId(line.turnId)}\n${quote(saidIn(line.prompt))}`);
     case 'session.branched': {
       const { turnId, from, files } = line;
       const where = turnId === null ? 'its beginning' : `turn ${shortId(turnId)}`;
