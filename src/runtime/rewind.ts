@@ -6,7 +6,7 @@ import type { Session } from '#contract/entities.ts';
 import { type SessionId, shortId, type TurnId } from '#contract/ids.ts';
 import { openEventLog } from './event-log.ts';
 import type { Home } from './home.ts';
-import type { Branch, GitState, Snapshot } from './log-events.ts';
+import type { GitState, Snapshot } from './log-events.ts';
 import { branchAt, type Past, type PastTurn, pastOf, pastOfLog } from './past-turns.ts';
 import { holderOfSnapshot, putBack } from './snapshot.ts';
 import { agentFolder } from './workspace.ts';
@@ -23,6 +23,14 @@ export interface PutBack {
   readonly left: number;
   /** The branch that HEAD was detached from, because it has gone on. */
   readonly detachedFrom: string | null;
+}
+
+export interface Rewound {
+  readonly putBack: readonly PutBack[];
+  /** Turns that were over and are taken back. */
+  readonly forgotten: number;
+  /** A turn was broken off: what it was for waits for the session again. */
+  readonly isBrokenOff: boolean;
 }
 
 /** The turns that a session can be taken back to, oldest first. */
@@ -46,16 +54,18 @@ export async function rewindSession(
   session: Pick<Session, 'id' | 'agent'>,
   to: TurnId,
   files: boolean,
-): Promise<{ readonly branch: Branch; readonly putBack: readonly PutBack[] }> {
+): Promise<Rewound> {
   await using log = await openEventLog(home.session(session.id).log, pastOfLog(session.id));
   const { turns, conversation } = await pastOf(home, session.id);
   const index = turns.findIndex(({ turnId }) => turnId === to);
   const turn = turns[index];
   if (turn === undefined) throw new Error('The turn was there a moment ago.');
-  const done = files ? await putFilesBack(home, session, turn) : [];
+  const putBack = files ? await putFilesBack(home, session, turn) : [];
   const branch = { ...branchAt(session.id, turns, index, conversation), files };
   await log.append({ type: 'session.branched', ...branch }, 'durable');
-  return { branch, putBack: done };
+  const later = turns.slice(index + 1);
+  const forgotten = later.filter(({ state }) => state !== null).length;
+  return { putBack, forgotten, isBrokenOff: later.at(-1)?.state === null };
 }
 
 async function putFilesBack(

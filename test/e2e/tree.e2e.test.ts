@@ -105,6 +105,13 @@ test('a rewind forgets later turns, and with --files puts back what lay in the f
   // What is forgotten can no longer be gone back to; what came since can.
   expect((await rewind('--to', shortId(second))).status).toBe(4);
   const [, , third = ''] = await turns();
+  // What it works on is not forgotten: whoever asked for it still waits.
+  await t.send(`@ada ${steps({ hang: true })}`);
+  await eventually('it works on it', async () => (await promptsOf(t, session.id)).length === 4);
+  expect((await rewind('--to', shortId(third), '--text')).stdout).toMatch(
+    /no later turn to forget\. It is starting again\. What it was working on waits for it again; .*session cancel/,
+  );
+  await eventually('it works on it again', async () => (await promptsOf(t, session.id)).length === 5);
   await t.home.json('down', '--yes');
   expect(await t.home.json('session', 'rewind', session.id, '--to', third)).toMatchObject({
     resumed: false,

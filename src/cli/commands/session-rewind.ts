@@ -12,7 +12,7 @@ import { ROUTES } from '#contract/routes.ts';
 import { isWritten } from '#runtime/event-log.ts';
 import { thisMachine } from '#runtime/machine.ts';
 import { isHere, notHere, pastOf } from '#runtime/past-turns.ts';
-import { endedTurns, type PutBack, requireSnapshots, rewindSession } from '#runtime/rewind.ts';
+import { endedTurns, type PutBack, type Rewound, requireSnapshots, rewindSession } from '#runtime/rewind.ts';
 import { findSession } from './session.ts';
 
 /** `aachat session rewind <session> --to <turn> [--files]` */
@@ -46,22 +46,25 @@ export async function rewind(
   const runs = await isWritten(home.session(session.id).log);
   if (runs) await stop(context, http, session);
   else await refuseElsewhere(context, session);
-  let done: readonly PutBack[] = [];
+  let done: Rewound;
   try {
-    done = (await rewindSession(home, session, turn.turnId, args.files)).putBack;
+    done = await rewindSession(home, session, turn.turnId, args.files);
   } finally {
     if (runs) await signal(context, http, session, 'resume');
   }
-  const later = turns.length - 1 - turns.findIndex(({ turnId }) => turnId === turn.turnId);
-  const result = { sessionId: session.id, turnId: turn.turnId, putBack: done, resumed: runs };
-  output.result(result, [said(session, turn.turnId, later, runs), ...done.map(putBackText)].join('\n'));
+  const { putBack } = done;
+  const result = { sessionId: session.id, turnId: turn.turnId, putBack, resumed: runs };
+  output.result(result, [said(session, turn.turnId, done, runs), ...putBack.map(putBackText)].join('\n'));
 }
 
-function said({ id, agent }: Session, turnId: string, later: number, resumed: boolean): string {
-  const forgotten =
-    later === 0 ? 'no later turn to forget' : `${later} later ${later === 1 ? 'turn' : 'turns'} forgotten`;
+function said({ id, agent }: Session, turnId: string, { forgotten, isBrokenOff }: Rewound, resumed: boolean): string {
+  const later =
+    forgotten === 0 ? 'no later turn to forget' : `${forgotten} later ${forgotten === 1 ? 'turn' : 'turns'} forgotten`;
+  const again = isBrokenOff
+    ? ` What it was working on waits for it again; \`aachat session cancel ${shortId(id)}\` ends that.`
+    : '';
   const next = resumed ? 'It is starting again.' : `It goes on with \`aachat session resume ${shortId(id)}\`.`;
-  return `Session ${shortId(id)} of ${agent} is back at turn ${shortId(turnId)}: ${forgotten}. ${next}`;
+  return `Session ${shortId(id)} of ${agent} is back at turn ${shortId(turnId)}: ${later}. ${next}${again}`;
 }
 
 function putBackText({ path, commit, before, left, detachedFrom }: PutBack): string {
