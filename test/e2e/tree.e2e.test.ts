@@ -112,6 +112,15 @@ test('a rewind forgets later turns, and with --files puts back what lay in the f
     /no later turn to forget\. It is starting again\. What it was working on waits for it again; .*session cancel/,
   );
   await eventually('it works on it again', async () => (await promptsOf(t, session.id)).length === 5);
+  // Broken off by a person, nothing is taken back, and it goes on as it did.
+  const broken = t.home.start('session', 'rewind', shortId(session.id), '--to', shortId(first));
+  await eventually('it stops', async () => {
+    const { up } = await t.home.json<{ up: { sessions: readonly { phase: string }[] } }>('status');
+    return up.sessions[0]?.phase === 'stopping';
+  });
+  broken.child.kill('SIGINT');
+  expect(await broken.ended).toBe(130);
+  await eventually('it works on it once more', async () => (await promptsOf(t, session.id)).length === 6);
   await t.home.json('down', '--yes');
   expect(await t.home.json('session', 'rewind', session.id, '--to', third)).toMatchObject({
     resumed: false,

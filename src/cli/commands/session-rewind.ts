@@ -43,14 +43,16 @@ export async function rewind(
     },
   );
   if (args.files) requireSnapshots(turn);
-  const runs = await isWritten(home.session(session.id).log);
-  if (runs) await stop(context, http, session);
-  else await refuseElsewhere(context, session);
+  const { log } = home.session(session.id);
+  const runs = await isWritten(log);
+  if (!runs) await refuseElsewhere(context, session);
   let done: Rewound;
   try {
+    if (runs) await stop(context, http, session);
     done = await rewindSession(home, session, turn.turnId, args.files);
   } finally {
-    if (runs) await signal(context, http, session, 'resume');
+    // Also after Ctrl+C: what ran before runs afterwards. The server takes a resume only of what has stopped.
+    if (runs && (await isReleased(log))) await ask(http, session, 'resume');
   }
   const { putBack } = done;
   const result = { sessionId: session.id, turnId: turn.turnId, putBack, resumed: runs };
@@ -75,8 +77,8 @@ function putBackText({ path, commit, before, left, detachedFrom }: PutBack): str
   ].join('; ');
 }
 
-const signal = ({ signal: over }: CommandContext, http: HttpClient, { id }: Session, kind: 'stop' | 'resume') =>
-  http.call(ROUTES.signalSession, { params: { sessionId: id }, body: { clientId: newId(), kind } }, over);
+const ask = (http: HttpClient, { id }: Session, kind: 'stop' | 'resume', signal?: AbortSignal) =>
+  http.call(ROUTES.signalSession, { params: { sessionId: id }, body: { clientId: newId(), kind } }, signal);
 
 /** The server learns only after a while that a launcher of this machine was killed; its log tells at once. */
 async function refuseElsewhere({ home }: CommandContext, { id, state, run }: Session): Promise<void> {
@@ -87,16 +89,19 @@ async function refuseElsewhere({ home }: CommandContext, { id, state, run }: Ses
 const STOP_MS = 30_000;
 const LOOK_MS = 100;
 
-/** Waits until nobody writes its log any more. */
-async function stop(context: CommandContext, http: HttpClient, session: Session): Promise<void> {
-  const { log } = context.home.session(session.id);
-  await signal(context, http, session, 'stop');
+async function stop({ home, signal }: CommandContext, http: HttpClient, session: Session): Promise<void> {
+  await ask(http, session, 'stop', signal);
+  if (await isReleased(home.session(session.id).log, signal)) return;
+  throw new AachatError('TIMEOUT', `Session ${shortId(session.id)} does not stop.`, {
+    hint: 'Run `aachat down`, then try again.',
+  });
+}
+
+/** Waits until nobody writes a log any more. @returns whether that came to be */
+async function isReleased(log: string, signal?: AbortSignal): Promise<boolean> {
   for (const end = Date.now() + STOP_MS; await isWritten(log); ) {
-    if (Date.now() > end) {
-      throw new AachatError('TIMEOUT', `Session ${shortId(session.id)} does not stop.`, {
-        hint: 'Run `aachat down`, then try again.',
-      });
-    }
-    await sleep(LOOK_MS, context.signal);
+    if (Date.now() > end) return false;
+    await sleep(LOOK_MS, signal);
   }
+  return true;
 }
