@@ -1,7 +1,7 @@
 /** Makes sessions of transcripts of Claude Code: their past as a log of ours, their conversation as a copy to go on from. */
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, rmdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -9,9 +9,9 @@ import { pipeline } from 'node:stream/promises';
 import { AachatError, isSystemError } from '#base/errors.ts';
 import { ensureDir, PRIVATE_FILE, realPlace, removeAll } from '#base/fs.ts';
 import type { ProjectId, SessionId } from '#contract/ids.ts';
-import { openEventLog } from './event-log.ts';
+import { foldLog, openEventLog } from './event-log.ts';
 import type { Home } from './home.ts';
-import type { SessionFacts } from './log-events.ts';
+import type { LogEvent, SessionFacts } from './log-events.ts';
 import { RECOVERY } from './recovery.ts';
 import {
   createTranscriptCopy,
@@ -134,9 +134,7 @@ export async function importTranscript<T extends { readonly id: SessionId }>(opt
     await writePast({ draft, transcript, about, projectId, conversation, signal });
     await copyConversation(transcript, copy, conversation, signal);
     const session = await plan();
-    const cwd = await realPlace(home.workspace(about.agent, session.id));
-    // It is found by its id, whichever folder it is in.
-    const folder = join(options.claudeConfig, 'projects', cwd.replace(/[^A-Za-z0-9]/g, '-'));
+    const folder = await copiesOf(home, about.agent, session.id, options.claudeConfig);
     copied = join(await ensureDir(folder), `${conversation}.jsonl`);
     await pipeline(createReadStream(copy), createWriteStream(copied, { flags: 'wx', mode: PRIVATE_FILE, flush: true }));
     await rm(copy);
@@ -149,6 +147,31 @@ export async function importTranscript<T extends { readonly id: SessionId }>(opt
     if (copied !== undefined) await removeAll(copied);
     throw thrown;
   }
+}
+
+/** Removes the copy that a session goes on from, if it was imported: nobody else knows of it. */
+export async function removeCopy(home: Home, id: SessionId, config: string): Promise<void> {
+  const imported = await foldLog<Imported | null>(home.session(id).log, {
+    initial: null,
+    advance: (found, line) => found ?? (line.type === 'imported' ? line : null),
+  });
+  if (imported === null) return;
+  const folder = await copiesOf(home, imported.about.agent, id, config);
+  await rm(join(folder, `${imported.conversation}.jsonl`), { force: true });
+  try {
+    await rmdir(folder);
+  } catch (thrown) {
+    // Claude Code keeps other things there, once it has run.
+    if (!isSystemError(thrown, 'ENOENT', 'ENOTEMPTY')) throw thrown;
+  }
+}
+
+type Imported = Extract<LogEvent, { type: 'imported' }>;
+
+/** Where Claude Code keeps what was said in the workspace of a session; it finds a conversation by its id in any folder. */
+async function copiesOf(home: Home, agent: string, id: SessionId, config: string): Promise<string> {
+  const cwd = await realPlace(home.workspace(agent, id));
+  return join(config, 'projects', cwd.replace(/[^A-Za-z0-9]/g, '-'));
 }
 
 async function writePast(options: {

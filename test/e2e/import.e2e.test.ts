@@ -73,5 +73,6 @@ test('a transcript becomes a session, once, and goes on', async () => {
     return shown.session.state === 'stopped';
   });
   await t.home.json('session', 'remove', session.id, '--yes');
+  expect(await readdir(kept)).toEqual([]);
   expect((await take()).stdout).toContain('2 turns');
 });

@@ -10,6 +10,7 @@ import { type SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { removeLeftWorkspaces } from '#runtime/leftover.ts';
 import { dropSnapshots } from '#runtime/snapshot.ts';
+import { claudeConfig, removeCopy } from '#runtime/transcript-import.ts';
 import { liveSessions } from './down.ts';
 import { findSession } from './session.ts';
 import { findLocal } from './session-log.ts';
@@ -39,6 +40,7 @@ export async function remove(
   await forget(http, id, signal);
   await setSessionPolicy(context.config, id, undefined);
   await dropSnapshots(home.cache, id);
+  await removeCopy(home, id, claudeConfig(context.env));
   await removeAll(home.session(id).dir);
   output.result({ sessionId: id }, `Removed ${name}.`);
 }
