@@ -261,7 +261,8 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       if (happening !== undefined) watch(happening);
     },
     async onPermission(request, scope, policy) {
-      const turnId = current?.turnId ?? null;
+      const turn = current;
+      const turnId = turn?.turnId ?? null;
       const verdict = decide(policy, await resolvePaths(request, scope.workspace), scope);
       if (verdict !== 'ask') return answerFor(request, verdict === 'allow' ? 'allowed' : 'denied');
       asking += 1;
@@ -269,7 +270,9 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
       try {
         const { title, toolKind, digest } = request;
         const from = { sessionId: booted.session.id, agent: agent.name, turnId };
-        const asked = desk.ask(from, request, current?.over.signal ?? ended.signal);
+        // Outside of a turn it is the process that waits for the answer.
+        const over = turn?.over.signal ?? booted.program.agent?.closed ?? ended.signal;
+        const asked = desk.ask(from, request, over);
         await log.append({ type: 'permission.asked', turnId, permissionId: asked.id, title, toolKind, digest });
         const { settled, answer } = await asked.answered;
         const { outcome, by } = settled;

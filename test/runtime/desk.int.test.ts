@@ -76,3 +76,14 @@ test('a request that nobody answers in the set time is a no, and the turn goes o
   await eventually('ada goes on', async () => (await ada()).includes('refused'));
   expect(up.settledPermissions()).toMatchObject([{ outcome: 'expired', by: null }]);
 });
+
+test('a request outside of a turn is over with the process that asks', async () => {
+  await using scene = await upScene('ada');
+  const up = await scene.start({ odd: ['nosy'] });
+  await up.ready;
+  await tell(scene, 0, 'hello');
+  const asked = await eventually('it asks', () => up.permissions().find(({ turnId }) => turnId === null));
+  process.kill(up.sessions()[0]?.pid ?? expect.fail(), 'SIGKILL');
+  await eventually('nobody is asked any more', () => up.permissions().length === 0);
+  expect(up.settledPermissions().find(({ id }) => id === asked.id)).toMatchObject({ outcome: 'cancelled' });
+});

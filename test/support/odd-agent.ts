@@ -20,14 +20,22 @@ async function answerBarely(client: acp.AgentContext): Promise<{ stopReason: 'en
   await update({ sessionUpdate: 'mood_update', mood: 'sunny' });
   await update({ sessionUpdate: 'agent_message_chunk', content: { type: 'text', text: 'I will look.' } });
   await update({ sessionUpdate: 'tool_call', toolCallId: 't', title: 'look' });
-  const { outcome } = await client.request(acp.methods.client.session.requestPermission, {
+  const { outcome } = await askBarely(client);
+  const text = outcome.outcome === 'selected' ? outcome.optionId : outcome.outcome;
+  await update({ sessionUpdate: 'agent_message_chunk', content: { type: 'text', text } });
+  return { stopReason: 'end_turn' };
+}
+
+const askBarely = (client: acp.AgentContext) =>
+  client.request(acp.methods.client.session.requestPermission, {
     sessionId: 'old',
     toolCall: { toolCallId: 't', rawInput: { command: 'ls -la' } },
     options: [{ optionId: 'go', kind: 'allow_once', name: 'Go' }],
   });
-  const text = outcome.outcome === 'selected' ? outcome.optionId : outcome.outcome;
-  await update({ sessionUpdate: 'agent_message_chunk', content: { type: 'text', text } });
-  return { stopReason: 'end_turn' };
+
+/** Asks again when its turn is over before anybody has answered. */
+async function insist(client: acp.AgentContext): Promise<void> {
+  while ((await askBarely(client)).outcome.outcome === 'cancelled') await sleep(50);
 }
 
 /** From then on nothing of it moves. */
@@ -95,6 +103,7 @@ acp
     if (oddity === 'bare') return await answerBarely(client);
     await say(client, 'answer', 'm1');
     if (oddity === 'late') setTimeout(() => void say(client, ' and more', 'm1'), 50);
+    if (oddity === 'nosy') void insist(client).catch(() => {});
     if (oddity === 'eager') {
       setTimeout(async () => {
         await say(client, 'a command in the background ended', 'm2');
