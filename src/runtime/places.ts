@@ -73,6 +73,8 @@ export interface Places extends Disposable {
   take(seat: Seat): boolean;
   /** Waits in line; `onPlace` follows. */
   ask(seat: Seat): void;
+  /** Its process is gone. A wish for another one, which may have come since it was told to end, stays. */
+  free(seat: Seat): void;
   /** Gives back whatever it has, a place or the wish for one. */
   release(seat: Seat): void;
   /** It has become idle, or is idle no more. */
@@ -102,7 +104,8 @@ export function createPlaces(limits: () => PlaceLimits, clock: Clock = Date.now)
       limits: limits(),
       now,
       holders: [...holders].map(([id, { isEnding }]) => ({ id, idleSince: id.idleSince, isEnding })),
-      waiting: [...waiting],
+      // Who waits for the end of its own process gets no second place for it.
+      waiting: [...waiting].filter((seat) => !holders.has(seat)),
     });
     for (const seat of sleep) {
       holders.set(seat, { isEnding: true });
@@ -125,6 +128,10 @@ export function createPlaces(limits: () => PlaceLimits, clock: Clock = Date.now)
     },
     ask(seat) {
       waiting.add(seat);
+      look();
+    },
+    free(seat) {
+      holders.delete(seat);
       look();
     },
     release(seat) {

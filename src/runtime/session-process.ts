@@ -127,7 +127,7 @@ export function createSessionProcess(options: {
         // It is swept with the other leases at the end.
         log.error('session.process_not_ended', { error });
       }
-      places.release(seat);
+      places.free(seat);
     },
     release,
     leave() {
