@@ -11,7 +11,7 @@ import type { Login, LoginKey, Logins } from './logins.ts';
 import type { Places, Seat } from './places.ts';
 import type { Problems } from './session-problems.ts';
 import type { SessionProgram } from './session-program.ts';
-import type { SessionEvent, SessionState } from './session-state.ts';
+import { mayRest, type SessionEvent, type SessionState } from './session-state.ts';
 import type { TurnResult } from './turn.ts';
 
 export interface SessionProcess {
@@ -25,6 +25,8 @@ export interface SessionProcess {
   join(key: LoginKey): <T>(open: () => Promise<T>) => Promise<T>;
   /** Whether there is nothing to do for it. */
   rest(isIdle: boolean): void;
+  /** Nothing waits for it. */
+  idle(state: SessionState): void;
   /** There is something to do. Whether it can begin now; else the loop is woken when it can. */
   mayBegin(state: SessionState['kind']): boolean;
   /** What came out of a turn. */
@@ -95,6 +97,7 @@ export function createSessionProcess(options: {
       return (open) => logins.start(key, open);
     },
     rest,
+    idle: (state) => rest(mayRest(state)),
     mayBegin(state) {
       if (login?.ask() === false) {
         if (state === 'ready') rest(true);

@@ -200,6 +200,10 @@ function running(state: RunningState, event: SessionEvent): Transition {
 const isLimitOver = ({ until }: Extract<SessionState, { kind: 'limited' }>, event: SessionEvent): boolean =>
   event.kind === 'limit-over' ? event.until === until : event.kind === 'budget-changed';
 
+/** Whether its process may end for want of something to do: `sleep` is heard in no other state. */
+export const mayRest = (state: SessionState): boolean =>
+  state.kind === 'ready' || (state.kind === 'limited' && state.isAsleep !== true);
+
 /** What the server and people are told. Undefined while there is no running session. */
 export function activityOf(
   state: SessionState,

@@ -271,7 +271,7 @@ export class LiveAgentSession {
     } catch (thrown) {
       const error = toAachatError(thrown);
       const isAsked = this.#state.kind === 'booting' || this.#state.kind === 'waking';
-      await this.#close('failed');
+      await this.#close(isAsked ? 'failed' : this.#endReason);
       if (isAsked) this.#problems.notUp(error, { step: this.#step, isKnown: this.#process.notOpened(error) });
       this.#send({ kind: 'boot-failed', cause: failureCause(error, this.#step === 'register') });
     }
@@ -348,7 +348,7 @@ export class LiveAgentSession {
       reread,
       mayBegin: () => this.#process.mayBegin(this.#state.kind),
       onOver: this.#process.turnOver,
-      onIdle: () => this.#process.rest(this.#state.kind !== 'unprompted'),
+      onIdle: () => this.#process.idle(this.#state),
       isStopping: () => this.#state.kind === 'stopping',
       send: (event) => this.#send(event),
       onStopAsked: () => {
@@ -368,6 +368,8 @@ export class LiveAgentSession {
     if (isOver()) return;
     this.#problems.current ??= endedByItself(this.session.id);
     this.#log.warn('session.agent_closed', {});
+    // Now: whoever holds a place may be told to end its process, and this one is about to come back.
+    this.#process.release();
     this.#closing = this.#close('failed');
     await this.#closing;
     this.#send({ kind: 'agent-closed' });

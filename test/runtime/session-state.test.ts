@@ -5,6 +5,7 @@ import {
   activityOf,
   DEATH_LIMIT,
   failureCause,
+  mayRest,
   type SessionEvent,
   type SessionState,
   transition,
@@ -128,6 +129,14 @@ describe('session state', () => {
       state: { kind: 'hibernated', deaths: 1 },
       effects: [{ kind: 'next-turn' }],
     });
+  });
+
+  test('whatever may rest hears that it is to sleep, and nothing else does', () => {
+    const asleep = { ...states.limited, isAsleep: true } as const;
+    for (const state of [...Object.values(states), asleep]) {
+      const { effects } = transition(state, events.sleep);
+      expect(effects.some(({ kind }) => kind === 'end-program')).toBe(mayRest(state));
+    }
   });
 
   test('what comes up without a place sleeps, and looks at once for something to do', () => {
