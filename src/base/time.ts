@@ -15,12 +15,17 @@ export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 export interface Timers extends Disposable {
   /** Calls `run` in `delayMs`. What is later than `setTimeout` can wait, about 24 days, is called then. */
   after(delayMs: number, run: () => void): void;
+  /** Calls `run` once it is that late, in epoch milliseconds. */
+  at(time: number, run: () => void): void;
 }
+
+/** Timers stand still while the machine sleeps: who waits for a time of day looks at the clock that often. */
+export const LOOK_MS = 60_000;
 
 /** Timers that are cleared together. */
 export function createTimers(): Timers {
   const running = new Set<NodeJS.Timeout>();
-  return {
+  const timers: Timers = {
     after(delayMs, run) {
       const timer = setTimeout(
         () => {
@@ -31,11 +36,16 @@ export function createTimers(): Timers {
       );
       running.add(timer);
     },
+    at(time, run) {
+      const delayMs = Math.min(Math.max(0, time - Date.now()), LOOK_MS);
+      timers.after(delayMs, () => (Date.now() < time ? timers.at(time, run) : run()));
+    },
     [Symbol.dispose]() {
       for (const timer of running) clearTimeout(timer);
       running.clear();
     },
   };
+  return timers;
 }
 
 export interface Backoff {

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createSerial } from '#base/async.ts';
-import type { Clock } from '#base/time.ts';
+import { type Clock, LOOK_MS } from '#base/time.ts';
 import type { AgentProgram } from './agent-program.ts';
 import { loginEnvironment } from './environment.ts';
 import { admission, limitReached, type Pause, turnOver } from './limits.ts';
@@ -155,8 +155,7 @@ function createGate(clock: Clock, random: () => number, over: AbortSignal) {
       queueMicrotask(() => admit.onAdmit());
     }
     if (before !== next?.kind) for (const member of members) queueMicrotask(() => member.onLimit());
-    // No timer is longer than that; it is looked at again then.
-    if (nextAt !== null) timer = setTimeout(look, Math.min(nextAt - now, 2 ** 31 - 1)).unref();
+    if (nextAt !== null) timer = setTimeout(look, Math.min(nextAt - now, LOOK_MS)).unref();
   }
 
   const ask = (member: Member): boolean => {

@@ -4,7 +4,7 @@
  * purely; `createPlaces` tells the sessions.
  */
 import { totalmem } from 'node:os';
-import type { Clock } from '#base/time.ts';
+import { type Clock, LOOK_MS } from '#base/time.ts';
 
 export interface PlaceLimits {
   /** Most processes at once. */
@@ -143,5 +143,3 @@ export function createPlaces(limits: () => PlaceLimits, clock: Clock = Date.now)
     [Symbol.dispose]: () => clearTimeout(timer),
   };
 }
-
-const LOOK_MS = 60_000;

@@ -1,6 +1,7 @@
 /** The token that a session acts by: kept fresh for us, and in a file for the agent's commands. */
 import { writePrivate } from '#base/fs.ts';
 import type { Log } from '#base/log.ts';
+import { createTimers } from '#base/time.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Run } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -13,6 +14,8 @@ export interface SessionToken {
 
 /** Rewritten while this much of the token's life is left. */
 const MARGIN_MS = 5 * 60_000;
+/** However short a token lives. */
+const LEAST_MS = 1_000;
 const RETRY_MS = 30_000;
 
 /** Keeps a token of the session in a file that the agent's commands read, renewed before it expires. */
@@ -23,7 +26,7 @@ export async function openSessionToken(
   signal: AbortSignal,
 ): Promise<SessionToken> {
   let value = '';
-  let timer: NodeJS.Timeout | undefined;
+  const timers = createTimers();
   let stopped = false;
   const mint = async (): Promise<void> => {
     const minted = await http.call(ROUTES.mintSessionToken, { params: { runId: run.id } }, signal);
@@ -32,21 +35,17 @@ export async function openSessionToken(
     value = minted.token;
     secrets.add(value);
     await writePrivate(path, `${value}\n`);
-    schedule(Date.parse(minted.expiresAt) - Date.now() - MARGIN_MS);
+    schedule(Math.max(Date.now() + LEAST_MS, Date.parse(minted.expiresAt) - MARGIN_MS));
   };
-  const schedule = (delayMs: number) => {
-    clearTimeout(timer);
+  const schedule = (at: number) => {
+    timers[Symbol.dispose]();
     if (stopped) return;
-    timer = setTimeout(
-      () => {
-        mint().catch((thrown: unknown) => {
-          log.warn('session.token_not_renewed', { error: thrown });
-          schedule(RETRY_MS);
-        });
-      },
-      Math.max(1_000, delayMs),
-    );
-    timer.unref();
+    timers.at(at, () => {
+      mint().catch((thrown: unknown) => {
+        log.warn('session.token_not_renewed', { error: thrown });
+        schedule(Date.now() + RETRY_MS);
+      });
+    });
   };
   await mint();
   return {
@@ -57,7 +56,7 @@ export async function openSessionToken(
     },
     stop() {
       stopped = true;
-      clearTimeout(timer);
+      timers[Symbol.dispose]();
     },
   };
 }

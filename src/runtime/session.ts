@@ -158,6 +158,7 @@ export class LiveAgentSession {
   /** Called now and then: says what time alone has changed. */
   tick(): void {
     if (this.#activity() !== this.#activityReport.heard) this.#changed();
+    if (this.#loop?.isBehind === true) this.look();
   }
 
   /** Reads what waits, if it runs. */
@@ -227,9 +228,7 @@ export class LiveAgentSession {
           this.#timers.after(effect.delayMs, () => this.#send({ kind: 'retry-due' }));
           break;
         case 'schedule-limit-over':
-          this.#timers.after(Math.max(0, effect.until - Date.now()), () =>
-            this.#send({ kind: 'limit-over', until: effect.until }),
-          );
+          this.#timers.at(effect.until, () => this.#send({ kind: 'limit-over', until: effect.until }));
           break;
         case 'ask-place':
           this.#process.ask();

@@ -60,6 +60,8 @@ export interface TurnLoop {
   /** Tokens of the turns of this loop. */
   readonly tokens: number;
   readonly awaitsPermission: boolean;
+  /** What waits could not be read. */
+  readonly isBehind: boolean;
   /** The agent has answered a prompt in its conversation. */
   readonly introduced: boolean;
   /** When the agent was last heard of, in epoch milliseconds. */
@@ -106,13 +108,15 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
   let owed = options.owed;
   let introduced = options.introduced;
   let current: CurrentTurn | undefined;
+  let isBehind = false;
   let [waiting, tokens, asking, lastSign] = [0, 0, 0, Date.now()];
 
   const wake = createCoalesced(async () => {
     try {
       await takeNext();
+      isBehind = false;
     } catch (thrown) {
-      // The next hint, or the connection coming back, wakes it again.
+      isBehind = true;
       if (isAachatError(thrown, 'STALE_RUN')) options.onStale();
       else launcher.log.warn('session.wake_failed', { error: thrown });
     }
@@ -241,6 +245,9 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     },
     get awaitsPermission() {
       return asking > 0;
+    },
+    get isBehind() {
+      return isBehind;
     },
     get introduced() {
       return introduced;

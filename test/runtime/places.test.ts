@@ -71,28 +71,31 @@ describe('places', () => {
     expect(most).toBe(2);
   });
 
-  test.each([1, 2])('who is wanted while its process ends gets a place when that is gone, of %i', async (maxSessions) => {
-    const limits = { maxSessions, hibernateMs: 1 };
-    using places = createPlaces(() => limits);
-    const heard: string[] = [];
-    const seat: Seat & { idleSince: number | null } = {
-      idleSince: null,
-      onPlace: () => void heard.push('place'),
-      onSleep: () => void heard.push('sleep'),
-    };
-    const settled = () => new Promise((resolve) => setImmediate(resolve));
-    places.take(seat);
-    seat.idleSince = 0;
-    places.look();
-    await settled();
-    places.ask(seat);
-    await settled();
-    expect(heard).toEqual(['sleep']);
-    places.free(seat);
-    await settled();
-    expect(heard).toEqual(['sleep', 'place']);
-    const other = { idleSince: null, onPlace() {}, onSleep() {} };
-    expect(places.take(other)).toBe(maxSessions === 2);
-    expect(places.take({ ...other })).toBe(false);
-  });
+  test.each([1, 2])(
+    'who is wanted while its process ends gets a place when that is gone, of %i',
+    async (maxSessions) => {
+      const limits = { maxSessions, hibernateMs: 1 };
+      using places = createPlaces(() => limits);
+      const heard: string[] = [];
+      const seat: Seat & { idleSince: number | null } = {
+        idleSince: null,
+        onPlace: () => void heard.push('place'),
+        onSleep: () => void heard.push('sleep'),
+      };
+      const settled = () => new Promise((resolve) => setImmediate(resolve));
+      places.take(seat);
+      seat.idleSince = 0;
+      places.look();
+      await settled();
+      places.ask(seat);
+      await settled();
+      expect(heard).toEqual(['sleep']);
+      places.free(seat);
+      await settled();
+      expect(heard).toEqual(['sleep', 'place']);
+      const other = { idleSince: null, onPlace() {}, onSleep() {} };
+      expect(places.take(other)).toBe(maxSessions === 2);
+      expect(places.take({ ...other })).toBe(false);
+    },
+  );
 });
