@@ -84,6 +84,7 @@ test('a program without anything that the protocol leaves to it works', async ()
       toolKind: 'other',
       paths: [],
       options: [{ id: 'go', kind: 'allow_once', name: 'Go' }],
+      digest: expect.stringMatching(/^[0-9a-f]{64}$/),
     },
   ]);
 });
