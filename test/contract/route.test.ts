@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { AachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
 import { answer, errorFromBody, matchPath, route, routePath } from '#contract/route.ts';
+import { ROUTES } from '#contract/routes.ts';
 
 const echo = route({
   method: 'POST',
@@ -69,4 +71,12 @@ describe('route', () => {
       message: 'new',
     });
   });
+});
+
+test('a session has a name that can be seen and typed, or none', () => {
+  const isTaken = (name: string) => ROUTES.forkSession.body.safeParse({ clientId: newId(), name }).success;
+  expect(['poem', ' a poem ', 'Gedicht über 詩', 'x'].map(isTaken)).toEqual([true, true, true, true]);
+  expect(['', '  ', '\u200b', 'two\nlines', 'red \u001b[31m', 'x'.repeat(101)].map(isTaken)).toEqual(
+    Array(6).fill(false),
+  );
 });

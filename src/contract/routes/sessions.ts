@@ -37,7 +37,11 @@ import { route } from '#contract/route.ts';
 const ofAgent = z.object({ agentId: AgentId });
 const ofSession = z.object({ sessionId: SessionId });
 const ofRun = z.object({ runId: RunId });
-const SessionTitle = z.string().min(1).max(100);
+/** Others see it in their lists. */
+const SessionTitle = z
+  .string()
+  .max(100)
+  .regex(/^[^\p{Cc}]*[^\s\p{C}][^\p{Cc}]*$/u, 'A name is one line with at least one visible character.');
 const ofTurn = z.object({ turnId: TurnId });
 
 /** Makes the agent and its dm with the owner; one that was taken out of service comes back. */
