@@ -116,8 +116,9 @@ export function createPlaces(limits: () => PlaceLimits, clock: Clock = Date.now)
       holders.set(seat, { isEnding: false });
       seat.onPlace();
     }
-    // Looked at again now and then: what is set in the meantime counts.
-    if (nextAt !== null) timer = setTimeout(act, Math.min(nextAt - now, LOOK_MS)).unref();
+    // Looked at again now and then: what is set in the meantime counts, and who is needed may be needed no more.
+    if (holders.size === 0) return;
+    timer = setTimeout(act, Math.min((nextAt ?? Number.POSITIVE_INFINITY) - now, LOOK_MS)).unref();
   }
 
   return {

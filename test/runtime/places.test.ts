@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { LOOK_MS } from '#base/time.ts';
 import { createPlaces, defaultMaxSessions, type Holder, planPlaces, type Seat } from '#runtime/places.ts';
 
 const limits = { maxSessions: 3, hibernateMs: 1_000 };
@@ -98,4 +99,18 @@ describe('places', () => {
       expect(places.take({ ...other })).toBe(false);
     },
   );
+
+  test('whose process silently ceases to be needed makes room soon', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    using places = createPlaces(() => ({ maxSessions: 1, hibernateMs: 0 }));
+    const onSleep = vi.fn();
+    const seat: Seat & { idleSince: number | null } = { idleSince: null, onPlace() {}, onSleep };
+    places.take(seat);
+    places.ask({ idleSince: null, onPlace() {}, onSleep() {} });
+    await vi.advanceTimersByTimeAsync(0);
+    seat.idleSince = Date.now();
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    expect(onSleep).toHaveBeenCalledTimes(1);
+  });
 });
