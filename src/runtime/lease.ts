@@ -100,15 +100,13 @@ export async function spawnLeased(options: SpawnOptions): Promise<LeasedProcess>
     });
   }
   const pid = child.pid ?? 0;
-  const program = identityOf(pid);
-  await writePrivate(path, JSON.stringify({ ...lease, program }));
 
   const ended = async () => {
     await exited;
     if (hasGroup) await groupEmpty(pid);
   };
   let stopping: Promise<void> | undefined;
-  return {
+  const leased: LeasedProcess = {
     pid,
     leaseId,
     stdin: child.stdin,
@@ -129,6 +127,14 @@ export async function spawnLeased(options: SpawnOptions): Promise<LeasedProcess>
       return stopping;
     },
   };
+  try {
+    await writePrivate(path, JSON.stringify({ ...lease, program: identityOf(pid) }));
+  } catch (thrown) {
+    // Such as on a full disk: as long as we live, nobody else would end it.
+    await leased.stop({ stdinMs: 0 });
+    throw thrown;
+  }
+  return leased;
 }
 
 /**

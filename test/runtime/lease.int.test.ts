@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync, symlinkSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -67,6 +68,29 @@ describe('lease', () => {
     const child = await pidIn(dir);
     await Promise.all([program.stop({ stdinMs: 50, termMs: 50 }), program.stop()]);
     expect([isAlive(program.pid), isAlive(child)]).toEqual([false, false]);
+  });
+
+  test('one whose lease cannot be written any more is ended', async () => {
+    await using dir = await tempDir();
+    const leasesDir = join(dir.path, 'leases');
+    const env = {
+      // Read when the first half of the lease is written.
+      get PATH() {
+        rmSync(leasesDir, { recursive: true });
+        symlinkSync(join(dir.path, 'nowhere', 'at', 'all'), leasesDir);
+        return process.env['PATH'] ?? '';
+      },
+    };
+    const command = [
+      '/bin/sh',
+      '-c',
+      `trap "" TERM; echo $$ > ${dir.path}/stubborn; while :; do sleep 1; done`,
+    ] as const;
+    await expect(spawnLeased({ leasesDir, sessionId: 's', command, cwd: dir.path, env })).rejects.toThrow();
+    const left = await readFile(join(dir.path, 'stubborn'), 'utf8').catch(() => '0');
+    const isLeft = isAlive(Number(left));
+    if (isLeft) process.kill(Number(left), 'SIGKILL');
+    expect(isLeft).toBe(false);
   });
 
   test('keeps the last words of stderr', async () => {
