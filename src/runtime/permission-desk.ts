@@ -7,7 +7,7 @@
  */
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
-import { type Clock, isoTime } from '#base/time.ts';
+import { type Clock, createTimers, isoTime } from '#base/time.ts';
 import type { PendingPermission, SettledPermission } from '#contract/control.ts';
 import type { PermissionId, SessionId, TurnId } from '#contract/ids.ts';
 import { type PermissionOutcome, tooLate } from '#contract/permissions.ts';
@@ -95,9 +95,10 @@ export function createPermissionDesk(options: {
         expiresAt: isoTime(now + lifetimeMs),
       };
       const { promise, resolve } = Promise.withResolvers<SettledPermission>();
+      const timers = createTimers();
       const settle = (outcome: PermissionOutcome, by: string | null) => {
         if (!waiting.delete(id)) return;
-        clearTimeout(timer);
+        timers[Symbol.dispose]();
         signal.removeEventListener('abort', cancel);
         const settled = { ...view, outcome, by, at: isoTime(clock()) };
         past.set(id, settled);
@@ -105,7 +106,7 @@ export function createPermissionDesk(options: {
         resolve(settled);
       };
       const cancel = () => settle('cancelled', null);
-      const timer = setTimeout(settle, lifetimeMs, 'expired', null);
+      timers.at(Date.now() + lifetimeMs, () => settle('expired', null));
       signal.addEventListener('abort', cancel, { once: true });
       waiting.set(id, { view, settle });
       onChange({ kind: 'asked', permission: view });

@@ -5,7 +5,7 @@
 import { aborted } from '#base/async.ts';
 import { type AachatError, isAachatError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
-import type { Clock } from '#base/time.ts';
+import { type Clock, createTimers } from '#base/time.ts';
 import type { Agent } from './agent.ts';
 import type { Login, LoginKey, Logins } from './logins.ts';
 import type { Places, Seat } from './places.ts';
@@ -43,6 +43,9 @@ export interface SessionProcess {
   leave(): void;
 }
 
+/** A process that lived this long did not die of its start. */
+const CALM_MS = 60_000;
+
 export function createSessionProcess(options: {
   readonly places: Places;
   readonly logins: Logins;
@@ -63,6 +66,7 @@ export function createSessionProcess(options: {
   const { places, logins, isNeeded, problems, send, onClosed, onLimit, log, clock = Date.now } = options;
   let since: number | null = null;
   let login: Login | undefined;
+  const calm = createTimers();
   const member = {
     onAdmit: options.onMayBegin,
     onMended: options.onMended,
@@ -85,6 +89,7 @@ export function createSessionProcess(options: {
   const release = () => {
     places.release(seat);
     login?.rest();
+    calm[Symbol.dispose]();
   };
   return {
     get limitedUntil() {
@@ -120,6 +125,8 @@ export function createSessionProcess(options: {
       isAachatError(error, 'AGENT_FAILED') && error.details['login'] === false && login?.missing('open') === false,
     opened(program, agent) {
       login?.opened();
+      calm[Symbol.dispose]();
+      calm.after(CALM_MS, () => send({ kind: 'settled' }));
       // It may have ended before anybody listened.
       void aborted(agent.closed).then(() => onClosed(program, agent));
     },

@@ -46,8 +46,6 @@ export interface SessionOptions {
 
 /** Without any sign of the agent for this long a turn is shown as stalled. */
 const STALL_MS = 10 * 60_000;
-/** A process that lived this long did not die of its start. */
-const CALM_MS = 60_000;
 
 export class LiveAgentSession {
   #session: Session;
@@ -331,7 +329,6 @@ export class LiveAgentSession {
     this.#report = reportOf({ ...booted, warnings: [...warnings, ...changes] });
     this.#loop?.opened(agent);
     this.#process.opened(program, agent);
-    this.#timers.after(CALM_MS, () => this.#send({ kind: 'settled' }));
     this.#log.info('session.running', { opened: agent.opened, program: program.origin, pid: agent.pid });
   }
 

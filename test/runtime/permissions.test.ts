@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { LOOK_MS } from '#base/time.ts';
 import type { PermissionRequest } from '#runtime/agent.ts';
 import { createPermissionDesk } from '#runtime/permission-desk.ts';
 import { answerFor, decide, type PermissionScope } from '#runtime/permissions.ts';
@@ -132,6 +133,15 @@ describe('desk', () => {
     expect(() => desk.answer(asked.id, { ...say(true), digest: 'of another' })).toThrow(/another request/);
     expect(desk.pending()).toHaveLength(1);
     expect(() => desk.answer('unknown' as never, say(true))).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
+  });
+
+  test('what expired while the machine slept is over soon after it wakes', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const asked = open().ask(from, request('execute'), never);
+    vi.setSystemTime(Date.now() + 600_000);
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    expect(await Promise.race([asked.answered, 'waits'])).toMatchObject({ settled: { outcome: 'expired', by: null } });
   });
 
   test('a request ends with its turn, and cannot be answered any more', async () => {
