@@ -56,7 +56,12 @@ test('session remove refuses what runs and what holds work, and then leaves noth
   expect(await sessions()).toEqual([]);
   expect((await remove('--yes')).status).toBe(4);
 
-  await t.up();
+  const again = await t.up();
   const [next] = await sessions();
   expect(next?.id).not.toBe(session.id);
+  again.child.kill('SIGKILL');
+  await again.ended;
+  // The server takes it for running still.
+  expect(await t.home.run('session', 'remove', next?.id ?? '', '--yes')).toMatchObject({ status: 0 });
+  expect(await sessions()).toEqual([]);
 });

@@ -8,7 +8,9 @@ import type { HttpClient } from '#client/http.ts';
 import type { Session } from '#contract/entities.ts';
 import { type SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { isWritten } from '#runtime/event-log.ts';
 import { removeLeftWorkspaces } from '#runtime/leftover.ts';
+import { thisMachine } from '#runtime/machine.ts';
 import { dropSnapshots } from '#runtime/snapshot.ts';
 import { claudeConfig, removeCopy } from '#runtime/transcript-import.ts';
 import { liveSessions } from './down.ts';
@@ -25,7 +27,7 @@ export async function remove(
   const session = await find(context, http, args.session);
   const { id } = session;
   const name = `session ${shortId(id)}${session.agent === undefined ? '' : ` of ${session.agent}`}`;
-  await refuseRunning(context, session, name);
+  await refuseRunning(context, http, session, name);
   await confirm(context, {
     why: `This removes ${name}: its log on this machine goes for ever, its messages stay.`,
     question: 'Remove it?',
@@ -46,11 +48,9 @@ export async function remove(
 }
 
 /** At the server, or only here: an earlier removal may have been interrupted. */
-async function find(
-  context: CommandContext,
-  http: HttpClient,
-  text: string,
-): Promise<Pick<Session, 'id'> & Partial<Pick<Session, 'agent' | 'state'>>> {
+type Found = Pick<Session, 'id'> & Partial<Pick<Session, 'agent' | 'state' | 'run'>>;
+
+async function find(context: CommandContext, http: HttpClient, text: string): Promise<Found> {
   try {
     return await findSession(context, http, text);
   } catch (thrown) {
@@ -60,12 +60,19 @@ async function find(
 }
 
 async function refuseRunning(
-  { home }: CommandContext,
-  { id, state = 'stopped' }: { readonly id: SessionId; readonly state?: Session['state'] },
+  { home, signal }: CommandContext,
+  http: HttpClient,
+  { id, state = 'stopped', run = null }: Found,
   name: string,
 ): Promise<void> {
   const isUpHere = (await liveSessions(home)).some(({ sessionId }) => sessionId === id);
   if (state === 'stopped' && !isUpHere) return;
+  const isCut = !isUpHere && run?.machineId === (await thisMachine(home.machine)).id;
+  // That a launcher of this machine was killed, the server learns only after a while by itself.
+  if (isCut && !(await isWritten(home.session(id).log))) {
+    await http.call(ROUTES.endRun, { params: { runId: run.id }, body: { reason: 'lost' } }, signal);
+    return;
+  }
   throw new AachatError('CONFLICT', `This does not remove ${name} while it runs.`, {
     hint: `Stop it first: aachat session stop ${shortId(id)}`,
   });
