@@ -21,7 +21,8 @@ export function createActivityReport(options: {
   readonly log: Log;
   /** undefined: there is no running session. */
   readonly now: () => { readonly runId: RunId | undefined; readonly activity: Activity | undefined };
-  readonly onStale: () => void;
+  /** That run is over. */
+  readonly onStale: (runId: RunId) => void;
 }): ActivityReport {
   const { http, log, now, onStale } = options;
   const inOrder = createSerial();
@@ -40,7 +41,7 @@ export function createActivityReport(options: {
           await http.call(ROUTES.setActivity, { params: { runId }, body: { activity } });
           report.heard = activity;
         } catch (thrown) {
-          if (isAachatError(thrown, 'STALE_RUN')) onStale();
+          if (isAachatError(thrown, 'STALE_RUN')) onStale(runId);
           else log.warn('session.report_failed', { error: thrown });
         }
       }),

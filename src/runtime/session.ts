@@ -83,7 +83,7 @@ export class LiveAgentSession {
       http: launcher.http,
       log: this.#log,
       now: () => ({ runId: this.#booted?.run.id, activity: this.#activity() }),
-      onStale: () => this.superseded(),
+      onStale: (run) => this.superseded(run),
     });
     this.#problems = createProblems({
       log: this.#log,
@@ -177,9 +177,9 @@ export class LiveAgentSession {
     this.#send({ kind: 'budget-changed' });
   }
 
-  /** The server has a newer run of this session: ours must end without a word. */
-  superseded(): void {
-    if (this.#state.kind === 'stopping' || this.#state.kind === 'stopped') return;
+  /** A run is over for the server. If we did not end it ourselves, a newer one has its place: ours ends without a word. */
+  superseded(run: RunId): void {
+    if (run !== this.runId || this.#state.kind === 'stopping' || this.#state.kind === 'stopped') return;
     this.#endReason = 'superseded';
     this.#problems.current = SUPERSEDED;
     void this.stop(true);
@@ -351,7 +351,7 @@ export class LiveAgentSession {
         this.#endReason = 'asked';
         void this.stop(false);
       },
-      onStale: () => this.superseded(),
+      onStale: () => this.superseded(booted.run.id),
       onFailure: (failure) => this.#problems.hear(failure),
       onChange: () => this.#changed(),
     });

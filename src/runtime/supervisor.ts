@@ -355,7 +355,8 @@ class RunningUp implements Up {
     try {
       const { stale } = await http.call(ROUTES.heartbeat, { params: { machineId: machine.id }, body: { runs } });
       for (const session of this.#roster.sessions) {
-        if (session.runId !== undefined && stale.includes(session.runId)) session.superseded();
+        const { runId } = session;
+        if (runId !== undefined && stale.includes(runId)) session.superseded(runId);
       }
       this.#relay.refresh();
     } catch (error) {
