@@ -189,7 +189,10 @@ async function checkLeases(home: Home) {
 }
 
 async function checkRemains(home: Home) {
-  const found = (await findRemains(home)).flatMap(({ what, paths }) => paths.map((path) => `${path} ${what}.`));
+  const found = (await findRemains(home)).map(({ what, paths: [first, ...others] }) => {
+    const more = others.length === 0 ? '' : `, and so it is with ${others.length} more`;
+    return `${first} ${what}${more}.`;
+  });
   return found.length === 0
     ? ok('nothing is left of killed processes')
     : ({ state: 'wrong', message: found.join(' '), hint: FIX } as const);
