@@ -8,6 +8,9 @@ import { clientId, testServer } from '../support/server.ts';
 /** Takes over a terminal that shows it, and ends its lines with spaces. */
 const HOSTILE = 'a\u001b]0;owned\u0007\u001b[2J\u001b[31mred \n\n\u202eb\u009b1m  \t';
 
+/** As much of that as the name of a session may have. */
+const HOSTILE_LINE = 'red \u202eb  ';
+
 /** Somebody with three of everything. */
 async function scene() {
   const server = await testServer();
@@ -24,8 +27,8 @@ async function scene() {
   for (const name of ['ada', 'bob', 'eve']) {
     const agent = await createAgent(owner, name);
     await joinProject(owner, first, name);
-    const body = { clientId: clientId(), agentId: agent.id, teamId: team.id, name: HOSTILE, projects: [first.id] };
-    await owner.call(ROUTES.createSession, { body });
+    const about = { agentId: agent.id, teamId: team.id, name: HOSTILE_LINE, projects: [first.id] };
+    await owner.call(ROUTES.createSession, { body: { clientId: clientId(), ...about } });
   }
   for (const name of ['x', 'y', 'z']) await push(owner, first, name, null, HOSTILE);
   const { document } = await push(owner, first, 'plan', null, 'one\n');
