@@ -71,8 +71,9 @@ async function writtenAt(log: string): Promise<number> {
 /** A session that has run on this machine, by its id in any form, or its name. @throws AachatError `NOT_FOUND` */
 export async function findLocal(home: Home, text: string): Promise<SessionId> {
   const ids = await localSessions(home);
-  const exact = ids.find((id) => id === text.toLowerCase());
-  if (exact !== undefined) return exact;
+  // Names are in the index, which may have to be brought up to the logs first.
+  const [exact, ...others] = ids.filter((id) => [id, shortId(id)].includes(text.toLowerCase()));
+  if (exact !== undefined && others.length === 0) return exact;
   const named = await withSessionIndex(home, (index) => new Map(index.named().map((one) => [one.id, one])));
   const candidates = ids.map((id) => named.get(id) ?? { id, agent: null, name: null });
   return pickSession(text, candidates, {
