@@ -22,7 +22,7 @@ export interface SessionJournal {
   readonly events: EventLog;
   /** What follows from earlier runs. */
   readonly past: Recovery;
-  /** What the next prompt has to tell the agent about its edits of documents; who tells it takes it out. */
+  /** What the next prompt has to tell the agent; who tells it takes it out. */
   readonly notices: Notice[];
   /** The run to keep alive, while there is one. */
   readonly run: Run | undefined;
