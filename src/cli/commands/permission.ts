@@ -30,8 +30,9 @@ interface Listed extends Omit<PendingPermission, 'title' | 'options'> {
 
 /** `aachat permission list` */
 export async function list(context: CommandContext, args: Page): Promise<void> {
-  const here = await localRequests(context);
+  // In this order: what this machine has told the server is among its own by then, with its title.
   const others = await remoteRequests(context);
+  const here = await localRequests(context);
   const known = new Set(here.pending.concat(here.settled).map(({ id }) => id));
   const waits = ({ id, state, answer }: Permission) => state === 'open' && answer === null && !known.has(id);
   const all = [...here.pending.map(ofThisMachine), ...others.filter(waits).map(ofAnother)];
