@@ -41,9 +41,34 @@ export async function updateCoverage(
 ): Promise<ReadonlyMap<SessionId, Session>> {
   const told = new Map<SessionId, Session>();
   if (agents.length === 0) return told;
-  await tx.engine.lock(tx.q, 'agents', agents);
+  // Asked together, answered in this order: what is read is what there is under the lock.
+  const [, sessions, dms, joined] = await Promise.all([
+    tx.engine.lock(tx.q, 'agents', agents),
+    affectedSessions(tx, agents, changed),
+    tx.q.selectFrom('projects').select(['id', 'agent_id']).where('agent_id', 'in', agents).execute(),
+    joinedProjects(tx, agents),
+  ]);
+  const covered = await coverageOf(
+    tx,
+    sessions.map(({ id }) => id),
+  );
+  const announced = new Set(changed);
   for (const agent of agents) {
-    for (const session of await updateAgent(tx, agent, new Set(changed))) told.set(session.id, session);
+    const own = sessions.filter(({ agent_id }) => agent_id === agent);
+    const dm = dms.find(({ agent_id }) => agent_id === agent)?.id;
+    const holder = dmHolder(own.map(candidate));
+    const projects = joined.filter(({ party_id }) => party_id === agent);
+    for (const session of own) {
+      const old = covered.get(session.id) ?? new Set();
+      const wanted = new Set(projects.filter((project) => serves(session, project, old)).map(({ id }) => id));
+      if (dm !== undefined && session.id === holder) wanted.add(dm);
+      const gone = [...old].filter((id) => !wanted.has(id));
+      const come = [...wanted].filter((id) => !old.has(id));
+      await change(tx, session.id, gone, come);
+      if (gone.length > 0 || come.length > 0 || announced.has(session.id)) {
+        told.set(session.id, await emitSession(tx, session.id, gone));
+      }
+    }
   }
   return told;
 }
@@ -51,61 +76,50 @@ export async function updateCoverage(
 /** By name, not as all but one: an agent has few of these among many, and an index finds them. */
 const LIVE = SESSION_STATES.filter((state) => state !== 'stopped');
 
-async function updateAgent(tx: Tx, agentId: AgentId, changed: ReadonlySet<SessionId>): Promise<readonly Session[]> {
-  const { q } = tx;
-  const sessions = await q
+/** Those that may gain or lose something, oldest first. */
+const affectedSessions = ({ q }: View, agents: readonly AgentId[], changed: readonly SessionId[]) =>
+  q
     .selectFrom('sessions')
     .innerJoin('teams', 'teams.id', 'sessions.team_id')
     .selectAll('sessions')
     .select('teams.kind as team_kind')
-    .where('agent_id', '=', agentId)
+    .where('agent_id', 'in', agents)
     .where((eb) =>
-      eb.or([eb('state', 'in', LIVE), ...(changed.size === 0 ? [] : [eb('sessions.id', 'in', [...changed])])]),
+      eb.or([eb('state', 'in', LIVE), ...(changed.length === 0 ? [] : [eb('sessions.id', 'in', changed)])]),
     )
     .orderBy('sessions.created_at')
     .orderBy('sessions.id')
     .execute();
-  if (sessions.length === 0) return [];
-  const dm = await q.selectFrom('projects').select('id').where('agent_id', '=', agentId).executeTakeFirst();
-  const holder = dmHolder(
-    sessions.map(({ id, state, coverage_mode, team_kind }) => ({
-      id,
-      live: state !== 'stopped',
-      mode: coverage_mode,
-      personal: team_kind === 'personal',
-    })),
-  );
-  const joined = await joinedProjects(tx, agentId);
-  const told: Session[] = [];
-  for (const session of sessions) {
-    const old = await coveredBy(tx, session.id);
-    const wanted = new Set(joined.filter((project) => serves(session, project, old)).map(({ id }) => id));
-    if (dm !== undefined && session.id === holder) wanted.add(dm.id);
-    const gone = [...old].filter((id) => !wanted.has(id));
-    const come = [...wanted].filter((id) => !old.has(id));
-    if (gone.length > 0) {
-      await q.deleteFrom('coverage').where('session_id', '=', session.id).where('project_id', 'in', gone).execute();
-    }
-    if (come.length > 0) {
-      await q
-        .insertInto('coverage')
-        .values(come.map((project_id) => ({ session_id: session.id, project_id })))
-        .execute();
-    }
-    if (gone.length > 0 || come.length > 0 || changed.has(session.id))
-      told.push(await emitSession(tx, session.id, gone));
+
+type Affected = Awaited<ReturnType<typeof affectedSessions>>[number];
+
+const candidate = ({ id, state, coverage_mode, team_kind }: Affected): DmCandidate => ({
+  id,
+  live: state !== 'stopped',
+  mode: coverage_mode,
+  personal: team_kind === 'personal',
+});
+
+async function change({ q }: Tx, id: SessionId, gone: readonly ProjectId[], come: readonly ProjectId[]): Promise<void> {
+  if (gone.length > 0) {
+    await q.deleteFrom('coverage').where('session_id', '=', id).where('project_id', 'in', gone).execute();
   }
-  return told;
+  if (come.length > 0) {
+    await q
+      .insertInto('coverage')
+      .values(come.map((project_id) => ({ session_id: id, project_id })))
+      .execute();
+  }
 }
 
 type Joined = Awaited<ReturnType<typeof joinedProjects>>[number];
 
-const joinedProjects = ({ q }: View, agentId: AgentId) =>
+const joinedProjects = ({ q }: View, agents: readonly AgentId[]) =>
   q
     .selectFrom('projects')
     .innerJoin('project_members', 'project_members.project_id', 'projects.id')
-    .select(['projects.id', 'projects.team_id', 'projects.status'])
-    .where('project_members.party_id', '=', agentId)
+    .select(['projects.id', 'projects.team_id', 'projects.status', 'project_members.party_id'])
+    .where('project_members.party_id', 'in', agents)
     .where('projects.kind', '=', 'project')
     .execute();
 
@@ -115,7 +129,24 @@ function serves(session: SessionRow, project: Joined, old: ReadonlySet<ProjectId
   return project.team_id === session.team_id && (project.status === 'active' || project.status === 'planning');
 }
 
-export async function coveredBy({ q }: View, sessionId: SessionId): Promise<ReadonlySet<ProjectId>> {
-  const rows = await q.selectFrom('coverage').select('project_id').where('session_id', '=', sessionId).execute();
-  return new Set(rows.map(({ project_id }) => project_id));
+export async function coveredBy(view: View, sessionId: SessionId): Promise<ReadonlySet<ProjectId>> {
+  return (await coverageOf(view, [sessionId])).get(sessionId) ?? new Set();
+}
+
+/** @returns nothing for those that cover nothing */
+async function coverageOf(
+  { q }: View,
+  sessions: readonly SessionId[],
+): Promise<ReadonlyMap<SessionId, ReadonlySet<ProjectId>>> {
+  if (sessions.length === 0) return new Map();
+  const rows = await q
+    .selectFrom('coverage')
+    .select(['session_id', 'project_id'])
+    .where('session_id', 'in', sessions)
+    .execute();
+  const covered = new Map<SessionId, Set<ProjectId>>();
+  for (const [id, own] of Map.groupBy(rows, ({ session_id }) => session_id)) {
+    covered.set(id, new Set(own.map(({ project_id }) => project_id)));
+  }
+  return covered;
 }

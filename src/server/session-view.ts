@@ -47,6 +47,15 @@ export async function newestRuns({ q }: View, sessions: readonly SessionId[]): P
   return new Map(rows.map((row) => [row.session_id, row]));
 }
 
+const coveredProjects = ({ q }: View, sessions: readonly SessionId[]) =>
+  q
+    .selectFrom('coverage')
+    .innerJoin('projects', 'projects.id', 'coverage.project_id')
+    .select(['coverage.session_id', 'projects.id', 'projects.name'])
+    .where('coverage.session_id', 'in', sessions)
+    .orderBy('projects.id')
+    .execute();
+
 /** @param shows which covered projects the reader may know of */
 export async function sessionsOf(
   view: View,
@@ -55,14 +64,7 @@ export async function sessionsOf(
 ): Promise<Session[]> {
   if (rows.length === 0) return [];
   const ids = rows.map(({ id }) => id);
-  const runs = await newestRuns(view, ids);
-  const covered = await view.q
-    .selectFrom('coverage')
-    .innerJoin('projects', 'projects.id', 'coverage.project_id')
-    .select(['coverage.session_id', 'projects.id', 'projects.name'])
-    .where('coverage.session_id', 'in', ids)
-    .orderBy('projects.id')
-    .execute();
+  const [runs, covered] = await Promise.all([newestRuns(view, ids), coveredProjects(view, ids)]);
   const coverage = Map.groupBy(covered, ({ session_id }) => session_id);
   return rows.map((row) => {
     const newest = runs.get(row.id);

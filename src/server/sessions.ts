@@ -18,11 +18,14 @@ import { turnsOf } from './turns.ts';
 export const createSession: Writing<typeof ROUTES.createSession> = async (tx, { actor, body, ask }) => {
   const { agent, resource } = await agentFacts(tx, actor, body.agentId);
   ask(resource);
-  const team = await teamFacts(tx, actor, body.teamId);
-  if (team.resource.role === null) throw hidden('team');
-  const dm = await dmOf(tx, agent.id);
   const projects = body.projects ?? [];
-  await checkCoverage(tx, agent.id, team.team.slug, body.teamId, projects, dm);
+  const [team, dm, joined] = await Promise.all([
+    teamFacts(tx, actor, body.teamId),
+    dmOf(tx, agent.id),
+    joinedOf(tx, agent.id, body.teamId, projects),
+  ]);
+  if (team.resource.role === null) throw hidden('team');
+  checkCoverage(projects, new Set([dm, ...joined]), team.team.slug);
   if (body.sessionId !== undefined) await refuseTaken(tx, body.sessionId);
   const owner = person(actor);
   const first = { sender: partyOf('user', owner.id, owner.name), hop: 0, projectId: projects[0] ?? dm } as const;
@@ -79,13 +82,11 @@ export async function planSession(tx: Tx, plan: PlannedSession): Promise<Session
     updated_at: tx.now,
     removed_at: null,
   };
-  await tx.q.insertInto('sessions').values(session).execute();
-  if (projects !== undefined && projects.length > 0) {
-    await tx.q
-      .insertInto('coverage')
-      .values([...new Set(projects)].map((project_id) => ({ session_id: session.id, project_id })))
-      .execute();
-  }
+  const covered = [...new Set(projects)].map((project_id) => ({ session_id: session.id, project_id }));
+  await Promise.all([
+    tx.q.insertInto('sessions').values(session).execute(),
+    ...(covered.length === 0 ? [] : [tx.q.insertInto('coverage').values(covered).execute()]),
+  ]);
   if (start !== undefined) {
     const recipient = partyOf('agent', agent.id, agent.name);
     await createSignal(tx, { ...start, kind: 'session_start', recipient, sessionId: session.id });
@@ -98,16 +99,14 @@ export async function dmOf({ q }: View, agentId: AgentId): Promise<ProjectId> {
   return (await q.selectFrom('projects').select('id').where('agent_id', '=', agentId).executeTakeFirstOrThrow()).id;
 }
 
-/** A session serves projects of its team that its agent is in, or the dm. */
-async function checkCoverage(
+/** Which of the projects are of the team, with the agent in them. */
+async function joinedOf(
   { q }: View,
   agentId: AgentId,
-  team: string,
   teamId: SessionRow['team_id'],
   projects: readonly ProjectId[],
-  dm: ProjectId,
-): Promise<void> {
-  if (projects.length === 0) return;
+): Promise<readonly ProjectId[]> {
+  if (projects.length === 0) return [];
   const joined = await q
     .selectFrom('project_members')
     .innerJoin('projects', 'projects.id', 'project_members.project_id')
@@ -116,7 +115,11 @@ async function checkCoverage(
     .where('projects.team_id', '=', teamId)
     .where('projects.id', 'in', projects)
     .execute();
-  const known = new Set([dm, ...joined.map(({ id }) => id)]);
+  return joined.map(({ id }) => id);
+}
+
+/** A session serves projects of its team that its agent is in, or the dm. */
+function checkCoverage(projects: readonly ProjectId[], known: ReadonlySet<ProjectId>, team: string): void {
   if (projects.every((id) => known.has(id))) return;
   throw new AachatError('NOT_FOUND', `The agent is not in all of these projects of ${team}.`, {
     hint: 'Add it first: `aachat project assign <project> --agent <agent>`.',
