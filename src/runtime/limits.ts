@@ -3,13 +3,15 @@
  *
  *   (open) ─limit-reached─► closed ─the time it was said to end─► resuming ─nobody waits any more─► (open)
  *                             └─nobody said when: a while later─► probing ─its turn is answered─► resuming
- *                                                                    └─limit-reached─► closed, for longer
+ *   doubted ─somebody has something to do──────────────────────────►   └─limit-reached─► closed, for longer
  *
  * Those who wait go on in order and one at a time, at uneven distances: together they would hit the next limit at once.
  */
 
 /** undefined: open. Times in epoch milliseconds. */
 export type Pause<Id> =
+  /** There was one when this machine last tried, which is a while ago: one tries for all. */
+  | { readonly kind: 'doubted' }
   | { readonly kind: 'closed'; readonly until: number; readonly isKnown: boolean; readonly failures: number }
   /** Without an answer from the program, one that still works then has found it open. */
   | { readonly kind: 'probing'; readonly by: Id; readonly until: number; readonly failures: number }
@@ -75,12 +77,9 @@ export function admission<Id>(
     case 'closed':
       if (now < pause.until) return { pause, admit: undefined, nextAt: pause.until };
       if (pause.isKnown) return admission({ kind: 'resuming', nextAt: now + Math.round(random() * JITTER_MS) }, state);
-      if (first === undefined) return { pause, admit: undefined, nextAt: null };
-      return {
-        pause: { kind: 'probing', by: first, until: now + PROBE_CALM_MS, failures: pause.failures },
-        admit: first,
-        nextAt: now + PROBE_CALM_MS,
-      };
+      return probe(pause, pause.failures, first, now);
+    case 'doubted':
+      return probe(pause, 0, first, now);
     case 'probing':
       if (now >= pause.until) return admission({ kind: 'resuming', nextAt: now }, state);
       return { pause, admit: undefined, nextAt: pause.until };
@@ -91,4 +90,10 @@ export function admission<Id>(
       return { pause: { kind: 'resuming', nextAt }, admit: first, nextAt };
     }
   }
+}
+
+function probe<Id>(pause: Pause<Id>, failures: number, by: Id | undefined, now: number): Admission<Id> {
+  if (by === undefined) return { pause, admit: undefined, nextAt: null };
+  const until = now + PROBE_CALM_MS;
+  return { pause: { kind: 'probing', by, until, failures }, admit: by, nextAt: until };
 }

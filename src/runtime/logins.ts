@@ -68,7 +68,8 @@ export interface Login {
 }
 
 export interface Logins extends Disposable {
-  join(key: LoginKey, member: Member): Login;
+  /** @param wasLimited a turn of it is still owed because of a limit */
+  join(key: LoginKey, member: Member, wasLimited?: boolean): Login;
   /** Starts a process of it, one after the other where they would renew it. */
   start<T>(key: LoginKey, open: () => Promise<T>): Promise<T>;
 }
@@ -91,7 +92,7 @@ export function createLogins(options: {
   };
   return {
     start: (key, open) => (key.isRenewed ? entry(spaces, key.id, createSerial)(open) : open()),
-    join(key, member) {
+    join(key, member, wasLimited = false) {
       const newGate = () => createGate(clock, random, over.signal);
       const gate = isShared() ? entry(gates, key.id, newGate) : newGate();
       const lacking = entry(missing, key.id, () => new Map());
@@ -104,6 +105,7 @@ export function createLogins(options: {
         }
       };
       gate.join(member);
+      if (wasLimited) gate.doubt();
       return {
         get limitedUntil() {
           return gate.limitedUntil;
@@ -171,10 +173,13 @@ function createGate(clock: Clock, random: () => number, over: AbortSignal) {
   };
   return {
     get limitedUntil() {
-      if (pause === undefined || pause.kind === 'resuming') return undefined;
+      if (pause === undefined || pause.kind === 'resuming' || pause.kind === 'doubted') return undefined;
       return pause.kind === 'closed' && pause.isKnown ? pause.until : null;
     },
     join: (member: Member) => void members.add(member),
+    doubt() {
+      pause ??= { kind: 'doubted' };
+    },
     ask,
     begin(member: Member): boolean {
       if (!ask(member)) return false;

@@ -21,8 +21,12 @@ export interface SessionProcess {
   take(): boolean;
   /** Waits for a place: `place-granted` follows. */
   ask(): void;
-  /** See `ProgramOptions`. */
-  join(key: LoginKey): <T>(open: () => Promise<T>) => Promise<T>;
+  /**
+   * See `ProgramOptions`.
+   *
+   * @param wasLimited a turn of it is still owed because of a usage limit
+   */
+  join(key: LoginKey, wasLimited: boolean): <T>(open: () => Promise<T>) => Promise<T>;
   /** Whether there is nothing to do for it. */
   rest(isIdle: boolean): void;
   /** Nothing waits for it. */
@@ -97,8 +101,8 @@ export function createSessionProcess(options: {
     },
     take: () => places.take(seat),
     ask: () => places.ask(seat),
-    join(key) {
-      login = logins.join(key, member);
+    join(key, wasLimited) {
+      login = logins.join(key, member, wasLimited);
       return (open) => logins.start(key, open);
     },
     rest,

@@ -294,7 +294,7 @@ export class LiveAgentSession {
       },
       onLoss: journal.tell,
       takePlace: this.#process.take,
-      join: this.#process.join,
+      join: (login) => this.#process.join(login, past.owed?.cause === 'limit'),
       onRun: (run) => journal.began(run, this.session),
       onUpdate: (update) => (this.#loop?.onUpdate ?? journal.heard)(update),
       onPermission: async (request, scope, policy) =>

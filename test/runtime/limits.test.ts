@@ -52,6 +52,15 @@ describe('usage limit', () => {
     expect(look(probe.pause, 160_001, 'b').admit).toBeUndefined();
   });
 
+  test('one that was reached before is tried by the first who has something to do, and the others wait', () => {
+    const pause: Pause<string> = { kind: 'doubted' };
+    expect(look(pause, 1_000)).toEqual({ pause, admit: undefined, nextAt: null });
+    const probe = look(pause, 1_000, 'a', 'b');
+    expect(probe).toMatchObject({ pause: { kind: 'probing', by: 'a' }, admit: 'a' });
+    expect(look(probe.pause, 1_001, 'b').admit).toBeUndefined();
+    expect(hit(probe.pause, 'a', 1_002, 60_000)).toMatchObject({ kind: 'closed', until: 60_000, isKnown: true });
+  });
+
   test('a probe that is refused waits twice as long, up to half an hour', () => {
     const waits: number[] = [];
     let pause = hit(undefined, 'a', 0);

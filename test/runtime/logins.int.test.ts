@@ -47,6 +47,30 @@ test('a usage limit pauses all sessions of the login, and each message is answer
   expect(up.sessions().map(({ problem }) => problem)).toEqual([null, null, null]);
 }, 120_000);
 
+test('an up that comes while a limit is on tries it once, whoever was refused before', async () => {
+  await using scene = await upScene('ada', 'bob', 'cy');
+  const up = await scene.start();
+  await up.ready;
+  const file = join(scene.home.root, 'limit');
+  await writeFile(file, String(Date.now() + 3_600_000));
+  const tries = async () => ((await readIfExists(`${file}.tries`)) ?? '').split('\n').filter((line) => line !== '');
+  // All of them work when it is reached.
+  const script = `SCRIPT:${JSON.stringify([{ wait: 3_000 }, { limit: file }, { text: 'done' }])}`;
+  for (const agent of scene.agents) await tell(scene, agent, script);
+  await eventually('each has tried', async () => (await tries()).length === 3);
+  await eventually('all are limited', () => up.sessions().every(({ limitedUntil }) => limitedUntil !== null));
+  await up.stop(false);
+  const again = await scene.start();
+  await again.ready;
+  await eventually('all are limited', () => again.sessions().every(({ limitedUntil }) => limitedUntil !== null));
+  expect(await tries()).toHaveLength(4);
+  await writeFile(file, '0');
+  await again.stop(false);
+  await scene.start();
+  await eventually('all are answered', () => answered(scene, scene.agents));
+  for (const agent of scene.agents) expect(await answers(scene, agent)).toEqual(['done']);
+}, 120_000);
+
 test('where that is switched off, only the session that reached the limit waits', async () => {
   await using stack = new AsyncDisposableStack();
   const { scene, tries } = await limitedScene(stack, false);
