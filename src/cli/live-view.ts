@@ -119,8 +119,8 @@ export function stateWord({ phase, step, activity, limitedUntil }: LiveSession):
 }
 
 /** What is wrong with a session, and what to do about it. */
-export function problemLines({ problem, phase }: LiveSession): readonly string[] {
-  if (problem === null || phase === 'stopped') return [];
+export function problemLines({ problem }: LiveSession): readonly string[] {
+  if (problem === null) return [];
   return [`! ${oneLine(problem.message)}`, ...(problem.hint === null ? [] : [`  ${oneLine(problem.hint)}`])];
 }
 

@@ -4,7 +4,7 @@
  */
 import { isoTime } from '#base/time.ts';
 import type { LiveSession } from '#contract/control.ts';
-import type { Activity, Agent, Session } from '#contract/entities.ts';
+import type { Activity, Agent, EndReason, Session } from '#contract/entities.ts';
 import type { Booted } from './boot.ts';
 import type { Launcher } from './launcher.ts';
 import { phaseOf, type SessionState } from './session-state.ts';
@@ -24,8 +24,9 @@ export function viewOf(parts: {
   readonly pid: number | undefined;
   readonly limitedUntil: number | null | undefined;
   readonly problem: Failure | null;
+  readonly endReason: EndReason;
 }): LiveSession {
-  const { launcher, session, agent, state, bootStep, activity, loop, earlierTokens, pid, problem } = parts;
+  const { launcher, session, agent, state, bootStep, activity, loop, earlierTokens, pid, endReason } = parts;
   const until = state.kind === 'limited' ? state.until : (parts.limitedUntil ?? null);
   return {
     sessionId: session.id,
@@ -39,7 +40,8 @@ export function viewOf(parts: {
     workspace: launcher.home.workspace(agent.name, session.id),
     pid: pid ?? null,
     limitedUntil: until === null ? null : isoTime(until),
-    problem,
+    // What was wrong before somebody stopped it needs nobody any more.
+    problem: state.kind === 'stopped' && endReason !== 'superseded' ? null : parts.problem,
   };
 }
 

@@ -25,6 +25,8 @@ export interface RosterOptions extends Pick<SessionOptions, 'desk' | 'bootSlot' 
 export class Roster {
   readonly #options: RosterOptions;
   readonly #sessions = new Map<SessionId, LiveAgentSession>();
+  /** Those that have ended, and are to come up again. */
+  readonly #returning = new Set<SessionId>();
   #planning: Promise<void> = Promise.resolve();
   readonly #over = new AbortController();
 
@@ -68,6 +70,7 @@ export class Roster {
         // In the stream of a project it has that project only.
         if (live !== undefined && stream === this.#options.ownStream) {
           live.update(session);
+          this.#heedStop(live, session);
           this.#follow(session);
         }
         // A fork has nothing to do yet, and no signal that says so.
@@ -127,7 +130,8 @@ export class Roster {
   }
 
   #start(session: Session, agent: Agent, team: Team): void {
-    if (this.#sessions.has(session.id) || this.#over.signal.aborted) return;
+    const isKnown = this.#sessions.has(session.id) && !this.#returning.delete(session.id);
+    if (isKnown || this.#over.signal.aborted) return;
     const { launcher, desk, bootSlot, places, logins } = this.#options;
     const watch = (happening: Happening) => this.#options.watch(session.id, happening);
     const isSteered = () => this.#options.isSteered(session.id);
@@ -136,7 +140,9 @@ export class Roster {
       watch({ type: 'state', session: live.view() });
     };
     const shared = { launcher, desk, bootSlot, places, logins };
-    const live = new LiveAgentSession({ ...shared, session, agent, team, watch, isSteered, onChange });
+    const onSuperseded = () => void this.#superseded(session.id);
+    const about = { session, agent, team };
+    const live = new LiveAgentSession({ ...shared, ...about, watch, isSteered, onChange, onSuperseded });
     this.#sessions.set(session.id, live);
     this.#follow(session);
     live.boot();
@@ -163,11 +169,32 @@ export class Roster {
     const live = this.#sessions.get(id);
     if (live === undefined) this.replan();
     else if (!live.isOver()) live.wake();
-    else {
-      void live.stop(false).then(() => {
-        this.#sessions.delete(id);
-        this.replan();
-      });
-    }
+    else this.#again(live);
+  }
+
+  /** Where it ran somebody has stopped it: that holds for who waits to take its place, too. */
+  #heedStop(live: LiveAgentSession, { run }: Session): void {
+    const isElsewhere = run !== null && run.machineId !== this.#options.launcher.machine.id;
+    if (isElsewhere && run.reason === 'asked' && live.view().phase === 'failed') void live.stop(true);
+  }
+
+  #again(live: LiveAgentSession): void {
+    void live.stop(false).then(() => {
+      this.#returning.add(live.session.id);
+      this.replan();
+    });
+  }
+
+  /** Another machine has its place, as when this one slept: it waits here until that one is done with it, or is gone. */
+  async #superseded(id: SessionId): Promise<void> {
+    const live = this.#sessions.get(id);
+    if (live === undefined || this.#over.signal.aborted) return;
+    const { http, machine, log } = this.#options.launcher;
+    const { session } = await http.call(ROUTES.getSession, { params: { sessionId: id } }).catch((error: unknown) => {
+      log.warn('session.not_read', { error });
+      return live;
+    });
+    // A copy of this home is the same machine to the server: the two would take it from each other for ever.
+    if (session.run?.machineId !== machine.id && session.run?.reason !== 'asked') this.#again(live);
   }
 }

@@ -5,10 +5,10 @@ import { type SessionId, shortId } from '#contract/ids.ts';
 import type { LogEvent } from './log-events.ts';
 import type { Failure } from './turn.ts';
 
-export const SUPERSEDED: Failure = {
-  message: 'Another run of this session took over.',
-  hint: 'Run `aachat session list` to see where.',
-};
+export const superseded = (id: SessionId): Failure => ({
+  message: 'Another run of this session took its place, so it has ended here.',
+  hint: `Bring it back with \`aachat session resume ${shortId(id)}\` when that one has ended; \`aachat session list\` says where it runs.`,
+});
 
 export const endedByItself = (id: SessionId): Failure => ({
   message: 'The agent program ended by itself.',

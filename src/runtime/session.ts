@@ -17,7 +17,7 @@ import type { PermissionDesk } from './permission-desk.ts';
 import type { Places } from './places.ts';
 import { NOTHING_YET, reportOf, type SessionReport, viewOf } from './report.ts';
 import { openJournal, type SessionJournal } from './session-journal.ts';
-import { createProblems, endedByItself, type Problems, SUPERSEDED } from './session-problems.ts';
+import { createProblems, endedByItself, type Problems, superseded } from './session-problems.ts';
 import { createSessionProcess, type SessionProcess } from './session-process.ts';
 import type { SessionProgram } from './session-program.ts';
 import { activityOf, failureCause, type SessionEvent, type SessionState, transition } from './session-state.ts';
@@ -40,6 +40,8 @@ export interface SessionOptions {
   readonly isSteered: () => boolean;
   /** So they do logins of agent programs. */
   readonly logins: Logins;
+  /** It has ended, because another run has its place. */
+  readonly onSuperseded: () => void;
   /** Something that people are shown has changed. */
   readonly onChange: () => void;
 }
@@ -135,12 +137,14 @@ export class LiveAgentSession {
       pid: this.#booted?.program.agent?.pid,
       limitedUntil: this.#process.limitedUntil,
       problem: this.#problems.current,
+      endReason: this.#endReason,
     });
   }
 
   report(): SessionReport {
-    const { agent, team, sessionId, workspace, phase, activity, problem } = this.view();
-    return { agent, team, sessionId, workspace, phase, activity, ...this.#report, problem, kept: this.#kept };
+    const { agent, team, sessionId, workspace, phase, activity } = this.view();
+    const now = { agent, team, sessionId, workspace, phase, activity, problem: this.#problems.current };
+    return { ...now, ...this.#report, kept: this.#kept };
   }
 
   boot(): void {
@@ -181,8 +185,8 @@ export class LiveAgentSession {
   superseded(run: RunId): void {
     if (run !== this.runId || this.#state.kind === 'stopping' || this.#state.kind === 'stopped') return;
     this.#endReason = 'superseded';
-    this.#problems.current = SUPERSEDED;
-    void this.stop(true);
+    this.#problems.current = superseded(this.#session.id);
+    void this.stop(true).then(this.#options.onSuperseded);
   }
 
   /**

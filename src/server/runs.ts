@@ -2,7 +2,7 @@
 import { AachatError, isAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import type { EndReason } from '#contract/entities.ts';
-import type { AgentId, RunId, SessionId, TurnId } from '#contract/ids.ts';
+import { type AgentId, type RunId, type SessionId, shortId, type TurnId } from '#contract/ids.ts';
 import type { ROUTES } from '#contract/routes.ts';
 import { staleRun } from './actor.ts';
 import { machineRow } from './agents.ts';
@@ -24,11 +24,16 @@ export const openRun: Writing<typeof ROUTES.openRun> = async (tx, { actor, param
   await tx.engine.lock(tx.q, 'agents', [session.agent_id]);
   // Looked at again: it may have been taken out of service meanwhile.
   await agentFacts(tx, actor, session.agent_id);
+  if (session.parked === 1) {
+    throw new AachatError('CONFLICT', `Session ${shortId(session.id)} of ${session.agent} was stopped.`, {
+      hint: `Let it go on with \`aachat session resume ${shortId(session.id)}\`.`,
+    });
+  }
   const previous = (await newestRuns(tx, [session.id])).get(session.id);
   const elsewhere = await runElsewhere(tx, session, machine.id);
   if (elsewhere !== undefined) {
     throw new AachatError('CONFLICT', `${session.agent} runs on ${elsewhere.machine} already.`, {
-      hint: `Stop it there with \`aachat down\`; if ${elsewhere.machine} is gone, wait two minutes and try again.`,
+      hint: `It goes on here when that ends (\`aachat down\` there), or ${elsewhere.machine} is silent for two minutes.`,
       details: { machine: elsewhere.machine },
     });
   }

@@ -11,8 +11,9 @@ import { type Page, pageText } from '#cli/paging.ts';
 import { pickSession } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Session, SessionState } from '#contract/entities.ts';
-import { type ProjectId, SessionId, shortId, type TeamId } from '#contract/ids.ts';
+import { type MachineId, type ProjectId, SessionId, shortId, type TeamId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { thisMachine } from '#runtime/machine.ts';
 import type { Policy } from '#runtime/policy.ts';
 import { UpFile } from '#runtime/up-file.ts';
 import { findAgent, isCalled } from './agent.ts';
@@ -37,16 +38,19 @@ export async function list(
   const query = { limit: args.limit, offset: args.offset, ...state, ...project, ...agent, ...team };
   const { sessions, hasMore } = await http.call(ROUTES.listSessions, { query }, context.signal);
   const empty = 'No sessions. `aachat up` starts those of your agents.';
-  context.output.result({ sessions, hasMore }, pageText(sessions.map(row), args, hasMore, empty));
+  const here = context.inSession ? undefined : (await thisMachine(context.home.machine)).id;
+  const rows = sessions.map((session) => row(session, here));
+  context.output.result({ sessions, hasMore }, pageText(rows, args, hasMore, empty));
 }
 
-const row = (session: Session): readonly string[] => {
-  const { id, agent, team, name, projects, updatedAt } = session;
+const row = (session: Session, here: MachineId | undefined): readonly string[] => {
+  const { id, agent, team, name, projects, updatedAt, state, run } = session;
+  const isElsewhere = state !== 'stopped' && run !== null && here !== undefined && run.machineId !== here;
   return [
     shortId(id),
     agent,
     team,
-    sessionState(session),
+    `${sessionState(session)}${isElsewhere ? ` on ${plain(run.machine)}` : ''}`,
     clockTime(updatedAt),
     name ?? projects.map((project) => project.name).join(', '),
   ];

@@ -162,6 +162,9 @@ export function sessionSuite(engine: string, open: Open): void {
       const body = { clientId: clientId(), agentId: it.agent.id, teamId: it.team.id, projects: [], parked: true };
       const { session } = await it.alice.call(ROUTES.createSession, { body });
       expect(session.parked).toBe(true);
+      await expect(openRun(it.alice, session, it.machine)).rejects.toMatchObject({ code: 'CONFLICT' });
+      expect((await shown(session.id)).parked).toBe(true);
+      await speak(session.id, 'resume');
       await openRun(it.alice, session, it.machine);
       expect((await shown(session.id)).parked).toBe(false);
     });
