@@ -44,6 +44,8 @@ export function claudeMeta(options: ClaudeOptions): Record<string, unknown> {
     claudeCode: {
       emitRawSDKMessages: [{ type: 'rate_limit_event' }, { type: 'system', subtype: 'api_retry' }],
       options: {
+        // Not the safe mode of `claudeEnvironment`: instructions and skills are wanted here.
+        env: { CLAUDE_CODE_SAFE_MODE: '' },
         projectConfigRoot: configRoot,
         settingSources: ['user', 'project', 'local'],
         strictMcpConfig: true,
@@ -76,6 +78,9 @@ export function claudeEnvironment(options: {
   readonly uid: number;
 }): Record<string, string> {
   return {
+    // The adapter asks Claude Code who is logged in before any conversation has its `_meta`, and ends it when it is slow,
+    // as we do: the hooks for the end of a session would run, in a trusted folder also those of the repo.
+    CLAUDE_CODE_SAFE_MODE: '1',
     // `@/path` anywhere in a message would be read into the context without a question.
     CLAUDE_CODE_DISABLE_FILE_MENTIONS: '1',
     // A background command that ends later would start a turn that nobody asked for.

@@ -1,5 +1,6 @@
 /** A hostile team repo must stay a text for Claude Code: nothing of it runs, nothing outside is read. */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import * as acp from '@agentclientprotocol/sdk';
@@ -8,8 +9,11 @@ import { readIfExists } from '#base/fs.ts';
 import { LEASE_MARKER, spawnLeased } from '#runtime/lease.ts';
 import { POLICIES } from '#runtime/policy.ts';
 import { type ClaudeScene, choose, claudeScene, IDENTITY, MANAGED } from '../support/claude.ts';
+import { eventually } from '../support/eventually.ts';
 import { type FakeAnthropic, fakeAnthropic, script } from '../support/fake-anthropic.ts';
 import { writeFiles } from '../support/temp.ts';
+
+const REAL_CLAUDE = join(`claude-agent-sdk-${process.platform}-${process.arch}`, 'claude');
 
 const HOOK_EVENTS = [
   'SessionStart',
@@ -196,6 +200,19 @@ describe('a hostile team repo', () => {
     expectInstructed(scene);
     await expectHarmless(scene);
   });
+});
+
+test('what asks who is logged in runs no hooks either, whoever ends it', async () => {
+  await using scene = await claudeScene();
+  const asked = join(scene.root, 'asked.txt');
+  const program = join(scene.root, 'claude');
+  const real = join(createRequire(import.meta.url).resolve('@anthropic-ai/claude-agent-sdk'), '..', '..', REAL_CLAUDE);
+  const note = `case "$*" in *'auth status'*) echo "$CLAUDE_CODE_SAFE_MODE $*" >> '${asked}';; esac`;
+  await writeFile(program, `#!/bin/sh\n${note}\nexec '${real}' "$@"\n`, { mode: 0o755 });
+  await using claude = await scene.open({ env: { ...scene.env(), CLAUDE_CODE_EXECUTABLE: program } });
+  await claude.agent.prompt(script({ text: 'Hello.' }));
+  const lines = await eventually('it was asked', async () => (await readIfExists(asked))?.trim().split('\n'));
+  for (const line of lines) expect(line).toMatch(/^1 |"disableAllHooks":true/);
 });
 
 describe('instructions', () => {
