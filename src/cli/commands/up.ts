@@ -60,30 +60,37 @@ async function foreground(context: CommandContext, args: UpArgs): Promise<void> 
   let screen: Screen | undefined;
   let running: Up | undefined;
   let interrupts = 0;
+  /** What there is to say before there is a screen. */
+  const early: Parameters<Screen['say']>[] = [];
+  const say: Screen['say'] = (...line) => {
+    if (screen === undefined) early.push(line);
+    else screen.say(...line);
+  };
   // From here on, also while the start is under way.
   const forget = onInterrupt(() => {
     interrupts += 1;
-    if (interrupts === 1) screen?.say('Stopping … (Ctrl+C again stops without waiting for turns)');
+    if (interrupts === 1) say('Stopping … (Ctrl+C again stops without waiting for turns)');
     void running?.stop(interrupts > 1);
   });
   try {
     running = await openUp(context, connection, args, (change) => {
       if (change.kind === 'loop-stopped') {
         const { project } = change;
-        screen?.say(`In ${project.name} ${loopText(project)}.`, { project: project.name });
+        say(`In ${project.name} ${loopText(project)}.`, { project: project.name });
       } else if (change.kind === 'pair-cooled') {
         const { project, cooldown } = change;
-        screen?.say(`In ${project.name} ${cooldownText(cooldown)}.`, { project: project.name, cooldown });
+        say(`In ${project.name} ${cooldownText(cooldown)}.`, { project: project.name, cooldown });
       } else if (change.kind === 'budget-reached') {
         const { agent, retryAt } = change;
-        screen?.say(budgetText(change), { agent: agent.name, retryAt });
+        say(budgetText(change), { agent: agent.name, retryAt });
       } else if (change.kind === 'document-returned') {
         const { path } = change;
-        screen?.say(`${path} is back: somebody edited it while you deleted it.`, { path });
+        say(`${path} is back: somebody edited it while you deleted it.`, { path });
       } else screen?.update();
     });
     if (interrupts > 0) void running.stop(interrupts > 1);
     screen = await showUp(context, running);
+    for (const line of early) screen.say(...line);
     await Promise.race([running.ready, running.closed]);
     if (interrupts === 0) sayReady(screen, running);
     await running.closed;
