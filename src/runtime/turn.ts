@@ -135,7 +135,11 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   await log.append({ type: 'turn.prompted', turnId, prompt, told }, 'durable');
   context.notices.splice(0, told);
   const guard = guardBudget(left, context.cancel);
-  const outcome = await context.agent.prompt(prompt, guard.watch).finally(guard.end);
+  // Whoever ended the turn while the line above was written found no prompt to end.
+  const isOver = context.isCancelled() || signal.aborted;
+  const prompted = context.agent.prompt(prompt, guard.watch);
+  if (isOver) context.cancel();
+  const outcome = await prompted.finally(guard.end);
   await context.said();
 
   const later = guard.hasCancelled ? undefined : postponed(context, outcome);

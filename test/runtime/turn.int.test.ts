@@ -358,6 +358,30 @@ describe('a turn', () => {
     expect((await s.turns()).map(({ state }) => state)).toEqual(['cancelled', 'cancelled']);
   });
 
+  test('a turn that is cancelled while its prompt is written down ends, though no prompt was open then', async () => {
+    await using s = await scene();
+    const { agent } = countingAgent();
+    const told: string[] = [];
+    const endless: Agent = {
+      ...agent,
+      async prompt(text, onSpent) {
+        told.push('prompt');
+        const outcome = await agent.prompt(text, onSpent);
+        return told.includes('cancel') ? { ...outcome, stopReason: 'cancelled' } : await new Promise(() => {});
+      },
+    };
+    let looks = 0;
+    const afterTheFirstLook = () => {
+      looks += 1;
+      return looks > 1;
+    };
+    await send(s.mia, s.project, '@ada one');
+    const cancel = () => void told.push('cancel');
+    expect(await s.live(never(), endless, afterTheFirstLook, { cancel })).toMatchObject({ kind: 'closed' });
+    expect([told, await s.said()]).toEqual([['prompt', 'cancel'], []]);
+    expect((await s.turns()).map(({ state }) => state)).toEqual(['cancelled']);
+  });
+
   test('an answer waits for a server that fails or wants another login, and is posted once it takes it', async () => {
     await using s = await scene();
     await send(s.mia, s.project, '@ada one');
