@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AachatError, isSystemError } from '#base/errors.ts';
-import { ensureDir, PRIVATE_FILE, realPlace, removeAll } from '#base/fs.ts';
+import { ensureDir, exists, PRIVATE_FILE, realPlace, removeAll } from '#base/fs.ts';
 import type { ProjectId, SessionId } from '#contract/ids.ts';
 import { foldLog, openEventLog } from './event-log.ts';
 import type { Home } from './home.ts';
@@ -110,56 +110,64 @@ export const claudeConfig = (env: NodeJS.ProcessEnv): string =>
   env['CLAUDE_CONFIG_DIR'] || join(env['HOME'] || homedir(), '.claude');
 
 /**
- * Makes the log of a session and the copy of its conversation. All of it is there in the end, or nothing.
+ * Makes the log of a session that nobody knows yet, with the copy of its conversation beside it. All of it is there in
+ * the end, or nothing.
  *
- * @param plan makes the session that it belongs to, once the past is written
  * @param projectId where its turns count as held
  */
-export async function importTranscript<T extends { readonly id: SessionId }>(options: {
+export async function importTranscript(options: {
   readonly home: Home;
+  readonly id: SessionId;
   readonly transcript: Transcript;
   readonly about: SessionFacts;
   readonly projectId: ProjectId;
-  readonly claudeConfig: string;
-  readonly plan: () => Promise<T>;
   readonly signal: AbortSignal;
-}): Promise<T> {
-  const { home, transcript, about, projectId, plan, signal } = options;
-  const draft = join(home.run, 'import', randomUUID());
+}): Promise<void> {
+  const { home, id, transcript, about, projectId, signal } = options;
+  const draft = join(home.run, 'import', id);
   const conversation = randomUUID();
-  const copy = join(draft, 'conversation.jsonl');
-  let copied: string | undefined;
   try {
     await ensureDir(draft);
     await writePast({ draft, transcript, about, projectId, conversation, signal });
-    await copyConversation(transcript, copy, conversation, signal);
-    const session = await plan();
-    const folder = await copiesOf(home, about.agent, session.id, options.claudeConfig);
-    copied = join(await ensureDir(folder), `${conversation}.jsonl`);
-    await pipeline(createReadStream(copy), createWriteStream(copied, { flags: 'wx', mode: PRIVATE_FILE, flush: true }));
-    await rm(copy);
-    const { dir } = home.session(session.id);
+    await copyConversation(transcript, join(draft, COPY), conversation, signal);
+    const { dir } = home.session(id);
     await ensureDir(dirname(dir));
     await rename(draft, dir);
-    return session;
   } catch (thrown) {
     await removeAll(draft);
-    if (copied !== undefined) await removeAll(copied);
     throw thrown;
   }
 }
 
+/** Beside the log of a session as long as its import is not finished. */
+const COPY = 'conversation.jsonl';
+
+/** Whether a session was imported, but perhaps nobody was told of it: whoever did it was killed. */
+export const isHalfImported = (home: Home, id: SessionId): Promise<boolean> => exists(join(home.session(id).dir, COPY));
+
+/** Puts the copy where Claude Code finds it, then makes the session known by `tell`. */
+export async function finishImport<T>(home: Home, id: SessionId, config: string, tell: () => Promise<T>): Promise<T> {
+  const place = await placeOfCopy(home, id, config);
+  if (place === undefined) throw new Error('Only what was imported is finished.');
+  await ensureDir(dirname(place));
+  const copied = createWriteStream(place, { flags: 'wx', mode: PRIVATE_FILE, flush: true });
+  await pipeline(createReadStream(join(home.session(id).dir, COPY)), copied);
+  const told = await tell();
+  await markImported(home, id);
+  return told;
+}
+
+/** It is known. */
+export const markImported = (home: Home, id: SessionId): Promise<void> =>
+  rm(join(home.session(id).dir, COPY), { force: true });
+
 /** Removes the copy that a session goes on from, if it was imported: nobody else knows of it. */
 export async function removeCopy(home: Home, id: SessionId, config: string): Promise<void> {
-  const imported = await foldLog<Imported | null>(home.session(id).log, {
-    initial: null,
-    advance: (found, line) => found ?? (line.type === 'imported' ? line : null),
-  });
-  if (imported === null) return;
-  const folder = await copiesOf(home, imported.about.agent, id, config);
-  await rm(join(folder, `${imported.conversation}.jsonl`), { force: true });
+  const place = await placeOfCopy(home, id, config);
+  if (place === undefined) return;
+  await rm(place, { force: true });
   try {
-    await rmdir(folder);
+    await rmdir(dirname(place));
   } catch (thrown) {
     // Claude Code keeps other things there, once it has run.
     if (!isSystemError(thrown, 'ENOENT', 'ENOTEMPTY')) throw thrown;
@@ -168,10 +176,15 @@ export async function removeCopy(home: Home, id: SessionId, config: string): Pro
 
 type Imported = Extract<LogEvent, { type: 'imported' }>;
 
-/** Where Claude Code keeps what was said in the workspace of a session; it finds a conversation by its id in any folder. */
-async function copiesOf(home: Home, agent: string, id: SessionId, config: string): Promise<string> {
-  const cwd = await realPlace(home.workspace(agent, id));
-  return join(config, 'projects', cwd.replace(/[^A-Za-z0-9]/g, '-'));
+/** Claude Code finds a conversation by its id in the folder of any workspace. @returns undefined: it was not imported */
+async function placeOfCopy(home: Home, id: SessionId, config: string): Promise<string | undefined> {
+  const imported = await foldLog<Imported | null>(home.session(id).log, {
+    initial: null,
+    advance: (found, line) => found ?? (line.type === 'imported' ? line : null),
+  });
+  if (imported === null) return undefined;
+  const cwd = await realPlace(home.workspace(imported.about.agent, id));
+  return join(config, 'projects', cwd.replace(/[^A-Za-z0-9]/g, '-'), `${imported.conversation}.jsonl`);
 }
 
 async function writePast(options: {

@@ -1,9 +1,12 @@
 /** Conversations from elsewhere become sessions that can be shown, searched and resumed. */
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Session } from '#contract/entities.ts';
 import { eventually } from '../support/eventually.ts';
+import { testServer } from '../support/server.ts';
 import { steps, team } from '../support/team.ts';
 
 const line = (type: 'user' | 'assistant', content: unknown, at: string) =>
@@ -76,3 +79,68 @@ test('a transcript becomes a session, once, and goes on', async () => {
   expect(await readdir(kept)).toEqual([]);
   expect((await take()).stdout).toContain('2 turns');
 });
+
+/** Passes requests on, but for those that make a session: those it shows first. */
+async function between(url: string) {
+  const on: { session: (pass: () => Promise<unknown>) => Promise<void> } = {
+    session: async (pass) => void (await pass()),
+  };
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const { method = 'GET', headers } = request;
+    const pass = async () => {
+      const answer = await fetch(new URL(request.url ?? '/', url), {
+        method,
+        headers: { authorization: headers.authorization ?? '', 'content-type': 'application/json' },
+        ...(chunks.length === 0 ? {} : { body: Buffer.concat(chunks) }),
+      });
+      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+    };
+    await (method === 'POST' && request.url === '/v1/sessions' ? on.session(pass) : pass());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    on,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+test.for(['before', 'after'] as const)(
+  'an import killed right %s the server hears of it is mended by the next',
+  async (when) => {
+    await using server = await testServer();
+    await using proxy = await between(server.url);
+    const mia = await server.login('mia');
+    await using t = await team(['ada'], { AACHAT_SERVER: proxy.url, AACHAT_TOKEN: mia.token ?? '' });
+    const file = join(t.home.path, '..', 'talk.jsonl');
+    const lines = [
+      line('user', 'Where?', '2026-03-01T10:00:00.000Z'),
+      line('assistant', 'There.', '2026-03-01T10:00:05.000Z'),
+    ];
+    await writeFile(file, lines.join('\n'));
+    const args = ['session', 'import', file, '--agent', 'ada', '--name', 'talk'];
+    const first = t.home.start(...args);
+    proxy.on.session = async (pass) => {
+      if (when === 'after') await pass();
+      first.child.kill('SIGKILL');
+    };
+    await first.ended;
+    proxy.on.session = async (pass) => void (await pass());
+    expect((await t.home.run(...args)).stdout).toContain(when === 'after' ? 'already' : 'is now session');
+    const { sessions } = await t.home.json<{ sessions: readonly Session[] }>('session', 'list');
+    expect(sessions).toMatchObject([{ name: 'talk', parked: true }]);
+    const [id = ''] = sessions.map((session) => session.id);
+    expect(await readdir(join(t.home.path, '.run', 'sessions'))).toEqual([id]);
+    expect(await readdir(join(t.home.path, '.run', 'sessions', id))).not.toContain('conversation.jsonl');
+    const projects = join(t.home.path, '..', 'person', '.claude', 'projects');
+    const copies = await readdir(projects, { recursive: true });
+    expect(copies.filter((name) => name.endsWith('.jsonl'))).toEqual([expect.stringContaining(id.slice(-8))]);
+    expect((await t.home.run(...args)).stdout).toContain('already');
+    expect((await t.home.run('session', 'show', 'talk', '--text')).stdout).toMatch(/^imported +from .*talk\.jsonl$/m);
+  },
+);

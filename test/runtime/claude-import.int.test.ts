@@ -9,7 +9,7 @@ import { foldLog } from '#runtime/event-log.ts';
 import { openHome } from '#runtime/home.ts';
 import { RECOVERY } from '#runtime/recovery.ts';
 import { HISTORY } from '#runtime/session-history.ts';
-import { importTranscript, readTranscript } from '#runtime/transcript-import.ts';
+import { finishImport, importTranscript, readTranscript } from '#runtime/transcript-import.ts';
 import { claudeScene } from '../support/claude.ts';
 import { script } from '../support/fake-anthropic.ts';
 
@@ -33,16 +33,10 @@ test('an imported conversation is resumed with all that was said, and the one th
   const transcript = await readTranscript(file, signal);
   expect(transcript).toMatchObject({ turns: 2, bad: 0, source: names[0]?.slice(-42, -6) });
   const about = { agent: 'ada.mia', team: '~mia', name: null, parentId: null, forkedFromId: null };
-  const session = await importTranscript({
-    home,
-    transcript,
-    about,
-    projectId: newId<ProjectId>(),
-    claudeConfig: scene.userConfig,
-    plan: async () => ({ id: newId<SessionId>() }),
-    signal,
-  });
-  const { log } = home.session(session.id);
+  const id = newId<SessionId>();
+  await importTranscript({ home, id, transcript, about, projectId: newId<ProjectId>(), signal });
+  await finishImport(home, id, scene.userConfig, async () => {});
+  const { log } = home.session(id);
   const history = await foldLog(log, HISTORY);
   expect(history.turns.map(({ state, tools }) => [state, tools])).toEqual([
     ['ended', 0],

@@ -1,17 +1,27 @@
 /** `aachat session import`: conversations that were held with Claude Code outside of aachat become sessions. */
 import { join, resolve as resolvePath } from 'node:path';
-import { AachatError } from '#base/errors.ts';
+import { AachatError, isAachatError } from '#base/errors.ts';
 import { removeAll } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { withFileLock } from '#base/pid-file.ts';
 import type { CommandContext } from '#cli/context.ts';
 import { resolve } from '#cli/messages.ts';
+import type { HttpClient } from '#client/http.ts';
 import type { Session } from '#contract/entities.ts';
 import { type SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { SessionFacts } from '#runtime/log-events.ts';
 import { withSessionIndex } from '#runtime/session-search.ts';
-import { claudeConfig, importTranscript, readTranscript, type Transcript } from '#runtime/transcript-import.ts';
+import {
+  claudeConfig,
+  finishImport,
+  importTranscript,
+  isHalfImported,
+  markImported,
+  readTranscript,
+  removeCopy,
+  type Transcript,
+} from '#runtime/transcript-import.ts';
 import { findAgent } from './agent.ts';
 import { findSession, placeOf } from './session.ts';
 import { LONG_INDEX } from './session-search.ts';
@@ -55,10 +65,7 @@ export async function importSessions(context: CommandContext, args: ImportOption
   const agent = await findAgent(context, http, args.agent);
   const { teamId, team, projects } = await placeOf(context, http, agent, args);
   const dm = await resolve(context, http, `dm:${agent.name}`, undefined);
-  const plan = async (name: string): Promise<Session> => {
-    const body = { clientId: newId(), agentId: agent.id, teamId, projects, name, parked: true };
-    return (await http.call(ROUTES.createSession, { body }, signal)).session;
-  };
+  const config = claudeConfig(context.env);
   const drafts = join(home.run, 'import');
   const imported = await withFileLock(drafts, async () => {
     // Of one that was killed.
@@ -66,7 +73,8 @@ export async function importSessions(context: CommandContext, args: ImportOption
     // All are looked at before the first is taken in.
     const transcripts: Transcript[] = [];
     for (const file of args.files) transcripts.push(await readTranscript(resolvePath(file), signal));
-    const known = await knownImports(context);
+    const known = [];
+    for (const one of await knownImports(context)) if (await isWhole(context, http, one.id)) known.push(one);
     const done: Imported[] = [];
     for (const transcript of transcripts) {
       const { path: file, digest, source, turns, lines, bad, bytes } = transcript;
@@ -85,27 +93,34 @@ export async function importSessions(context: CommandContext, args: ImportOption
       if (bytes > LONG_BYTES) output.note(`Taking in ${file} …`);
       const name = args.name ?? transcript.title;
       const about = SessionFacts.parse({ agent: agent.name, team, name, parentId: null, forkedFromId: null });
-      const projectId = projects[0] ?? dm.id;
-      let planned: Session | undefined;
-      const planOne = async () => {
-        planned = await plan(name);
-        return planned;
-      };
-      try {
-        const config = claudeConfig(context.env);
-        const session = await importTranscript({
-          ...{ home, transcript, about, projectId, claudeConfig: config, plan: planOne, signal },
-        });
-        known.push({ id: session.id, digest, source });
-        done.push({ ...facts, session, isNew: true });
-      } catch (thrown) {
-        if (planned !== undefined) await http.call(ROUTES.removeSession, { params: { sessionId: planned.id } });
-        throw thrown;
-      }
+      const id = newId<SessionId>();
+      await importTranscript({ home, id, transcript, about, projectId: projects[0] ?? dm.id, signal });
+      const session = await finishImport(home, id, config, async () => {
+        const body = { clientId: newId(), sessionId: id, agentId: agent.id, teamId, projects, name, parked: true };
+        return (await http.call(ROUTES.createSession, { body }, signal)).session;
+      });
+      known.push({ id, digest, source });
+      done.push({ ...facts, session, isNew: true });
     }
     return done;
   });
   output.result({ imported }, imported.map(sentence).join('\n'));
+}
+
+/** Undoes an import that was broken off before the server heard of it. @returns whether there was nothing to undo */
+async function isWhole(context: CommandContext, http: HttpClient, id: SessionId): Promise<boolean> {
+  const { home, env } = context;
+  if (!(await isHalfImported(home, id))) return true;
+  try {
+    await findSession(context, http, id);
+    await markImported(home, id);
+    return true;
+  } catch (thrown) {
+    if (!isAachatError(thrown, 'NOT_FOUND')) throw thrown;
+    await removeCopy(home, id, claudeConfig(env));
+    await removeAll(home.session(id).dir);
+    return false;
+  }
 }
 
 async function knownImports({ home, output, signal }: CommandContext) {
