@@ -109,14 +109,14 @@ const stumble = (scene: ClaudeScene) =>
   )}`;
 
 /** Opens by the bare protocol: `load` and `fork` are not taken by `openAgent` while the program can resume. */
-async function openRaw(scene: ClaudeScene, method: string, params: object) {
+async function openRaw(scene: ClaudeScene, method: string, params: object, env = scene.env('full')) {
   const { leasesDir, workspace, program } = scene;
   const child = await spawnLeased({
     leasesDir,
     sessionId: 'raw',
     command: program.command,
     cwd: workspace,
-    env: scene.env('full'),
+    env,
   });
   const connection = acp
     .client({ name: 'test' })
@@ -157,7 +157,7 @@ function expectInstructed(scene: HostileScene): void {
 describe('a hostile team repo', () => {
   test('springs its traps without the recipe, so the traps work', async () => {
     await using scene = await hostileScene();
-    await using raw = await openRaw(scene, 'session/new', {});
+    await using raw = await openRaw(scene, 'session/new', {}, { ...scene.env('full'), CLAUDE_CODE_SAFE_MODE: '' });
     await raw.prompt(raw.sessionId ?? '', script({ text: 'Hello.' })).catch(() => {});
     const sprung = await scene.sprung();
     for (const trap of ['project-SessionStart', 'local-SessionStart', 'key-helper', 'mcp-of-workspace', 'user-Stop']) {
