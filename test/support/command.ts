@@ -6,6 +6,7 @@ import { runCommand } from '#cli/exit.ts';
 import type { Paint } from '#cli/live-view.ts';
 import { createOutput } from '#cli/output.ts';
 import { createHttpClient } from '#client/http.ts';
+import type { Engine } from '#runtime/engine.ts';
 import { openHome } from '#runtime/home.ts';
 
 class Printed extends Writable {
@@ -28,6 +29,8 @@ export interface World {
   readonly isTerminal?: boolean;
   readonly cwd?: string;
   readonly signal?: AbortSignal;
+  /** How it starts itself, such as in the background; absent: it cannot. */
+  readonly self?: Engine['self'];
 }
 
 /** Colours of a terminal that wants none. */
@@ -38,7 +41,7 @@ const SKILLS = join(import.meta.dirname, '..', '..', 'skills');
 
 export function commandFacts(
   argv: readonly string[],
-  { env = {}, name = 'aachat', stdin = [], isTerminal = false, cwd = '/', signal }: World,
+  { env = {}, name = 'aachat', stdin = [], isTerminal = false, cwd = '/', signal, self = ['/nowhere/aachat'] }: World,
 ) {
   const [stdout, stderr] = [new Printed(isTerminal), new Printed(isTerminal)];
   const facts: CommandFacts = {
@@ -53,7 +56,7 @@ export function commandFacts(
     onInterrupt: () => () => {},
     interrupt: () => {},
     engine: {
-      self: ['/nowhere/aachat'],
+      self,
       scripted: ['/nowhere/scripted-agent'],
       module: ['/nowhere/node'],
       root: undefined,

@@ -42,7 +42,7 @@ export async function documentScene(
   const t = await team(agents, env);
   const repo = await tempRepo({ 'README.md': '# Launch\n' });
   await execute(['init'], { cwd: repo.path, env: t.home.env });
-  const mirrors = async () => (await t.home.json<Status>('status')).up?.mirrors ?? [];
+  const mirrors = async () => (await t.home.quick<Status>('status')).up?.mirrors ?? [];
   return {
     ...t,
     repo: repo.path,
@@ -50,7 +50,7 @@ export async function documentScene(
     inRepo: join(repo.path, 'aachat', 'docs'),
     mirrors,
     async workspaceOf(agent) {
-      const { up } = await t.home.json<Status>('status');
+      const { up } = await t.home.quick<Status>('status');
       const session = up?.sessions.find((one) => one.agent === `${agent}.mia`);
       return join(session?.workspace ?? '', 'aachat', 'docs');
     },
@@ -67,7 +67,7 @@ export async function documentScene(
       });
     },
     history: async (path) =>
-      (await t.home.json<{ versions: readonly DocumentVersion[] }>('doc', 'history', path)).versions,
+      (await t.home.quick<{ versions: readonly DocumentVersion[] }>('doc', 'history', path)).versions,
     async [Symbol.asyncDispose]() {
       await t[Symbol.asyncDispose]();
       await repo[Symbol.asyncDispose]();

@@ -29,19 +29,19 @@ export async function team(
   env: Readonly<Record<string, string>> = { AACHAT_AGENT: WITH_HANDS },
 ): Promise<Team> {
   const home = await scratchHome(env);
-  await home.json('project', 'create', 'launch');
+  await home.quick('project', 'create', 'launch');
   for (const agent of agents) {
-    await home.json('agent', 'create', agent);
-    await home.json('project', 'assign', 'launch', '--agent', agent);
+    await home.quick('agent', 'create', agent);
+    await home.quick('project', 'assign', 'launch', '--agent', agent);
   }
   const messages = async (project = 'launch') =>
-    (await home.json<{ messages: readonly Message[] }>('project', 'read', project, '--peek', '--limit', '200'))
+    (await home.quick<{ messages: readonly Message[] }>('project', 'read', project, '--peek', '--limit', '200'))
       .messages;
   return {
     home,
     messages,
     async send(text, project = 'launch') {
-      return (await home.json<{ message: Message }>('project', 'send', project, text)).message;
+      return (await home.quick<{ message: Message }>('project', 'send', project, text)).message;
     },
     heard: (author, pattern, project) =>
       eventually(`${author} says ${pattern}`, async () =>
@@ -58,7 +58,7 @@ export async function team(
 
 /** The only session of a team with one agent. */
 export async function sessionOf({ home }: Team): Promise<Session> {
-  const { sessions } = await home.json<{ sessions: readonly Session[] }>('session', 'list');
+  const { sessions } = await home.quick<{ sessions: readonly Session[] }>('session', 'list');
   const [session] = sessions;
   if (session === undefined) throw new Error('no session');
   return session;
@@ -71,13 +71,13 @@ export const workspaceOf = async (t: Team, session?: Session): Promise<string> =
 /** Waits until an agent asks before it acts. */
 export const permission = ({ home }: Team): Promise<PendingPermission> =>
   eventually('an agent asks', async () => {
-    const { permissions } = await home.json<{ permissions: readonly PendingPermission[] }>('permission', 'list');
+    const { permissions } = await home.quick<{ permissions: readonly PendingPermission[] }>('permission', 'list');
     return permissions[0];
   });
 
 /** What the running `up` says of the only session. */
 export async function liveSession({ home }: Team): Promise<LiveSession> {
-  const { up } = await home.json<{ up: { sessions: readonly LiveSession[] } }>('status');
+  const { up } = await home.quick<{ up: { sessions: readonly LiveSession[] } }>('status');
   const [session] = up.sessions;
   if (session === undefined) throw new Error('no session');
   return session;
