@@ -37,7 +37,7 @@ export async function platform(rounds: number, quick: boolean): Promise<readonly
   await using sqlite = await testServer();
   const path = join(sqlite.dataDir, 'aachat.db');
   const rows = [...(await onEngine('sqlite', sqlite, bareSqlite(path), openSqlite(path), count, rounds))];
-  await using cluster = await testPostgres();
+  await using cluster = await testPostgres([]);
   const databaseUrl = await cluster.database();
   await using postgres = await testServer({ databaseUrl });
   rows.push(

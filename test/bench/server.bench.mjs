@@ -249,7 +249,7 @@ async function ourFanOut({ url, token, projects, send }) {
 }
 
 const dir = await mkdtemp(join(tmpdir(), 'aachat-bench-'));
-const postgres = await testPostgres();
+const postgres = await testPostgres([]);
 try {
   console.log(`${'messages per second'.padEnd(34)}    bare    http    ours   ratio`);
   const platform = await startPlatform(join(dir, 'sqlite'));

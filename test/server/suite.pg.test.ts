@@ -18,12 +18,13 @@ beforeAll(async () => {
 });
 afterAll(() => postgres?.[Symbol.asyncDispose]());
 
-const database = (): Promise<string> => {
+const started = (): TestPostgres => {
   if (postgres === undefined) throw new Error('PostgreSQL is not there.');
-  return postgres.database();
+  return postgres;
 };
+const database = (): Promise<string> => started().database();
 
-serverSuite('postgres', async (options) => testServer({ ...options, databaseUrl: await database() }));
+serverSuite('postgres', async (options) => testServer({ ...options, databaseUrl: await started().migrated() }));
 
 test('two servers on one database trust the same logins and carry each other’s events', async () => {
   const databaseUrl = await database();

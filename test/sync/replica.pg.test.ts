@@ -13,6 +13,6 @@ afterAll(() => postgres?.[Symbol.asyncDispose]());
 replicaSuite('postgres', () =>
   serverReplicas(async (options) => {
     if (postgres === undefined) throw new Error('PostgreSQL is not there.');
-    return testServer({ ...options, databaseUrl: await postgres.database() });
+    return testServer({ ...options, databaseUrl: await postgres.migrated() });
   }),
 );

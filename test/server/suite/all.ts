@@ -1,4 +1,5 @@
 /** What the platform promises, whatever database is below: both engines pass the same suite. */
+import { describe } from 'vitest';
 import { agentSuite } from './agents.ts';
 import { budgetSuite } from './budget.ts';
 import { cooldownSuite } from './cooldowns.ts';
@@ -13,15 +14,18 @@ import { treeSuite } from './tree.ts';
 import { turnSuite } from './turns.ts';
 
 export function serverSuite(engine: string, open: Open): void {
-  loginSuite(engine, open);
-  talkSuite(engine, open);
-  agentSuite(engine, open);
-  sessionSuite(engine, open);
-  treeSuite(engine, open);
-  turnSuite(engine, open);
-  budgetSuite(engine, open);
-  cooldownSuite(engine, open);
-  eventSuite(engine, open);
-  permissionSuite(engine, open);
-  documentSuite(engine, open);
+  // Each has a server of its own, and some wait for what it does every ten seconds.
+  describe.concurrent('the platform', () => {
+    loginSuite(engine, open);
+    talkSuite(engine, open);
+    agentSuite(engine, open);
+    sessionSuite(engine, open);
+    treeSuite(engine, open);
+    turnSuite(engine, open);
+    budgetSuite(engine, open);
+    cooldownSuite(engine, open);
+    eventSuite(engine, open);
+    permissionSuite(engine, open);
+    documentSuite(engine, open);
+  });
 }
