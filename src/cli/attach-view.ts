@@ -6,6 +6,8 @@ import { problemLines, stateWord } from './live-view.ts';
 import { clockTime, indent, type Paint, plain } from './output.ts';
 
 export interface AttachView {
+  /** The request whose keys were shown. */
+  readonly asks: PendingPermission | undefined;
   /** What to write for an event, with its line ends. */
   show(event: SessionEvent): string;
 }
@@ -21,6 +23,7 @@ export function createAttachView(paint: Pick<Paint, 'dim' | 'yellow' | 'red' | '
   let endsLine = true;
   let state = '';
   const tools = new Map<string, string>();
+  let waiting: readonly PendingPermission[] = [];
 
   const lines = (...said: readonly string[]): string => {
     if (said.length === 0) return '';
@@ -66,30 +69,46 @@ export function createAttachView(paint: Pick<Paint, 'dim' | 'yellow' | 'red' | '
         if (event.status === 'failed') return lines(red(`tool failed: ${oneLine(title)}`));
         return isNew ? lines(yellow(`tool: ${oneLine(title)}`)) : '';
       }
-      case 'asked':
-        return lines(
-          yellow(`${event.permission.agent} asks: ${oneLine(event.permission.title)}`),
-          how(event.permission),
-        );
+      case 'asked': {
+        const { permission } = event;
+        if (waiting.some(({ id }) => id === permission.id)) return '';
+        waiting = [...waiting, permission];
+        return lines(...question(permission));
+      }
       case 'settled': {
-        const { outcome, by, title } = event.permission;
-        return lines(dim(`${outcome}${by === null ? '' : ` by ${plain(by)}`}: ${oneLine(title)}`));
+        const { id, outcome, by, title } = event.permission;
+        const [first] = waiting;
+        waiting = waiting.filter((one) => one.id !== id);
+        const [next] = waiting;
+        return lines(
+          dim(`${outcome}${by === null ? '' : ` by ${plain(by)}`}: ${oneLine(title)}`),
+          ...(steers && next !== undefined && next !== first ? question(next) : []),
+        );
       }
       case 'turn':
         tools.clear();
         return lines(dim(`turn ${shortId(event.turnId)} ${event.state} (${event.stopReason})`));
       case 'dropped':
         state = '';
+        waiting = [];
         return lines(dim(`(${event.count} events were left out: this was read too slowly; session log has all)`));
     }
   }
 
-  const how = ({ id, expiresAt }: PendingPermission): string =>
-    steers
-      ? `  y allow once   n deny   (until ${clockTime(expiresAt)})`
-      : `  aachat permission allow | deny ${shortId(id)}   (until ${clockTime(expiresAt)})`;
+  /** Keys are for one request at a time: the others are shown with them when it is their turn. */
+  function question(permission: PendingPermission): readonly string[] {
+    const { id, agent, title, expiresAt } = permission;
+    const keys = permission === waiting[0] ? 'y allow once   n deny' : 'waits until the one before is answered';
+    const how = steers ? keys : `aachat permission allow | deny ${shortId(id)}`;
+    return [yellow(`${agent} asks: ${oneLine(title)}`), `  ${how}   (until ${clockTime(expiresAt)})`];
+  }
 
-  return { show };
+  return {
+    show,
+    get asks() {
+      return waiting[0];
+    },
+  };
 }
 
 const oneLine = (text: string): string => plain(text).replace(/\s+/g, ' ').trim().slice(0, 300);

@@ -6,7 +6,7 @@ import { basename } from 'node:path';
 import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
 import { shortId } from '#contract/ids.ts';
 import { documentsLine, documentTroubles } from './documents-view.ts';
-import { clockTime } from './output.ts';
+import { clockTime, plain } from './output.ts';
 
 export interface LiveState {
   readonly sessions: readonly LiveSession[];
@@ -68,10 +68,11 @@ const STATE_WIDTH = 22;
 
 /** `ada.mia  working  sid=1a2b3c4d  ws=ada.mia--1a2b3c4d  unread=2  tokens=1.2k` */
 export function sessionLine(session: LiveSession, width = 0): string {
-  const { agent, team, sessionId, workspace, unread, tokens } = session;
+  const { agent, team, sessionId, name, workspace, unread, tokens } = session;
   const facts = [
     stateWord(session).padEnd(STATE_WIDTH),
     `sid=${shortId(sessionId)}`,
+    ...(name === null ? [] : [`name=${plain(name)}`]),
     `ws=${basename(workspace)}`,
     `team=${team}`,
     ...(unread > 0 ? [`unread=${unread}`] : []),

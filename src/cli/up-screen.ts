@@ -4,6 +4,7 @@
  */
 import type { ReadStream } from 'node:tty';
 import type { LiveSession, MirrorView, PendingPermission } from '#contract/control.ts';
+import { createFront } from './front.ts';
 import { changedLines, type LiveState, liveBlock, type Paint } from './live-view.ts';
 import { jsonLine } from './output.ts';
 import { openRedraw, type Terminal } from './redraw.ts';
@@ -38,16 +39,20 @@ export async function openScreen(options: ScreenOptions): Promise<Screen> {
 
 function terminalScreen(options: ScreenOptions, block: Awaited<ReturnType<typeof openRedraw>>): Screen {
   const { stdout, stdin, paint, state, onAnswer, onInterrupt } = options;
+  const front = createFront();
   let timer: NodeJS.Timeout | undefined;
   const draw = () => {
     timer = undefined;
-    block(liveBlock(state(), paint, (stdout.columns || 80) - 1));
+    const now = state();
+    block(liveBlock(now, paint, (stdout.columns || 80) - 1));
+    front.show(now.permissions[0]);
   };
   const onKey = (bytes: Buffer) => {
     for (const key of bytes.toString('utf8')) {
       if (key === '\u0003') onInterrupt();
-      const first = state().permissions[0];
-      if (first !== undefined && /^[yn]$/i.test(key)) onAnswer(first, key.toLowerCase() === 'y');
+      if (!/^[yn]$/i.test(key)) continue;
+      const first = front.take();
+      if (typeof first === 'object') onAnswer(first, key.toLowerCase() === 'y');
     }
   };
   const reads = stdin.isTTY === true;

@@ -8,6 +8,7 @@ import { route } from './route.ts';
 /** What `up` knows about one session, for people: more than the server may know, because it stays here. */
 export const LiveSession = z.object({
   sessionId: SessionId,
+  name: z.string().nullable(),
   agent: AgentName,
   team: TeamSlug,
   /** Boot step or activity, as shown. */

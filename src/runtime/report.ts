@@ -30,6 +30,7 @@ export function viewOf(parts: {
   const until = state.kind === 'limited' ? state.until : (parts.limitedUntil ?? null);
   return {
     sessionId: session.id,
+    name: session.name,
     agent: agent.name,
     team: session.team,
     phase: phaseOf(state),

@@ -63,6 +63,29 @@ test('a question says how it is answered, and later by whom it was', () => {
   expect(shown(both, false)).toMatch(/\n {2}aachat permission allow \| deny 2e3f4a5b /);
 });
 
+test('of several questions the first one has the keys, and the next one gets them when that is answered', () => {
+  const at1 = '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a51';
+  const ask = (id: string, title: string) => ({
+    id,
+    agent: 'ada.mia',
+    title,
+    expiresAt: at,
+    outcome: 'allowed',
+    by: null,
+  });
+  const [first, second] = [ask(at1, 'ls'), ask(at1.replace('51', '52'), 'rm')];
+  const view = createAttachView(paint, true);
+  const show = (type: string, permission: object) => view.show(event(type, { permission }));
+  expect(show('asked', first)).toMatch(/^ada\.mia asks: ls\n {2}y allow once/);
+  expect(show('asked', second)).toMatch(/^ada\.mia asks: rm\n {2}waits until the one before is answered/);
+  expect(show('asked', second)).toBe('');
+  expect(view.asks).toMatchObject({ title: 'ls' });
+  expect(show('settled', first)).toMatch(/^allowed: ls\nada\.mia asks: rm\n {2}y allow once/);
+  expect(view.asks).toMatchObject({ title: 'rm' });
+  expect(show('settled', second)).toBe('allowed: rm\n');
+  expect(view.asks).toBeUndefined();
+});
+
 test('what agents write cannot control the terminal, and long prompts are cut', () => {
   expect(shown([text('a\u001b[2Jb'), tool('x\u001b]52;c;AAAA\u0007\ny', 'failed')])).toBe('ab\ntool failed: x y\n');
   const long = Array.from({ length: 30 }, (_, i) => `line ${i}`).join('\n');

@@ -16,6 +16,7 @@ const session = (more: Partial<LiveSession> = {}): LiveSession =>
     workspace: '/home/mia/aachat/.run/workspaces/ada.mia--2e3f4a5b',
     pid: 1,
     limitedUntil: null,
+    name: null,
     problem: null,
     ...more,
   }) as LiveSession;
@@ -35,6 +36,9 @@ describe('live view', () => {
   test('a session has its state, sid and ws on one line', () => {
     expect(liveBlock(state({ sessions: [session({ unread: 2, tokens: 1234 })] }), NO_PAINT, 200)).toBe(
       'ada.mia  input ready             sid=2e3f4a5b  ws=ada.mia--2e3f4a5b  team=acme  unread=2  tokens=1.2k',
+    );
+    expect(liveBlock(state({ sessions: [session({ name: 'fix it' })] }), NO_PAINT, 200)).toContain(
+      'sid=2e3f4a5b  name=fix it  ws=',
     );
   });
 

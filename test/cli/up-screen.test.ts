@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { openScreen } from '#cli/up-screen.ts';
 import type { PendingPermission } from '#contract/control.ts';
 import { NO_PAINT } from '../support/command.ts';
@@ -30,5 +30,35 @@ test.each([
   expect(String(stdout.read())).toMatch(/ada\.mia asks: Write a\n.*y allow once/);
   stdin.emit('data', Buffer.from('y'));
   expect(answers).toEqual([true]);
+  screen.close();
+});
+
+test('a key answers what is on the screen, and nothing that took its place a moment ago', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  const waiting = ['a', 'b'].map((id) => ({ ...permission, id }) as unknown as PendingPermission);
+  const answered: string[] = [];
+  const screen = await openScreen({
+    stdout: Object.assign(new PassThrough(), { isTTY: true }),
+    stdin,
+    json: false,
+    paint: NO_PAINT,
+    state: () => ({ sessions: [], permissions: waiting, mirrors: [], connected: true }),
+    onAnswer: ({ id }) => {
+      answered.push(id);
+      waiting.shift();
+      screen.update();
+    },
+    onInterrupt: () => {},
+  });
+  const press = (keys: string) => stdin.emit('data', Buffer.from(keys));
+  press('yyy');
+  vi.advanceTimersByTime(200);
+  press('y');
+  expect(answered).toEqual(['a']);
+  vi.advanceTimersByTime(1_000);
+  press('y');
+  expect(answered).toEqual(['a', 'b']);
   screen.close();
 });

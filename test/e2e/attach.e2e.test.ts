@@ -18,6 +18,8 @@ test('attach shows a turn as it goes, and takes prompts, answers and a cancel', 
   type('y');
   await shows(/allowed by aachat session attach on .*: rm -rf build/);
   await shows(/first part\nturn [0-9a-f]{8} ended \(end_turn\)/);
+  type('y');
+  await shows(/Nothing waits for a y/);
 
   expect(await t.home.run('session', 'attach', id)).toMatchObject({
     status: 5,

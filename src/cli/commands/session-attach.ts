@@ -4,8 +4,9 @@ import { AachatError, isAachatError, toAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import { ownIdentity } from '#base/process.ts';
-import { createAttachView } from '#cli/attach-view.ts';
+import { type AttachView, createAttachView } from '#cli/attach-view.ts';
 import type { CommandContext } from '#cli/context.ts';
+import { createFront } from '#cli/front.ts';
 import { attachSession, type SessionEvent } from '#contract/attachment.ts';
 import { ATTACHMENT_BEAT_MS, type AttachmentId, CONTROL_ROUTES, type PendingPermission } from '#contract/control.ts';
 import { matchId, type SessionId, shortId } from '#contract/ids.ts';
@@ -35,10 +36,11 @@ export async function attach(
       if (event.type === 'attached') {
         beat = setInterval(() => void sayAlive(context, up, event.attachmentId), ATTACHMENT_BEAT_MS);
         // Not before: what is typed is for the one who may steer.
-        if (!args.watch) steering = steer(context, up, sessionId, detach);
+        if (!args.watch) steering = steer(context, up, sessionId, view, detach);
       }
+      const text = view.show(event);
       steering?.hear(event);
-      await write(context, event, view.show(event));
+      await write(context, event, text);
     }
   } finally {
     clearInterval(beat);
@@ -74,9 +76,15 @@ interface Steering extends Disposable {
 }
 
 /** Lines that a person types, and Ctrl+C. */
-function steer(context: CommandContext, up: ControlClient, sessionId: SessionId, detach: () => void): Steering {
+function steer(
+  context: CommandContext,
+  up: ControlClient,
+  sessionId: SessionId,
+  view: Pick<AttachView, 'asks'>,
+  detach: () => void,
+): Steering {
   const { output, stdin, signal } = context;
-  let waiting: readonly PendingPermission[] = [];
+  const front = createFront();
   let isWorking = false;
   let interruptedAt = Number.NEGATIVE_INFINITY;
 
@@ -99,10 +107,16 @@ function steer(context: CommandContext, up: ControlClient, sessionId: SessionId,
   const lines = createInterface({ input: stdin, terminal: false });
   lines.on('line', (line) => {
     const text = line.trim();
-    const [first] = waiting;
     if (text === '') return;
-    if (first !== undefined && /^(y|yes|n|no)$/i.test(text)) attempt(() => answer(first, /^y/i.test(text)));
-    else attempt(() => speak({ kind: 'prompt', text }));
+    if (!/^(y|yes|n|no)$/i.test(text)) {
+      attempt(() => speak({ kind: 'prompt', text }));
+      return;
+    }
+    const first = front.take();
+    // To the agent it would be a yes to whatever it had in mind.
+    if (first === 'none') output.note(`Nothing waits for a ${text}. To say it to the agent, say what it is about.`);
+    else if (first === 'too soon') output.note('Another request has just taken its place: read it, then answer.');
+    else attempt(() => answer(first, /^y/i.test(text)).finally(() => front.show(view.asks)));
   });
   // Ctrl+D. Where nobody types, such as in a script, looking on goes on.
   lines.on('close', () => {
@@ -114,10 +128,7 @@ function steer(context: CommandContext, up: ControlClient, sessionId: SessionId,
   return {
     hear(event): void {
       if (event.type === 'state') isWorking = /working|permission|stalled/.test(event.session.activity ?? '');
-      else if (event.type === 'asked')
-        waiting = [...waiting.filter(({ id }) => id !== event.permission.id), event.permission];
-      else if (event.type === 'settled') waiting = waiting.filter(({ id }) => id !== event.permission.id);
-      else if (event.type === 'dropped') waiting = [];
+      front.show(view.asks);
     },
     interrupted(how): void {
       const isSecond = Date.now() - interruptedAt < TWICE_MS;
