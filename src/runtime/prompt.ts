@@ -101,6 +101,12 @@ function noticeText(notice: Notice): string {
 
 const inDocuments = (path: string): string => `aachat/docs/${path}`;
 
+/** What the agent said woke these agents not, because of the loop guard. */
+export function unheard(held: readonly Party[], project: string): string {
+  const names = held.map(({ name }) => name).join(', ');
+  return `What you said last in \`${project}\` did not wake ${names}: agents had answered each other there for too long without a person, or with nothing new. Nobody answers you because of it; say it again if it still matters.`;
+}
+
 /** Whether an answer is worth a message. */
 export function isSilence(text: string): boolean {
   const plain = text

@@ -164,9 +164,7 @@ export class LiveAgentSession {
   }
 
   /** Reads what waits, if it runs. */
-  look(): void {
-    this.#loop?.wake();
-  }
+  look = (): void => this.#loop?.wake();
 
   /** The server lost sight of us or came back: say again what the session does. */
   refresh(): void {
@@ -336,7 +334,7 @@ export class LiveAgentSession {
     this.#log.info('session.running', { opened: agent.opened, program: program.origin, pid: agent.pid });
   }
 
-  #createLoop(booted: Booted, { events, past, notices, reread }: SessionJournal): TurnLoop {
+  #createLoop(booted: Booted, { events, past, notices, tell, reread }: SessionJournal): TurnLoop {
     return createTurnLoop({
       ...this.#options,
       booted,
@@ -345,6 +343,7 @@ export class LiveAgentSession {
       owed: past.owed,
       introduced: past.introduced,
       notices,
+      tell,
       reread,
       mayBegin: () => this.#process.mayBegin(this.#state.kind),
       onOver: this.#process.turnOver,

@@ -37,6 +37,8 @@ export interface TurnLoopOptions {
   readonly introduced: boolean;
   /** What the next prompt has to tell the agent about its edits of documents. */
   readonly notices: Notice[];
+  /** Has it told by the next prompt. */
+  readonly tell: (text: string) => void;
   /** Reads again what is owed, after a turn was broken off. */
   readonly reread: () => Promise<OwedTurn | null>;
   /** There is something to do. Whether it can be begun now; else the loop is woken when it can. */
@@ -170,6 +172,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
         isCancelled: () => turn.isCancelled,
         cancel: () => void cancel().catch((error: unknown) => launcher.log.error('session.cancel_failed', { error })),
         notices: options.notices,
+        tell: options.tell,
         preamble: introduced ? '' : booted.program.preamble,
         said: () => updates.flush(),
         gitState: booted.workspace.gitState,

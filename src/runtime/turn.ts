@@ -12,7 +12,7 @@ import type { ProjectId, RunId, SignalId, TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Agent, TurnOutcome } from './agent.ts';
 import type { EventLog, Notice, TurnRecord } from './event-log.ts';
-import { type Instruction, interruptedPrompt, isSilence, type PromptInput, turnPrompt } from './prompt.ts';
+import { type Instruction, interruptedPrompt, isSilence, type PromptInput, turnPrompt, unheard } from './prompt.ts';
 import type { OwedTurn } from './recovery.ts';
 import { guardBudget } from './turn-budget.ts';
 import type { Workspace } from './workspace.ts';
@@ -49,6 +49,8 @@ export interface TurnContext {
   readonly cancel: () => void;
   /** What the next prompt has to tell, oldest first; what was told is taken out. */
   readonly notices: Notice[];
+  /** Has it told by the next prompt. */
+  readonly tell: (text: string) => void;
   /** What stands before the prompts of a conversation until one was answered. */
   readonly preamble: string;
   /** The turn goes on when what is wrong has passed. */
@@ -278,9 +280,11 @@ async function settle(
   const { text, state, stopReason, counters } = record;
   if (step === 'finished' && text !== '') {
     const body = { clientId: turnId, body: text };
-    const { message } = await persist(context, () =>
+    const { message, held } = await persist(context, () =>
       agentHttp.call(ROUTES.sendMessage, { params: { projectId }, body }, signal),
     );
+    // Before the step below: what comes after it is not done again after a crash.
+    if (held.length > 0) context.tell(unheard(held, await context.projectName(projectId)));
     await log.append({ type: 'turn.posted', turnId, messageId: message.id }, 'durable');
   }
   const report = { runId, state, stopReason, counters };

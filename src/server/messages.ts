@@ -66,8 +66,8 @@ export const sendMessage: Writing<typeof ROUTES.sendMessage> = async (tx, { acto
     message.seq = seq;
     return insertMessage(tx, message);
   });
-  await wake(tx, project, message, project.kind === 'dm' ? members : []);
-  return { message };
+  const held = await wake(tx, project, message, project.kind === 'dm' ? members : []);
+  return { message, held };
 };
 
 function authorOf(actor: Actor): Party {
@@ -125,17 +125,20 @@ function insertMessage({ q, engine }: Tx, message: Message): readonly CompiledQu
   return [...inserted, mentions];
 }
 
-/** Makes the signals of a message and keeps the loop guard. */
-async function wake(tx: Tx, project: ProjectInTeam, message: Message, dmSides: readonly Party[]): Promise<void> {
+/** Makes the signals of a message and keeps the loop guard. @returns who is not woken because of that */
+async function wake(tx: Tx, project: ProjectInTeam, message: Message, dmSides: readonly Party[]): Promise<Party[]> {
   const { author, mentions, hop } = message;
   const wakes = wakesOf({ author, mentions, dmSides, hop, hopLimit: project.hop_limit });
+  const held: Party[] = [];
   for (const { party: recipient, kind, suppressed } of wakes) {
     const isPair = author.kind === 'agent' && recipient.kind === 'agent' && !suppressed;
     const cooled = isPair && (await coolPair(tx, project, message, recipient));
+    const isHeld = suppressed || cooled;
+    if (isHeld) held.push(recipient);
     const sessionId = recipient.kind === 'agent' ? await wakeableSession(tx, recipient.id, project.id) : null;
     await createSignal(tx, {
       kind,
-      state: suppressed || cooled ? 'suppressed' : 'queued',
+      state: isHeld ? 'suppressed' : 'queued',
       sender: author,
       recipient,
       sessionId,
@@ -153,6 +156,7 @@ async function wake(tx: Tx, project: ProjectInTeam, message: Message, dmSides: r
     const reset = { loop_stopped_at: null, cooldowns: null };
     await tx.q.updateTable('projects').set(reset).where('id', '=', project.id).execute();
   }
+  return held;
 }
 
 /** @returns whether the message must not wake `other`; people are told when it is the first one */

@@ -97,18 +97,19 @@ function countingAgent(outcome?: TurnOutcome) {
 
 /** What else a life of the launcher can have. */
 interface Over {
+  readonly tell?: (text: string) => void;
   readonly through?: (http: HttpClient) => HttpClient;
   readonly onTrouble?: (failure: { readonly message: string }) => void;
   readonly cancel?: () => void;
 }
 
-async function scene() {
+async function scene(limits: { readonly hopLimit?: number } = {}) {
   const stack = new AsyncDisposableStack();
   const server = stack.use(await testServer());
   const dir = stack.use(await tempDir());
   const mia = await server.login('mia');
   const team = await createTeam(mia, 'acme');
-  const project = await createProject(mia, team, 'launch');
+  const project = await createProject(mia, team, 'launch', limits);
   const ada = await createAgent(mia, 'ada');
   await joinProject(mia, project, ada.name);
   const session = await planSession(mia, ada, team);
@@ -151,6 +152,7 @@ async function scene() {
         signal: new AbortController().signal,
         isStopping: () => false,
         notices: [],
+        tell: over.tell ?? (() => {}),
         isCancelled,
         cancel: over.cancel ?? (() => {}),
         onTrouble: over.onTrouble ?? (() => {}),
@@ -200,6 +202,30 @@ describe('a turn', () => {
       expect(made).toHaveLength(1);
       expect(prompts.length, `prompts after a death at step ${dieAt}`).toBeLessThanOrEqual(2);
       if (prompts.length === 2) expect(prompts[1]).toContain('was interrupted');
+    }
+  });
+
+  test('its agent is told whom its answer did not wake, also where the launcher is killed at any step', async () => {
+    await using s = await scene({ hopLimit: 1 });
+    const bob = await createAgent(s.mia, 'bob');
+    await joinProject(s.mia, s.project, bob.name);
+    const answer = { kind: 'ended', stopReason: 'end_turn', text: '@bob what now?', lastMessageId: null } as const;
+    const { agent } = countingAgent({
+      ...answer,
+      counters: { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costMicros: 0 },
+    });
+    const whole = reaper(0);
+    const told: string[] = [];
+    const tell = (text: string) => void told.push(text);
+    await send(s.mia, s.project, '@ada one');
+    await s.live(whole, agent, undefined, { tell });
+    expect(told).toEqual([expect.stringContaining('in `launch` did not wake bob.mia')]);
+    for (let dieAt = 1; dieAt <= whole.steps; dieAt += 1) {
+      told.length = 0;
+      await send(s.mia, s.project, `@ada again ${dieAt}`);
+      await expect(s.live(reaper(dieAt), agent, undefined, { tell })).rejects.toThrow(Killed);
+      while ((await s.live(never(), agent, undefined, { tell })) !== undefined);
+      expect(told.length, `told after a death at step ${dieAt}`).toBeGreaterThan(0);
     }
   });
 

@@ -7,7 +7,7 @@ import { messageText, resolve, resolveMessageId, showMessages, teamSlug } from '
 import { plain, table } from '#cli/output.ts';
 import { type Page, pageText } from '#cli/paging.ts';
 import type { HttpClient } from '#client/http.ts';
-import type { Member, ProjectRole, ProjectStatus, Team } from '#contract/entities.ts';
+import type { Member, Party, ProjectRole, ProjectStatus, Team } from '#contract/entities.ts';
 import { ProjectSlug, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 
@@ -106,17 +106,22 @@ export async function send(
   const replyTo =
     args.replyTo === undefined ? {} : { replyTo: await resolveMessageId(context, http, project.id, args.replyTo) };
   const via = args.via === undefined ? {} : { via: args.via };
-  const { message } = await http.call(
+  const { message, held } = await http.call(
     ROUTES.sendMessage,
     { params: { projectId: project.id }, body: { clientId: newId(), body, ...via, ...replyTo } },
     context.signal,
   );
   const woken = message.mentions.map(({ name }) => `@${name}`).join(' ');
-  context.output.result(
-    { message },
-    `Sent ${shortId(message.id)} to ${project.name}${woken === '' ? '' : ` (mentions ${woken})`}.`,
-  );
+  const sent = `Sent ${shortId(message.id)} to ${project.name}${woken === '' ? '' : ` (mentions ${woken})`}.`;
+  context.output.result({ message, held }, [sent, ...heldLine(held)].join('\n'));
 }
+
+const heldLine = (held: readonly Party[]): readonly string[] =>
+  held.length === 0
+    ? []
+    : [
+        `It does not wake ${held.map(({ name }) => name).join(', ')}: agents have talked among themselves for too long.`,
+      ];
 
 /** `aachat project members <project>` */
 export async function members(context: CommandContext, args: Named): Promise<void> {

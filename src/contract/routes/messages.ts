@@ -1,6 +1,6 @@
 /** What is said, who was mentioned, what is unread. */
 import { z } from 'zod';
-import { Message, MessageBody, Project, Via } from '#contract/entities.ts';
+import { Message, MessageBody, Party, Project, Via } from '#contract/entities.ts';
 import { ClientId, MessageId, ProjectId, Seq } from '#contract/ids.ts';
 import { route } from '#contract/route.ts';
 
@@ -9,7 +9,7 @@ const Limit = z.coerce.number().int().min(1).max(200);
 
 /**
  * Posts a message. In a session the author is its agent, and the turn and hop are those of its open turn; the final
- * text of a turn uses the turn's id as `clientId`.
+ * text of a turn uses the turn's id as `clientId`. `held`: agents that it would wake, were the loop guard not in the way.
  */
 export const sendMessage = route({
   method: 'POST',
@@ -21,7 +21,7 @@ export const sendMessage = route({
     via: Via.optional(),
     replyTo: MessageId.optional(),
   }),
-  reply: z.object({ message: Message }),
+  reply: z.object({ message: Message, held: z.array(Party).default([]) }),
 });
 
 /** Oldest first. Without `after` the newest `limit` ones, or those before `before`. */
