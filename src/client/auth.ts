@@ -89,6 +89,12 @@ export function createAuth(options: AuthOptions): Auth {
         return tokens.accessToken;
       } catch (thrown) {
         if (!isAachatError(thrown, 'UNAUTHORIZED')) throw thrown;
+        // Whoever took the lock over from a process that stood still may find that it has gone on.
+        const newer = await read(accessPath);
+        if ((await read(refreshPath)) !== refreshToken && isGood(newer)) {
+          cached = newer;
+          return newer;
+        }
         // It will never work again; without it the next login starts from nothing.
         await forget();
         throw new AachatError('UNAUTHORIZED', `The login at ${baseUrl.origin} has ended.`, {

@@ -5,7 +5,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnsecuredJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
@@ -147,6 +147,24 @@ describe('the login of a person', () => {
     expect(await auth.isLoggedIn()).toBe(false);
   });
 
+  test('a refusal leaves a newer login alone', async () => {
+    await using dir = await tempDir();
+    await using server = await tokenServer();
+    const other = createAuth({ baseUrl: server.url, dir: dir.path });
+    await other.login('code-1234');
+    // Its lock was taken over while it stood still.
+    const late: typeof fetch = async (url, init) => {
+      const response = await fetch(url, init);
+      await writeFile(join(dir.path, 'refresh'), 'refresh-3\n');
+      await writeFile(join(dir.path, 'user.jwt'), jwt(Date.now() + 15 * MINUTE, '3'));
+      return response;
+    };
+    server.revoke();
+    const auth = createAuth({ baseUrl: server.url, dir: dir.path, fetch: late });
+    expect(await auth.accessToken('renew')).toBe((await readFile(join(dir.path, 'user.jwt'), 'utf8')).trim());
+    expect(await auth.isLoggedIn()).toBe(true);
+  });
+
   test('logout tells the server and removes both tokens', async () => {
     await using dir = await tempDir();
     await using server = await tokenServer();
@@ -194,14 +212,16 @@ test('twenty processes that need a new token at once refresh it once', async () 
   await createAuth({ baseUrl: server.url, dir: dir.path }).login('code-1234');
   await writeFile(join(dir.path, 'user.jwt'), jwt(Date.now() - MINUTE));
   const entry = join(import.meta.dirname, '..', 'support', 'auth-entry.ts');
-  const tokens = await Promise.all(
-    Array.from({ length: 20 }, async () => {
-      const child = spawn(process.execPath, [entry, server.url.href, dir.path], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      return String(await buffer(child.stdout));
-    }),
+  const children = Array.from({ length: 20 }, () =>
+    spawn(process.execPath, [entry, server.url.href, dir.path], { stdio: ['pipe', 'pipe', 'inherit'] }),
   );
+  await Promise.all(children.map(({ stdout }) => once(stdout, 'readable')));
+  const tokens = await Promise.all(
+    children.map(({ stdin, stdout }) => {
+      stdin.end('go\n');
+      return text(stdout);
+    }),
+  ).then((said) => said.map((one) => one.replace('ready\n', '')));
   expect(new Set(tokens)).toEqual(new Set([(await readFile(join(dir.path, 'user.jwt'), 'utf8')).trim()]));
   expect(server.calls.filter((path) => path === '/v1/auth/refresh')).toHaveLength(1);
-});
+}, 300_000);
