@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { ProcessIdentity } from '#base/process.ts';
 import { shellQuote } from '#runtime/shim.ts';
@@ -77,33 +78,34 @@ export async function scratchHome(extra: Readonly<Record<string, string>> = {}):
   const start = (...args: string[]): RunningCommand => {
     const child = spawn(file, [...first, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
     running.add(child);
-    let text = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString('utf8');
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      text += chunk.toString('utf8');
-    });
-    const ended = once(child, 'exit').then(([code]) => {
+    let printed = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      // A character may come in two pieces.
+      stream.setEncoding('utf8').on('data', (piece: string) => {
+        printed += piece;
+      });
+    }
+    // Not at its exit: what it said last may not have come by then.
+    const ended = once(child, 'close').then(([code]) => {
       running.delete(child);
       return code as number | null;
     });
     return {
       child,
       ended,
-      output: () => text,
+      output: () => printed,
       until: (pattern) =>
-        eventually(`${args.join(' ')} prints ${pattern}; it printed:\n${text}`, () => pattern.exec(text), 90_000),
+        eventually(`${args.join(' ')} prints ${pattern}`, () => pattern.exec(printed), 90_000).catch(
+          (thrown: Error) => {
+            throw new Error(`${thrown.message}; it printed:\n${printed}`, { cause: thrown });
+          },
+        ),
     };
   };
 
   const run = async (...args: string[]): Promise<Result> => {
     const child = spawn(file, [...first, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-    const [stdout, stderr] = [child.stdout, child.stderr].map(async (stream) => {
-      let text = '';
-      for await (const chunk of stream) text += String(chunk);
-      return text;
-    });
+    const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => text(stream));
     const [status] = (await once(child, 'exit')) as [number | null];
     return { status, stdout: (await stdout) ?? '', stderr: (await stderr) ?? '' };
   };
