@@ -41,7 +41,7 @@ test('attach shows a turn as it goes, and takes prompts, answers and a cancel', 
     attached.child.kill('SIGINT');
     return attached.child.exitCode !== null;
   });
-  expect(watching.output()).toMatch(/"type":"turn".*"state":"cancelled"/);
+  await watching.until(/"type":"turn".*"state":"cancelled"/);
 
   up.child.kill('SIGINT');
   await up.ended;

@@ -80,13 +80,17 @@ test('two agents edit different parts of one document in the same second, and bo
   ] as const) {
     const file = join(await s.workspaceOf(agent), plan);
     const read = { tool: 'Read', input: { file_path: file } };
-    const edit = { tool: 'Edit', input: { file_path: file, old_string: line, new_string: `${line} of ${agent}` } };
-    await s.send(`@${agent} ${script(read, bash('touch ready'), untilThere('go'), edit, { text: 'Edited.' })}`);
+    const said = `${line.toUpperCase()} of ${agent}`;
+    const edit = { tool: 'Edit', input: { file_path: file, old_string: line, new_string: said } };
+    // Refused, if what the other one did came first: then it reads again.
+    await s.send(
+      `@${agent} ${script(read, bash('touch ready'), untilThere('go'), edit, read, edit, { text: 'Edited.' })}`,
+    );
   }
   for (const agent of ['ada', 'bob']) await waits(s, agent);
   await writeDocument(s.inRepo, `${NOTES}/go.md`, 'go\n');
   await s.heard('ada.mia', /^Edited\.$/);
   await s.heard('bob.mia', /^Edited\.$/);
-  await s.everywhere(plan, 'one of ada\ntwo\nthree\nfour\nfive of bob\n');
+  await s.everywhere(plan, 'ONE of ada\ntwo\nthree\nfour\nFIVE of bob\n');
   expect((await s.mirrors()).flatMap(({ conflicts }) => conflicts)).toEqual([]);
 });

@@ -153,11 +153,11 @@ describe('with the real Claude Code', () => {
     await t.heard('ada.mia', /^Finished\.$/);
     const last = t.api.turns().at(-1)?.raw ?? '';
     expect(last).toContain('was interrupted');
-    const { turns } = await t.home.json<{ turns: readonly { state: string }[] }>(
-      'session',
-      'show',
-      (await sessionOf(t)).id,
-    );
+    const { id } = await sessionOf(t);
+    const turns = await eventually('the turn ends', async () => {
+      const shown = await t.home.json<{ turns: readonly Turn[] }>('session', 'show', id);
+      return shown.turns.every(({ state }) => state !== 'open' && state !== 'interrupted') && shown.turns;
+    });
     expect(turns.map(({ state }) => state)).toEqual(['ended']);
   });
 

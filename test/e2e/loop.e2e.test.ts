@@ -37,7 +37,10 @@ describe('the loop', () => {
     const { hits } = await t.home.json<Search>('session', 'search', 'how', 'many');
     expect(new Set(hits.map(({ agent }) => agent))).toEqual(new Set(['ada.mia', 'bob.mia']));
     const bob = hits.find(({ agent }) => agent === 'bob.mia')?.sessionId ?? '';
-    const { local } = await t.home.json<{ local: SessionHistory }>('session', 'show', bob);
+    const local = await eventually('the turn of bob is closed', async () => {
+      const shown = await t.home.json<{ local: SessionHistory }>('session', 'show', bob);
+      return shown.local.turns.every(({ git }) => git !== null) && shown.local;
+    });
     const turn = {
       state: 'ended',
       prompts: 1,
@@ -230,7 +233,7 @@ describe('asking first', () => {
       const { permissions } = await t.home.json<{ permissions: readonly PendingPermission[] }>('permission', 'list');
       return permissions.length > 0 && permissions;
     });
-    expect(up.output()).toContain('ada.mia asks: rm -rf build');
+    await up.until(/ada\.mia asks: rm -rf build/);
     const id = asked?.id.slice(-8) ?? '';
     expect((await t.home.run('permission', 'allow', id)).status).toBe(0);
     await t.heard('ada.mia', /^allowed$/);

@@ -63,8 +63,9 @@ test('nothing is left of a launcher that is killed at a step of a boot, and no w
   const reached: string[] = [];
   for (const step of ['register', 'fetch', 'worktree', 'agent repo', 'skills', 'environment', 'agent', 'confirm']) {
     const up = t.home.start('up', '--json');
-    await up.until(new RegExp(`"step":"${step}"|"phase":"running"`));
-    up.child.kill('SIGKILL');
+    // As soon as it says so: a step does not wait for the next look.
+    const says = new RegExp(`"step":"${step}"|"phase":"running"`);
+    up.child.stdout?.on('data', () => says.test(up.output()) && up.child.kill('SIGKILL'));
     await up.ended;
     await nothingLeft(t.home);
     reached.push([...up.output().matchAll(/"step":"([^"]+)"/g)].at(-1)?.[1] ?? '');

@@ -72,9 +72,10 @@ test('from another machine, also across a crash of the server; titles stay where
   const third = await permission(t);
   const { pid } = JSON.parse(await readFile(join(t.home.path, 'server', 'server.json'), 'utf8')) as { pid: number };
   process.kill(pid, 'SIGKILL');
-  await up.until(/Ready/);
-  await eventually('the server is back', async () => (await t.home.run('server', 'status')).stdout.includes('"url"'));
-  const back = await t.home.json<{ url: string }>('server', 'status');
+  const back = await eventually('the server is back', async () => {
+    const now = await t.home.json<{ running: boolean; pid: number; url: string }>('server', 'status');
+    return now.running && now.pid !== pid && now;
+  });
   await using later = await scratchHome({ AACHAT_SERVER: back.url });
   const invited = await t.home.json<{ code: string }>('server', 'invite', 'mia');
   await later.json('auth', 'login', '--code', invited.code);

@@ -3,8 +3,11 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { CONTROL_ROUTES } from '#contract/control.ts';
 import type { Session } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
+import { openControlClient } from '#runtime/control.ts';
+import { openHome } from '#runtime/home.ts';
 import { upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
 import { sessionOf, steps, type Team, team, workspaceOf } from '../support/team.ts';
@@ -114,10 +117,12 @@ test('a rewind forgets later turns, and with --files puts back what lay in the f
   await eventually('it works on it again', async () => (await promptsOf(t, session.id)).length === 5);
   // Broken off by a person, nothing is taken back, and it goes on as it did.
   const broken = t.home.start('session', 'rewind', shortId(session.id), '--to', shortId(first));
-  await eventually('it stops', async () => {
-    const { up } = await t.home.json<{ up: { sessions: readonly { phase: string }[] } }>('status');
-    return up.sessions[0]?.phase === 'stopping';
-  });
+  {
+    // It does for a moment only: no command of its own for each look.
+    await using up = await openControlClient(openHome(t.home.path).controlSocket);
+    const phase = async () => (await up.call(CONTROL_ROUTES.getStatus, {})).sessions[0]?.phase;
+    await eventually('it stops', async () => (await phase()) === 'stopping');
+  }
   broken.child.kill('SIGINT');
   expect(await broken.ended).toBe(130);
   await eventually('it works on it once more', async () => (await promptsOf(t, session.id)).length === 6);

@@ -146,12 +146,19 @@ test('one who reads nothing holds nothing up, and is told what was left out', as
 
 test('a session that somebody steers keeps its process, until nobody does', async () => {
   await using scene = await upScene('ada', 'bob');
-  const up = await scene.start({ limits: { maxSessions: 4, hibernateMs: 2_000 } });
+  // Nobody sleeps before somebody steers.
+  const limits = { maxSessions: 4, hibernateMs: 0 };
+  const up = await scene.start({ limits });
   await up.ready;
   await using client = await openControlClient(scene.home.controlSocket);
   const steering = attach(client, up, { interactive: true });
   await steering.shows('it is attached', () => steering.seen('attached').length > 0);
   const steered = only(up).sessionId;
+  limits.hibernateMs = 2_000;
+  // It is looked at again when somebody detaches.
+  const watcher = attach(client, up);
+  await watcher.shows('it is attached', () => watcher.seen('attached').length > 0);
+  watcher.detach();
   const activity = (isSteered: boolean) =>
     up.sessions().find(({ sessionId }) => (sessionId === steered) === isSteered)?.activity;
   const idle = await eventually('the other one sleeps', () => activity(false) === 'hibernated' && Date.now());
