@@ -2,7 +2,8 @@
  * Installs the agent programs that tests run, checks types and lint, runs every suite, and closes with one line:
  * `N passed, N failed, N skipped`.
  *
- * Each project runs by itself, so that the memory-only tests answer first and a heavy suite cannot starve a light one.
+ * The memory-only tests answer first. All others run beside each other, so that one that computes takes the core of one
+ * that waits.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -25,35 +26,28 @@ for (const [name, command, ...args] of [
   console.log(`${name}: ${status === 0 ? 'clean' : 'see above'}`);
   total[status === 0 ? 'passed' : 'failed'] += 1;
 }
-for (const [project, ...files] of [
-  ['unit'],
-  ['int'],
-  // All of it is run against the executable; against the bundle, what may differ there: starting, ending, being killed.
-  ['e2e', 'test/cli', 'test/e2e/demo', 'test/e2e/loop'],
-  ['executable'],
-]) {
-  const report = join(reports, `${project}.json`);
+for (const projects of [['unit'], ['int', 'bundle', 'executable']]) {
+  const report = join(reports, `${projects[0]}.json`);
   const args = [
     'run',
-    ...files,
-    `--project=${project}`,
+    ...projects.map((project) => `--project=${project}`),
     '--reporter=default',
     '--reporter=json',
     `--outputFile.json=${report}`,
   ];
   const { status } = spawnSync('vitest', args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  count(project, report, status);
+  count(projects.join(', '), report, status);
 }
 rmSync(reports, { recursive: true, force: true });
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed > 0 ? 1 : 0;
 
-function count(project, report, status) {
+function count(suites, report, status) {
   let run;
   try {
     run = JSON.parse(readFileSync(report, 'utf8'));
   } catch {
-    console.log(`The suite ${project} did not report (exit status ${status}).`);
+    console.log(`Of ${suites} nothing was reported (exit status ${status}).`);
     total.failed += 1;
     return;
   }
