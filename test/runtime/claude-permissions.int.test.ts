@@ -125,7 +125,7 @@ test.for(Object.entries(TABLE) as [Policy, Record<Name, Fate>][])(
   },
 );
 
-test('a refusal reaches the model, and the turn goes on', async () => {
+test('a refusal reaches the model, the turn goes on, and the title of a request for the shell is the command line', async () => {
   await using scene = await claudeScene();
   await using claude = await scene.open({ onPermission: async (request) => choose(request, 'reject_once') });
   const path = join(scene.workspace, 'a.txt');
@@ -134,14 +134,11 @@ test('a refusal reaches the model, and the turn goes on', async () => {
   );
   expect(outcome).toMatchObject({ kind: 'ended', text: 'I may not.' });
   expect(await exists(path)).toBe(false);
-  expect(claude.asked).toMatchObject([{ toolKind: 'edit', paths: [path] }]);
-});
-
-test('the title of a request for the shell is the command line', async () => {
-  await using scene = await claudeScene();
-  await using claude = await scene.open();
   await claude.agent.prompt(script({ tool: 'Bash', input: { command: 'touch some-file' } }, { text: 'Well.' }));
-  expect(claude.asked).toMatchObject([{ toolKind: 'execute', title: 'touch some-file' }]);
+  expect(claude.asked).toMatchObject([
+    { toolKind: 'edit', paths: [path] },
+    { toolKind: 'execute', title: 'touch some-file' },
+  ]);
 });
 
 test('a denied folder cannot be read under any policy', async () => {

@@ -1,11 +1,11 @@
 /** Turns of the real Claude Code: answers, failures, limits, cancelling, dying, coming back. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exists, readIfExists } from '#base/fs.ts';
 import { identityOf, isRunning } from '#base/process.ts';
 import { listLeases } from '#runtime/lease.ts';
-import { claudeScene } from '../support/claude.ts';
+import { type ClaudeScene, claudeScene, type OpenedClaude } from '../support/claude.ts';
 import { eventually } from '../support/eventually.ts';
 import { script } from '../support/fake-anthropic.ts';
 
@@ -57,13 +57,53 @@ test('the answer is the last message, and counters are those of the turn', async
   expect(second.lastMessageId).not.toBe(first.lastMessageId);
 });
 
-test('a second prompt while one is open is refused', async () => {
-  await using scene = await claudeScene();
-  await using claude = await scene.open();
-  const hanging = claude.agent.prompt(script({ hang: true }));
-  await expect(claude.agent.prompt('Me too.')).rejects.toThrow('open already');
-  claude.agent.cancel();
-  expect(await hanging).toMatchObject({ stopReason: 'cancelled' });
+describe('one conversation goes on after', () => {
+  let scene: ClaudeScene;
+  let claude: OpenedClaude;
+  beforeAll(async () => {
+    scene = await claudeScene();
+    claude = await scene.open();
+  });
+  afterAll(async () => {
+    await claude[Symbol.asyncDispose]();
+    await scene[Symbol.asyncDispose]();
+  });
+
+  test('a second prompt while one is open is refused', async () => {
+    const hanging = claude.agent.prompt(script({ hang: true }));
+    await expect(claude.agent.prompt('Me too.')).rejects.toThrow('open already');
+    claude.agent.cancel();
+    expect(await hanging).toMatchObject({ stopReason: 'cancelled' });
+  });
+
+  test('a key that the API refuses is a missing login', async () => {
+    const refusal = { status: 401, error: 'authentication_error', message: 'invalid x-api-key' };
+    expect(await claude.agent.prompt(script(refusal))).toMatchObject({ kind: 'failed', reason: 'auth_required' });
+  });
+
+  test.for([
+    [{ status: 429, error: 'rate_limit_error' }, 'rate_limit'],
+    [{ status: 529, error: 'overloaded_error' }, 'agent_error'],
+    [{ status: 400, error: 'invalid_request_error' }, 'agent_error'],
+  ] as const)('the API answers %o: the turn fails as %s, without words to post', async ([step, reason]) => {
+    const outcome = await claude.agent.prompt(script(step));
+    expect(outcome).toMatchObject({ kind: 'failed', reason, resetsAt: null });
+    expect(outcome).not.toHaveProperty('text');
+    expect(await claude.agent.prompt(script({ text: 'Still here.' }))).toMatchObject({ text: 'Still here.' });
+  });
+
+  test('a refusal of the model is an end of its own kind', async () => {
+    const outcome = await claude.agent.prompt(script({ text: '', stop: 'refusal' }));
+    expect(outcome).toMatchObject({ kind: 'ended', stopReason: 'refusal' });
+  });
+
+  test('notices of the program are not the words of the agent', async () => {
+    const before = claude.updates.length;
+    // Claude Code notes a refusal in mid-text and goes on by itself once.
+    const outcome = await claude.agent.prompt(script({ text: 'Well,', stop: 'refusal' }));
+    expect(JSON.stringify(claude.updates.slice(before))).toContain('"kind":"informational"');
+    expect(outcome).toMatchObject({ kind: 'ended', text: expect.stringMatching(/^echo: /) });
+  });
 });
 
 test('without a login it opens, and the turn says how to log in', async () => {
@@ -76,13 +116,6 @@ test('without a login it opens, and the turn says how to log in', async () => {
     hint: expect.stringContaining('/login'),
   });
   expect(scene.api.turns()).toEqual([]);
-});
-
-test('a key that the API refuses is a missing login', async () => {
-  await using scene = await claudeScene();
-  await using claude = await scene.open();
-  const refusal = { status: 401, error: 'authentication_error', message: 'invalid x-api-key' };
-  expect(await claude.agent.prompt(script(refusal))).toMatchObject({ kind: 'failed', reason: 'auth_required' });
 });
 
 test('a limit of the subscription tells when it ends, and the next prompt goes through', async () => {
@@ -108,35 +141,6 @@ test('a limit of the subscription tells when it ends, and the next prompt goes t
     resetsAt: resetsAt * 1000,
   });
   expect(await claude.agent.prompt(script({ text: 'On again.' }))).toMatchObject({ kind: 'ended', text: 'On again.' });
-});
-
-test.for([
-  [{ status: 429, error: 'rate_limit_error' }, 'rate_limit'],
-  [{ status: 529, error: 'overloaded_error' }, 'agent_error'],
-  [{ status: 400, error: 'invalid_request_error' }, 'agent_error'],
-] as const)('the API answers %o: the turn fails as %s, without words to post', async ([step, reason]) => {
-  await using scene = await claudeScene();
-  await using claude = await scene.open();
-  const outcome = await claude.agent.prompt(script(step));
-  expect(outcome).toMatchObject({ kind: 'failed', reason, resetsAt: null });
-  expect(outcome).not.toHaveProperty('text');
-  expect(await claude.agent.prompt(script({ text: 'Still here.' }))).toMatchObject({ text: 'Still here.' });
-});
-
-test('a refusal of the model is an end of its own kind', async () => {
-  await using scene = await claudeScene();
-  await using claude = await scene.open();
-  const outcome = await claude.agent.prompt(script({ text: '', stop: 'refusal' }));
-  expect(outcome).toMatchObject({ kind: 'ended', stopReason: 'refusal' });
-});
-
-test('notices of the program are not the words of the agent', async () => {
-  await using scene = await claudeScene();
-  await using claude = await scene.open();
-  // Claude Code notes a refusal in mid-text and goes on by itself once.
-  const outcome = await claude.agent.prompt(script({ text: 'Well,', stop: 'refusal' }));
-  expect(JSON.stringify(claude.updates)).toContain('"kind":"informational"');
-  expect(outcome).toMatchObject({ kind: 'ended', text: expect.stringMatching(/^echo: /) });
 });
 
 test('a cancel ends the turn while text streams, a command runs, or a question is open', async () => {

@@ -215,21 +215,16 @@ test('what asks who is logged in runs no hooks either, whoever ends it', async (
   for (const line of lines) expect(line).toMatch(/^1 |"disableAllHooks":true/);
 });
 
-describe('instructions', () => {
-  test('AGENTS.md of a repo without CLAUDE.md reaches the model', async () => {
-    await using scene = await claudeScene({ 'AGENTS.md': 'TEXT-OF-TEAM-AGENTS-MD' });
-    await using claude = await scene.open();
-    await claude.agent.prompt(script({ text: 'Read.' }));
-    const sent = scene.api.turns().at(-1)?.raw ?? '';
-    for (const text of ['TEXT-OF-TEAM-AGENTS-MD', MANAGED, IDENTITY]) expect(sent).toContain(text);
+test('AGENTS.md of a repo without CLAUDE.md reaches the model; a file mention in what somebody said is not read', async () => {
+  await using scene = await claudeScene({
+    'AGENTS.md': 'TEXT-OF-TEAM-AGENTS-MD',
+    'notes.md': 'CONTENT-OF-THE-NOTES',
   });
-
-  test('a file mention in what somebody said is not read', async () => {
-    await using scene = await claudeScene({ 'notes.md': 'CONTENT-OF-THE-NOTES' });
-    await using claude = await scene.open();
-    await claude.agent.prompt(`> see @notes.md and @${join(scene.workspace, 'notes.md')}\n${script({ text: 'Hm.' })}`);
-    expect(scene.api.turns().at(-1)?.raw).not.toContain('CONTENT-OF-THE-NOTES');
-  });
+  await using claude = await scene.open();
+  await claude.agent.prompt(`> see @notes.md and @${join(scene.workspace, 'notes.md')}\n${script({ text: 'Hm.' })}`);
+  const sent = scene.api.turns().at(-1)?.raw ?? '';
+  for (const text of ['TEXT-OF-TEAM-AGENTS-MD', MANAGED, IDENTITY]) expect(sent).toContain(text);
+  expect(sent).not.toContain('CONTENT-OF-THE-NOTES');
 });
 
 /** What Claude Code and the shell add to the environment of a command. */
