@@ -63,6 +63,15 @@ test('after a stop and after a kill it goes on as it was', async () => {
   await worked(t);
   expect(await goesOn(t)).toMatchObject({ answer: 'draft', prompt: expect.not.stringContaining('deleted') });
   process.kill(upIdentity(t.home.path).pid, 'SIGKILL');
+  // The server learns it only after two minutes.
+  await eventually('it is known here', async () =>
+    (await t.home.run('session', 'list', '--text')).stdout.includes('ended: aachat up does not run here'),
+  );
+  const { id } = await sessionOf(t);
+  expect(await t.home.run('session', 'stop', id)).toMatchObject({
+    status: 5,
+    stderr: expect.stringContaining('does not run'),
+  });
   expect(await goesOn(t)).toMatchObject({ answer: 'draft' });
   expect(await opened(t)).toEqual(['new', 'resumed', 'resumed']);
 });

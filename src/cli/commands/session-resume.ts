@@ -12,7 +12,7 @@ import { thisMachine } from '#runtime/machine.ts';
 import { activeOrLatest, withSessionIndex } from '#runtime/session-search.ts';
 import { UpFile } from '#runtime/up-file.ts';
 import { findAgent } from './agent.ts';
-import { findSession, whenItStarts } from './session.ts';
+import { findSession, thisSide, whenItStarts } from './session.ts';
 import { LONG_INDEX } from './session-search.ts';
 
 /** `aachat session resume [session] [--agent <agent>]`; without one the active session of this machine, else the latest */
@@ -26,9 +26,7 @@ export async function resume(
   const who = `Session ${shortId(session.id)} of ${session.agent}`;
   const { id } = await thisMachine(home.machine);
   const up = await readPidFile(home.upFile, UpFile);
-  // The server learns only after a while that an `up` of this machine was killed.
-  const isCut = session.run?.machineId === id && up === undefined;
-  if (session.state !== 'stopped' && !isCut) {
+  if (session.state !== 'stopped' && !(await thisSide(context)).isCut(session)) {
     output.result({ session, starts: false }, `${who} runs already${place(session)}.`);
     return;
   }

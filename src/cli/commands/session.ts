@@ -11,7 +11,7 @@ import { type Page, pageText } from '#cli/paging.ts';
 import { pickSession } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Session, SessionState } from '#contract/entities.ts';
-import { type MachineId, type ProjectId, SessionId, shortId, type TeamId } from '#contract/ids.ts';
+import { type ProjectId, SessionId, shortId, type TeamId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { thisMachine } from '#runtime/machine.ts';
 import type { Policy } from '#runtime/policy.ts';
@@ -38,23 +38,43 @@ export async function list(
   const query = { limit: args.limit, offset: args.offset, ...state, ...project, ...agent, ...team };
   const { sessions, hasMore } = await http.call(ROUTES.listSessions, { query }, context.signal);
   const empty = 'No sessions. `aachat up` starts those of your agents.';
-  const here = context.inSession ? undefined : (await thisMachine(context.home.machine)).id;
+  const here = await thisSide(context);
   const rows = sessions.map((session) => row(session, here));
   context.output.result({ sessions, hasMore }, pageText(rows, args, hasMore, empty));
 }
 
-const row = (session: Session, here: MachineId | undefined): readonly string[] => {
-  const { id, agent, team, name, projects, updatedAt, state, run } = session;
-  const isElsewhere = state !== 'stopped' && run !== null && here !== undefined && run.machineId !== here;
+const row = (session: Session, here: Side): readonly string[] => {
+  const { id, agent, team, name, projects, updatedAt, run } = session;
+  const where = here.isElsewhere(session) ? ` on ${plain(run?.machine ?? '')}` : '';
   return [
     shortId(id),
     agent,
     team,
-    `${sessionState(session)}${isElsewhere ? ` on ${plain(run.machine)}` : ''}`,
+    here.isCut(session) ? CUT : `${sessionState(session)}${where}`,
     clockTime(updatedAt),
     name ?? projects.map((project) => project.name).join(', '),
   ];
 };
+
+const CUT = 'ended: aachat up does not run here';
+
+/** What this machine knows of sessions that the server takes for running. */
+export interface Side {
+  /** It ran here, and its `up` is gone: the server learns that only after a while. */
+  isCut(session: Session): boolean;
+  isElsewhere(session: Session): boolean;
+}
+
+export async function thisSide({ home, inSession }: CommandContext): Promise<Side> {
+  if (inSession) return { isCut: () => false, isElsewhere: () => false };
+  const { id } = await thisMachine(home.machine);
+  const isUp = (await readPidFile(home.upFile, UpFile)) !== undefined;
+  const runsHere = ({ run }: Session) => run?.machineId === id;
+  return {
+    isCut: (session) => session.state !== 'stopped' && runsHere(session) && !isUp,
+    isElsewhere: (session) => session.state !== 'stopped' && session.run !== null && !runsHere(session),
+  };
+}
 
 /** What it does, or why it does nothing. */
 export function sessionState({ state, activity, run }: Session): string {
@@ -154,14 +174,15 @@ async function speak(
 ): Promise<void> {
   const { http } = await context.connect();
   const session = await findSession(context, http, text);
-  if (session.state === 'stopped' && what.kind !== 'prompt') {
+  const rests = session.state === 'stopped' || (await thisSide(context)).isCut(session);
+  if (rests && what.kind !== 'prompt') {
     throw new AachatError('CONFLICT', `Session ${shortId(session.id)} of ${session.agent} does not run.`, {
       hint: 'Run `aachat session list --state running`.',
     });
   }
   const body = { clientId: newId(), ...what };
   const { signal } = await http.call(ROUTES.signalSession, { params: { sessionId: session.id }, body }, context.signal);
-  const later = session.state === 'stopped' ? ' It reads it when it runs again.' : '';
+  const later = rests ? ' It reads it when it runs again.' : '';
   context.output.result({ signal }, `${said} session ${shortId(session.id)} of ${session.agent}.${later}`);
 }
 
