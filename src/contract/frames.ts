@@ -54,8 +54,8 @@ export const TITLE_LIMIT = 500;
  */
 const RELAYED = [
   /** What an agent of the person wants to do, for a shell tool the command line. Only if the person switched it on. */
-  z.object({ type: z.literal('permission_title'), permissionId: PermissionId, title: z.string() }),
-  /** Who has titles of open requests, and may tell them, says them. */
+  z.object({ type: z.literal('permission_title'), permissionId: PermissionId, title: z.string().nullable() }),
+  /** Who has titles of open requests says them; null: that person has not switched it on. */
   z.object({ type: z.literal('permission_titles_wanted') }),
 ] as const;
 export const RelayedFrame = z.discriminatedUnion('type', RELAYED);

@@ -67,7 +67,7 @@ export function createPermissionRelay(options: {
       const { permission } = await http.call(ROUTES.reportPermission, { params, body: reported(told.view) });
       told.isReported = true;
       // Afterwards who wants it asks: it is not said again with every report.
-      if (!told.isKnown) sayTitle(id, told);
+      if (!told.isKnown && sharesTitles()) sayTitle(id, told);
       told.isKnown = true;
       take(permission);
     }
@@ -76,10 +76,11 @@ export function createPermissionRelay(options: {
     open.delete(id);
   }
 
-  /** The one way by which a title leaves. */
+  /** The one way by which a title leaves, or that it does not. */
   function sayTitle(permissionId: PermissionId, { view, settled }: Told): void {
-    if (settled !== undefined || !sharesTitles()) return;
-    say({ type: 'permission_title', permissionId, title: view.title.slice(0, TITLE_LIMIT).toWellFormed() });
+    if (settled !== undefined) return;
+    const title = sharesTitles() ? view.title.slice(0, TITLE_LIMIT).toWellFormed() : null;
+    say({ type: 'permission_title', permissionId, title });
   }
 
   function take({ id, digest, state, answer: given }: Permission): void {

@@ -90,7 +90,7 @@ async function resourceOf(view: View, actor: Actor, stream: StreamId): Promise<R
 /** @throws AachatError `NOT_FOUND` unless the title is that of a request that waits */
 async function relayedResource(view: View, actor: Actor, frame: RelayedFrame): Promise<Resource> {
   if (frame.type === 'permission_titles_wanted') return { kind: 'own' };
-  const row = frame.title.length > TITLE_LIMIT ? undefined : await permissionRow(view, frame.permissionId);
+  const row = (frame.title?.length ?? 0) > TITLE_LIMIT ? undefined : await permissionRow(view, frame.permissionId);
   if (row?.state !== 'open' || row.expires_at <= view.now) throw hidden('request');
   return (await sessionFacts(view, actor, row.session_id)).resource;
 }

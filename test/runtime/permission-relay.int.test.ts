@@ -130,7 +130,8 @@ test('no word of the agent program leaves the machine, in no table and no event'
     toolKind: 'other',
     optionKinds: ['allow_once', 'reject_once'],
   });
-  expect(it.said).toEqual([]);
+  // That it is not told is: nobody has to wait for it.
+  expect(it.said).toEqual([{ type: 'permission_title', permissionId: id, title: null }]);
   await expectNothingKept(it);
 });
 

@@ -145,15 +145,15 @@ async function localRequests({ home, signal }: CommandContext): Promise<{
   }
 }
 
-/** Titles are a hint, and most machines do not tell them: the list does not wait longer. */
+/** A machine that does not tell its titles says so; the list waits no longer for one that says nothing. */
 const TITLES_MS = 1_500;
 
 /** Asks the person's other machines what exactly waits there. */
 async function titlesOf(
   context: CommandContext,
   ids: readonly PermissionId[],
-): Promise<ReadonlyMap<PermissionId, string>> {
-  const titles = new Map<PermissionId, string>();
+): Promise<ReadonlyMap<PermissionId, string | null>> {
+  const titles = new Map<PermissionId, string | null>();
   if (ids.length === 0) return titles;
   const { url, token } = await context.connect();
   const all = Promise.withResolvers<void>();

@@ -83,7 +83,8 @@ export async function watch(context: CommandContext, args: WatchArgs): Promise<v
     },
     onRelayed(frame) {
       // Said again whenever another machine asks.
-      if (frame.type !== 'permission_title' || wanted.length > 0 || titled.has(frame.permissionId)) return;
+      if (frame.type !== 'permission_title' || frame.title === null) return;
+      if (wanted.length > 0 || titled.has(frame.permissionId)) return;
       titled.add(frame.permissionId);
       const text = plain(`request ${shortId(frame.permissionId)}: ${frame.title}`).replace(/\s+/g, ' ');
       output.line(frame, `${output.paint.dim(clockTime(isoTime(Date.now())))}  ${text}`);
