@@ -21,7 +21,7 @@ export interface OpenConversation {
   readonly cwd: string;
   /** Earlier conversation: resumed, else loaded, else (only if the program does not know it) a new one. */
   readonly conversation?: string;
-  /** A copy of another conversation, instead of an earlier one: forked, else a new one. */
+  /** A copy of another conversation, where there is no earlier one or nobody knows it: forked, else a new one. */
   readonly fork?: ForkPoint;
   /** Goes with the request that opens, whichever it is. */
   readonly meta?: Record<string, unknown>;

@@ -18,7 +18,7 @@ import { type AgentProgram, findAgentProgram, ownRules, refuseUnknownProgram } f
 import { branchNote } from './branch-note.ts';
 import { claudeEnvFile, claudeEnvironment, claudeMeta, claudeMode } from './claude.ts';
 import { agentEnvironment } from './environment.ts';
-import { outputsOf } from './event-log.ts';
+import { foldLog, outputsOf } from './event-log.ts';
 import { refuseForeignSettings } from './foreign-settings.ts';
 import { authorEnvironment } from './git.ts';
 import { type Home, MIRROR_FOLDER } from './home.ts';
@@ -29,7 +29,7 @@ import { opencodeEnvironment } from './opencode.ts';
 import { pastOf } from './past-turns.ts';
 import type { PermissionScope } from './permissions.ts';
 import type { Policy } from './policy.ts';
-import type { OpenBranch } from './recovery.ts';
+import { type OpenBranch, RECOVERY } from './recovery.ts';
 import { agentFolder, type Workspace } from './workspace.ts';
 
 export interface SessionProgram extends Pick<AgentProgram, 'kind' | 'origin'> {
@@ -130,10 +130,7 @@ export async function prepareProgram(
   }
 
   let { conversation, costMicros }: { conversation: string | null; costMicros: number | undefined } = options;
-  const { branch } = options;
-  const fork =
-    branch === null || branch.conversation === null ? {} : { fork: { ...branch, conversation: branch.conversation } };
-  let isCarried = branch?.isCarried === true;
+  let { branch } = options;
   let note = '';
   let agent: Agent | undefined;
   const start = options.join(loginOf(program, env));
@@ -156,6 +153,8 @@ export async function prepareProgram(
     async open() {
       // Each time: the workspace may have got such settings since, and new sessions places that are not for this one.
       await refuse();
+      // Once the agent has answered, it is a conversation of its own.
+      if (branch !== null) branch = (await foldLog(files.log, RECOVERY)).branch;
       const claude = isClaude
         ? {
             meta: claudeMeta({
@@ -176,7 +175,10 @@ export async function prepareProgram(
         sessionId: session.id,
         open: {
           cwd: workspace.path,
-          ...(conversation === null ? fork : { conversation }),
+          ...(conversation === null ? {} : { conversation }),
+          ...(branch === null || branch.conversation === null
+            ? {}
+            : { fork: { ...branch, conversation: branch.conversation } }),
           ...(conversation === null || costMicros === undefined ? {} : { costMicros }),
           ...(program.mode === undefined ? {} : { mode: program.mode }),
           ...claude,
@@ -188,8 +190,10 @@ export async function prepareProgram(
         signal,
       };
       agent = await start(() => openAgent(opening));
-      isCarried ||= agent.opened === 'forked';
+      note = '';
       if (branch !== null) {
+        const { opened } = agent;
+        const isCarried = opened === 'resumed' || opened === 'loaded' ? branch.isCarried : opened === 'forked';
         const { turns } = await pastOf(home, session.id);
         note = branchNote({ branch, isCarried, session: session.id, workspace: workspace.path, turns });
       }

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as acp from '@agentclientprotocol/sdk';
+import { z } from 'zod';
 
 const oddity = process.argv[2];
 const never = new Promise<never>(() => {});
-const say = (client: acp.AgentContext, text: string, messageId: string) =>
+const say = (client: acp.AgentContext, text: string, messageId: string, sessionId = 'old') =>
   client.notify(acp.methods.client.session.update, {
-    sessionId: 'old',
+    sessionId,
     update: { sessionUpdate: 'agent_message_chunk', messageId, content: { type: 'text', text } },
   });
 
@@ -68,7 +69,11 @@ acp
       protocolVersion: oddity === 'newer' ? 2 : 1,
       agentInfo: { name: 'odd', version: '0.1' },
       // It can load, not resume.
-      agentCapabilities: { loadSession: true, ...(oddity === 'lists' ? { sessionCapabilities: { list: {} } } : {}) },
+      agentCapabilities: {
+        loadSession: true,
+        ...(oddity === 'lists' ? { sessionCapabilities: { list: {} } } : {}),
+        ...(oddity === 'forgetful' ? { sessionCapabilities: { fork: {} } } : {}),
+      },
     };
   })
   .onRequest(acp.methods.agent.session.new, async () => {
@@ -87,6 +92,14 @@ acp
     await say(client, 'what was said before', 'm0');
     return {};
   })
+  // It knows what it was told itself, and loses every copy; with a second argument it makes but one.
+  .onRequest('session/fork', z.object({ sessionId: z.string() }), async ({ params }) => {
+    const made = process.argv[3];
+    if (params.sessionId !== 'old' || (made !== undefined && existsSync(made)))
+      throw new acp.RequestError(-32_002, 'Resource not found');
+    if (made !== undefined) writeFileSync(made, '');
+    return { sessionId: 'copy' };
+  })
   .onRequest(acp.methods.agent.session.list, ({ params }) => {
     const session = (sessionId: string) => ({ sessionId, cwd: process.cwd() });
     return params.cursor === 'more'
@@ -101,7 +114,7 @@ acp
     // Deaf to a cancel, too.
     if (/^(stubborn|immortal)$/.test(oddity ?? '') && JSON.stringify(params.prompt).includes('HANG')) return never;
     if (oddity === 'bare') return await answerBarely(client);
-    await say(client, 'answer', 'm1');
+    await say(client, 'answer', 'm1', params.sessionId);
     if (oddity === 'late') setTimeout(() => void say(client, ' and more', 'm1'), 50);
     if (oddity === 'nosy') void insist(client).catch(() => {});
     if (oddity === 'eager') {
