@@ -12,6 +12,7 @@
 import type { ProjectId, SignalId, TurnId } from '#contract/ids.ts';
 import type { LogLine, Notice, Reducer, TurnRecord } from './event-log.ts';
 import type { Branch } from './log-events.ts';
+import { countTokens, NO_TOKENS, nextCall, type TokenCount } from './token-count.ts';
 
 export interface OwedTurn {
   readonly turnId: TurnId;
@@ -26,6 +27,8 @@ export interface OwedTurn {
   readonly attempts: number;
   /** Why it is not over. */
   readonly cause: InterruptionCause;
+  /** What the model read and wrote for it so far. */
+  readonly count: TokenCount;
 }
 
 export type InterruptionCause = 'crash' | 'limit' | 'login' | 'stopped';
@@ -93,7 +96,7 @@ function advance(state: Recovery, line: LogLine): Recovery {
       // The same turn starts again after an interruption: what it was prompted with is still owed.
       if (owed?.turnId === turnId) return state;
       const fresh = { step: 'started', prompt: null, outcome: null, attempts: 0, cause: 'crash' } as const;
-      return { ...state, owed: { turnId, projectId, signals, ...fresh } };
+      return { ...state, owed: { turnId, projectId, signals, ...fresh, count: NO_TOKENS } };
     }
     case 'document.lost': {
       const { path, conflict } = line;
@@ -106,8 +109,20 @@ function advance(state: Recovery, line: LogLine): Recovery {
       return {
         ...state,
         notices: state.notices.slice(line.told ?? 0),
-        owed: { ...owed, step: 'prompted', prompt: line.prompt, attempts: owed.attempts + 1, cause: 'crash' },
+        owed: {
+          ...owed,
+          step: 'prompted',
+          prompt: line.prompt,
+          attempts: owed.attempts + 1,
+          cause: 'crash',
+          count: nextCall(owed.count),
+        },
       };
+    case 'update': {
+      if (owed === null || owed.turnId !== line.turnId) return state;
+      const count = countTokens(owed.count, line.update);
+      return count === owed.count ? state : { ...state, owed: { ...owed, count } };
+    }
     case 'turn.held':
       // Broken off on purpose: not the fault of the turn, so it does not count as a failed try.
       return owed?.turnId === line.turnId ? { ...state, owed: { ...owed, cause: line.cause, attempts: 0 } } : state;

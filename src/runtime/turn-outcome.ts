@@ -60,6 +60,12 @@ const countersSoFar = ({ tokens, costMicros }: Spent): Counters => ({
   costMicros,
 });
 
+/** With what a turn used before it was broken off: the cost counts by itself, because programs go on counting that. */
+export const withEarlier = (counters: Counters | null, tokens: number): Counters | null => {
+  const { inputTokens, ...others } = counters ?? countersSoFar({ tokens: 0, costMicros: 0 });
+  return tokens === 0 ? counters : { ...others, inputTokens: inputTokens + tokens };
+};
+
 /** @param lastWords what the program wrote to stderr at the end, on one line */
 export const exited = (lastWords: string, spent: Spent): Failed =>
   failed(

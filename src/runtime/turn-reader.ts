@@ -5,6 +5,7 @@
  * the last tool call instead. Notices of the program itself are not the agent's words.
  */
 import type { SessionUpdate } from '@agentclientprotocol/sdk';
+import { countTokens, NO_TOKENS, tokensOf } from './token-count.ts';
 
 export interface TurnReader {
   add(update: SessionUpdate): void;
@@ -13,10 +14,7 @@ export interface TurnReader {
     readonly lastMessageId: string | null;
     /** Cost of the whole conversation so far, in millionths of a dollar; null if the program does not say. */
     readonly costMicros: number | null;
-    /**
-     * What the model read and wrote so far: of each of its calls the context. Programs tell the exact number with the
-     * end of a turn only.
-     */
+    /** See `token-count.ts`. */
     readonly tokens: number;
   };
 }
@@ -26,10 +24,10 @@ export function createTurnReader(): TurnReader {
   let messageId: string | null = null;
   let costMicros: number | null = null;
   let toolSince = false;
-  let [earlierCalls, thisCall] = [0, 0];
-  let hasResult = false;
+  let count = NO_TOKENS;
   return {
     add(update) {
+      count = countTokens(count, update);
       switch (update.sessionUpdate) {
         case 'agent_message_chunk': {
           if (isNotice(update._meta) || update.content.type !== 'text') return;
@@ -43,17 +41,7 @@ export function createTurnReader(): TurnReader {
         case 'tool_call':
           toolSince = true;
           return;
-        case 'tool_call_update':
-          hasResult ||= update.status === 'completed' || update.status === 'failed';
-          return;
         case 'usage_update':
-          // The model is called again with what its tools gave.
-          if (hasResult) {
-            earlierCalls += thisCall;
-            thisCall = 0;
-          }
-          hasResult = false;
-          thisCall = Math.max(thisCall, update.used);
           if (update.cost?.currency === 'USD') costMicros = Math.round(update.cost.amount * 1_000_000);
           return;
         default:
@@ -65,7 +53,7 @@ export function createTurnReader(): TurnReader {
       text: toolSince ? '' : text.trim(),
       lastMessageId: messageId,
       costMicros,
-      tokens: earlierCalls + thisCall,
+      tokens: tokensOf(count),
     }),
   };
 }

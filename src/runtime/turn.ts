@@ -14,7 +14,9 @@ import type { Agent, TurnOutcome } from './agent.ts';
 import type { EventLog, Notice, TurnRecord } from './event-log.ts';
 import { type Instruction, interruptedPrompt, isSilence, type PromptInput, turnPrompt, unheard } from './prompt.ts';
 import type { OwedTurn } from './recovery.ts';
+import { tokensOf } from './token-count.ts';
 import { guardBudget } from './turn-budget.ts';
+import { type Spent, withEarlier } from './turn-outcome.ts';
 import type { Workspace } from './workspace.ts';
 
 /** What a turn is about: something new, or what an earlier run still owes. */
@@ -99,6 +101,12 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   const { log, ownerHttp, runId, signal } = context;
   const { turnId, projectId, signals } = task;
   const owed = task.kind === 'owed' ? task : undefined;
+  const earlier = owed === undefined ? 0 : tokensOf(owed.count);
+  const finished = async (outcome: TurnRecord): Promise<TurnRecord> => {
+    const whole = { ...outcome, counters: withEarlier(outcome.counters, earlier) };
+    await log.append({ type: 'turn.finished', turnId, outcome: whole }, 'durable');
+    return whole;
+  };
 
   if (task.kind === 'fresh') await log.append({ type: 'turn.started', turnId, projectId, signals }, 'durable');
 
@@ -117,8 +125,7 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   if (turn.signals.length === 0 && owed?.step !== 'prompted')
     return settle(context, turnId, projectId, NOTHING_LEFT, 'posted');
   if ((owed?.attempts ?? 0) >= ATTEMPT_LIMIT) {
-    await log.append({ type: 'turn.finished', turnId, outcome: GIVEN_UP }, 'durable');
-    const given = await settle(context, turnId, projectId, GIVEN_UP, 'finished');
+    const given = await settle(context, turnId, projectId, await finished(GIVEN_UP), 'finished');
     return {
       ...given,
       failure: {
@@ -130,8 +137,7 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
 
   const { words, told } = await compose(context, task, turn.hop);
   if (context.isCancelled()) {
-    await log.append({ type: 'turn.finished', turnId, outcome: CANCELLED }, 'durable');
-    return settle(context, turnId, projectId, CANCELLED, 'finished');
+    return settle(context, turnId, projectId, await finished(CANCELLED), 'finished');
   }
   const prompt = context.preamble + words;
   await log.append({ type: 'turn.prompted', turnId, prompt, told }, 'durable');
@@ -139,7 +145,8 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   const guard = guardBudget(left, context.cancel);
   // Whoever ended the turn while the line above was written found no prompt to end.
   const isOver = context.isCancelled() || signal.aborted;
-  const prompted = context.agent.prompt(prompt, guard.watch);
+  const watch = (spent: Spent) => guard.watch({ ...spent, tokens: spent.tokens + earlier });
+  const prompted = context.agent.prompt(prompt, watch);
   if (isOver) context.cancel();
   const outcome = await prompted.finally(guard.end);
   await context.said();
@@ -157,15 +164,8 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
     : context.isCancelled() && outcome.kind === 'failed'
       ? { ...CANCELLED, counters: outcome.counters }
       : recordOf(outcome, words === COMPACT);
-  await log.append({ type: 'turn.finished', turnId, outcome: record }, 'durable');
-  const closed = await settle(
-    context,
-    turnId,
-    projectId,
-    record,
-    'finished',
-    context.isCancelled() ? undefined : outcome,
-  );
+  const ended = context.isCancelled() ? undefined : outcome;
+  const closed = await settle(context, turnId, projectId, await finished(record), 'finished', ended);
   return isCut ? { ...closed, failure: cutOff(context.self.name) } : closed;
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { LogEvent, LogLine, TurnRecord } from '#runtime/event-log.ts';
 import { recover } from '#runtime/recovery.ts';
+import { NO_TOKENS, tokensOf } from '#runtime/token-count.ts';
 
 const turnId = '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5b' as never;
 const ids = { projectId: 'p' as never, signals: ['s' as never] };
@@ -46,6 +47,18 @@ describe('recovery', () => {
       notices: [],
       program: { origin: 'p', version: undefined },
     });
+  });
+
+  test('counts what a turn used that was broken off, however often', () => {
+    const update = (value: object): LogEvent => ({ type: 'update', turnId, update: value });
+    const used = (tokens: unknown) => update({ sessionUpdate: 'usage_update', used: tokens, size: 200 });
+    const tool = update({ sessionUpdate: 'tool_call_update', toolCallId: 't', status: 'completed' });
+    const prompted = steps[2] as LogEvent;
+    const tries = [used(100), used(110), tool, used(150), prompted, used(160), tool, used('many'), update([])];
+    const { owed } = recover(lines([...steps.slice(0, 3), ...tries]));
+    expect(tokensOf(owed?.count ?? NO_TOKENS)).toBe(110 + 150 + 160);
+    const others = { ...(used(1_000) as object), turnId: null } as LogEvent;
+    expect(tokensOf(recover(lines([...steps.slice(0, 3), others])).owed?.count ?? NO_TOKENS)).toBe(0);
   });
 
   test.for([

@@ -11,7 +11,7 @@ import type { Party } from '#contract/entities.ts';
 import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Agent, TurnOutcome } from '#runtime/agent.ts';
-import { type EventLog, openEventLog, readEventLog } from '#runtime/event-log.ts';
+import { type EventLog, type LogEvent, openEventLog, readEventLog } from '#runtime/event-log.ts';
 import { RECOVERY, recover } from '#runtime/recovery.ts';
 import { runTurn, type TurnResult, type TurnTask } from '#runtime/turn.ts';
 import {
@@ -174,7 +174,22 @@ async function scene(limits: { readonly hopLimit?: number } = {}) {
   };
   const turns = async () => (await ownerHttp.call(ROUTES.getSession, { params: { sessionId: session.id } })).turns;
   const log = () => readEventLog(path);
-  return { mia, ada, project, ownerHttp, live, said, turns, log, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const note = async (...events: readonly LogEvent[]) => {
+    await using open = await openEventLog(path, RECOVERY);
+    for (const event of events) await open.append(event);
+  };
+  return {
+    mia,
+    ada,
+    project,
+    ownerHttp,
+    live,
+    said,
+    turns,
+    log,
+    note,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
 }
 
 const never = () => reaper(0);
@@ -264,6 +279,22 @@ describe('a turn', () => {
     });
     expect(await s.said()).toEqual([]);
     expect((await s.turns()).map(({ state }) => state)).toEqual(['ended', 'failed']);
+  });
+
+  test('that is broken off and goes on counts with all that it used', async () => {
+    await using s = await scene();
+    await send(s.mia, s.project, '@ada one');
+    const gone = { kind: 'failed', reason: 'agent_exited', message: 'gone', hint: null, resetsAt: null } as const;
+    expect(await s.live(never(), countingAgent({ ...gone, counters: null }).agent)).toMatchObject({ kind: 'owed' });
+    const turnId = (await s.turns())[0]?.id as TurnId;
+    // As its agent told while it worked.
+    await s.note(
+      { type: 'update', turnId, update: { sessionUpdate: 'usage_update', used: 500, size: 1_000 } },
+      { type: 'update', turnId, update: { sessionUpdate: 'tool_call_update', toolCallId: 't', status: 'completed' } },
+      { type: 'update', turnId, update: { sessionUpdate: 'usage_update', used: 600, size: 1_000 } },
+    );
+    expect(await s.live(never(), countingAgent().agent)).toMatchObject({ kind: 'closed', tokens: 1_102 });
+    expect(await s.turns()).toMatchObject([{ counters: { inputTokens: 1_101, outputTokens: 1 } }]);
   });
 
   test('past the budget messages wait, wherever the launcher is killed, and then become one turn', async () => {
