@@ -47,10 +47,10 @@ describe('in a fresh home', () => {
     await home.json('project', 'create', 'launch');
     const { pid, url } = await home.json<{ pid: number; url: string }>('server', 'status');
     process.kill(pid, 'SIGKILL');
-    await eventually(
-      'the server is gone',
-      async () => !(await home.json<{ running: boolean }>('server', 'status')).running,
-    );
+    await eventually('the server is gone', async () => {
+      const { status, stdout } = await home.run('server', 'status', '--json');
+      return status === 0 && !(JSON.parse(stdout) as { data: { running: boolean } }).data.running;
+    });
     const { status, stdout, stderr } = await home.run('project', 'list');
     expect([status, stderr]).toEqual([0, expect.stringContaining(`Started the embedded platform at ${url} `)]);
     expect(stdout).toContain('launch');

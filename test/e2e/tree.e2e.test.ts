@@ -8,6 +8,7 @@ import type { Session } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
 import { openControlClient } from '#runtime/control.ts';
 import { openHome } from '#runtime/home.ts';
+import type { SessionHistory } from '#runtime/session-history.ts';
 import { upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
 import { sessionOf, steps, type Team, team, workspaceOf } from '../support/team.ts';
@@ -20,12 +21,20 @@ const promptsOf = async (t: Team, id: string): Promise<readonly string[]> =>
     ({ type, prompt }) => (type === 'turn.prompted' && prompt !== undefined ? [prompt] : []),
   );
 
+/** Waits until turns of the session are over, not only answered. @returns their ids */
+const closedTurns = (t: Team, id: string, count: number): Promise<readonly string[]> =>
+  eventually(`${count} turns are over`, async () => {
+    const { local } = await t.home.json<{ local: SessionHistory }>('session', 'show', id);
+    return local.turns.filter(({ git }) => git !== null).length === count && local.turns.map(({ turnId }) => turnId);
+  });
+
 test('a fork goes on beside its source: same commit, own branch and folder, and it is told what was said', async () => {
   await using t = await team(['ada']);
   await t.up();
   await t.send(`@ada the word is HORIZON ${steps({ bash: `${COMMIT} && echo draft > draft.txt && echo first done` })}`);
   await t.heard('ada.mia', /first done/);
   const source = await sessionOf(t);
+  await closedTurns(t, source.id, 1);
   const look = steps({ bash: 'pwd; git rev-parse HEAD; git branch --show-current; ls' });
   const { session } = await t.home.json<{ session: Session }>(
     ...['session', 'fork', shortId(source.id), look, '--name', 'aside'],
@@ -74,6 +83,7 @@ test('a rewind forgets later turns, and with --files puts back what lay in the f
   await t.send(`@ada the word is TWO ${steps({ bash: `${write('two')}; ${COMMIT}; rm draft.txt; echo done 2` })}`);
   await t.heard('ada.mia', /done 2/);
   const session = await sessionOf(t);
+  await closedTurns(t, session.id, 2);
   const workspace = await workspaceOf(t, session);
   const note = join(workspace, 'aachat', 'agents', 'ada.mia', 'memory', 'note.md');
   const turns = async () =>
@@ -141,11 +151,11 @@ test('after a kill it can be taken back and resumed at once, although the server
   await t.send(`@ada ${steps({ text: 'done 2' })}`);
   await t.heard('ada.mia', /done 2/);
   const { id } = await sessionOf(t);
-  const { turns } = await t.home.json<{ turns: readonly { id: string }[] }>('session', 'show', id);
+  const [first = ''] = await closedTurns(t, id, 2);
   process.kill(upIdentity(t.home.path).pid, 'SIGKILL');
   await up.ended;
   expect((await sessionOf(t)).state).not.toBe('stopped');
-  expect(await t.home.json('session', 'rewind', id, '--to', turns[0]?.id ?? '')).toMatchObject({ resumed: false });
+  expect(await t.home.json('session', 'rewind', id, '--to', first)).toMatchObject({ resumed: false });
   expect((await t.home.run('session', 'resume', id, '--text')).stdout).toContain('It starts with the next `aachat up`');
   await t.up();
   await t.send(`@ada ${steps({ text: 'done 3' })}`);
