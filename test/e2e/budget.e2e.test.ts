@@ -12,7 +12,7 @@ interface Status {
 
 test('the third message past two turns an hour waits, also over a restart, until the budget is raised', async () => {
   await using t = await team(['ada']);
-  const session = async () => (await t.home.json<Status>('status')).up?.sessions[0];
+  const session = async () => (await t.home.quick<Status>('status')).up?.sessions[0];
   const limited = () =>
     eventually('the session is limited', async () => {
       const now = await session();
@@ -71,7 +71,7 @@ test('a turn that runs past the budget is cancelled, nothing of it is posted, an
   expect((await t.home.run('session', 'log', id)).stdout).toContain('budget_exceeded');
   await t.send('@ada three');
   const waits = await eventually('the next one waits', async () => {
-    const session = (await t.home.json<Status>('status')).up?.sessions[0];
+    const session = (await t.home.quick<Status>('status')).up?.sessions[0];
     return session?.activity === 'limited' ? session : undefined;
   });
   expect(waits.problem?.message).toBe('ada.mia has used up its budget: $1.20 of $1.00 in the last 24 hours.');

@@ -108,7 +108,7 @@ describe('with the real Claude Code', () => {
     const before = (await t.messages()).length;
     expect((await t.home.run('session', 'compact', id)).stdout).toContain('as a turn of its own');
     const turns = await eventually('it is over', async () => {
-      const shown = await t.home.json<{ turns: readonly Turn[] }>('session', 'show', id);
+      const shown = await t.home.quick<{ turns: readonly Turn[] }>('session', 'show', id);
       return shown.turns.length === 4 && shown.turns.every(({ state }) => state !== 'open') && shown.turns;
     });
     expect(turns.map(({ state }) => state)).toEqual(['ended', 'ended', 'ended', 'ended']);

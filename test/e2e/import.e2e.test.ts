@@ -72,7 +72,7 @@ test('a transcript becomes a session, once, and goes on', async () => {
   expect(prompt).toContain('does not know the conversation');
   await t.home.json('session', 'stop', session.id);
   await eventually('it has stopped', async () => {
-    const shown = await t.home.json<{ session: Session }>('session', 'show', session.id);
+    const shown = await t.home.quick<{ session: Session }>('session', 'show', session.id);
     return shown.session.state === 'stopped';
   });
   await t.home.json('session', 'remove', session.id, '--yes');

@@ -157,9 +157,9 @@ describe('the loop', () => {
     const told = /In launch ada\.mia and bob\.mia only thank each other: .* until a person says something\./g;
     await up.until(told);
     expect(
-      (await t.home.json<{ project: Project }>('project', 'read', 'launch', '--peek')).project.cooldowns,
+      (await t.home.quick<{ project: Project }>('project', 'read', 'launch', '--peek')).project.cooldowns,
     ).toMatchObject([{ agents: ['ada.mia', 'bob.mia'], because: 'acknowledgement' }]);
-    const loops = async () => (await t.home.json<Status>('status')).up?.loops.map(({ name }) => name);
+    const loops = async () => (await t.home.quick<Status>('status')).up?.loops.map(({ name }) => name);
     expect(await loops()).toEqual(['launch']);
     // Both are at rest: whoever is asked now answers at once, and nothing else is said.
     await t.send('are you there?', 'dm:bob');
@@ -191,7 +191,7 @@ describe('the loop', () => {
     await t.up();
     await t.heard('ada.mia', /^again$/);
     const turns = await eventually('the turn ends', async () => {
-      const shown = await t.home.json<{ turns: readonly { id: string; state: string }[] }>(
+      const shown = await t.home.quick<{ turns: readonly { id: string; state: string }[] }>(
         'session',
         'show',
         sessions[0]?.id ?? '',
@@ -231,7 +231,7 @@ describe('asking first', () => {
     const up = await t.up();
     await t.send(`@ada ${steps({ ask: 'rm -rf build' })}`);
     const [asked] = await eventually('a request waits', async () => {
-      const { permissions } = await t.home.json<{ permissions: readonly PendingPermission[] }>('permission', 'list');
+      const { permissions } = await t.home.quick<{ permissions: readonly PendingPermission[] }>('permission', 'list');
       return permissions.length > 0 && permissions;
     });
     await up.until(/ada\.mia asks: rm -rf build/);
@@ -245,7 +245,7 @@ describe('asking first', () => {
     await t.send(`@ada ${steps({ ask: 'again' })}`);
     const again = await eventually(
       'another waits',
-      async () => (await t.home.json<Status>('status')).up?.permissions[0],
+      async () => (await t.home.quick<Status>('status')).up?.permissions[0],
     );
     await t.home.json('permission', 'deny', again.id);
     await t.heard('ada.mia', /^refused$/);
@@ -345,7 +345,7 @@ describe('sessions', () => {
     await t.home.json('session', 'send', session.id.slice(-8), steps({ text: 'second' }));
     await t.heard('ada.mia', /^second$/);
     await t.home.json('session', 'send', session.id, steps({ hang: true }));
-    const activity = async () => (await t.home.json<{ session: Session }>('session', 'show', session.id)).session;
+    const activity = async () => (await t.home.quick<{ session: Session }>('session', 'show', session.id)).session;
     await eventually('it works', async () => (await activity()).activity === 'working');
     await t.home.json('session', 'cancel', session.id);
     await eventually('it is ready again', async () => (await activity()).activity === 'input_ready');
@@ -362,7 +362,7 @@ describe('sessions', () => {
     await using t = await team(['ada'], { AACHAT_AGENT: deaf.join(' ') });
     await t.up();
     const [one] = (await t.home.json<{ sessions: Session[] }>('session', 'list')).sessions;
-    const shown = () => t.home.json<{ session: Session; turns: Turn[] }>('session', 'show', one?.id ?? '');
+    const shown = () => t.home.quick<{ session: Session; turns: Turn[] }>('session', 'show', one?.id ?? '');
     await t.send('@ada HANG');
     await eventually('it works', async () => (await shown()).session.activity === 'working');
     await t.home.json('session', 'cancel', one?.id ?? '');
@@ -384,7 +384,7 @@ describe('sessions', () => {
     await t.heard('ada.mia', /^kept$/, 'dm:ada.mia');
     await t.heard('ada.mia', /^stopped$/, 'dm:ada.mia');
     const state = async ({ id }: Session) =>
-      (await t.home.json<{ session: Session }>('session', 'show', id)).session.state;
+      (await t.home.quick<{ session: Session }>('session', 'show', id)).session.state;
     await t.home.json('session', 'stop', stopped.id);
     await eventually('it has stopped', async () => (await state(stopped)) === 'stopped');
     await t.home.json('down', '--yes');

@@ -14,7 +14,7 @@ interface Listed {
 }
 
 const listed = async (home: ScratchHome): Promise<readonly Listed[]> =>
-  (await home.json<{ permissions: readonly Listed[] }>('permission', 'list')).permissions;
+  (await home.quick<{ permissions: readonly Listed[] }>('permission', 'list')).permissions;
 
 test('from another machine, also across a crash of the server; titles stay where the agent is unless shared', async () => {
   await using t = await team(['ada']);

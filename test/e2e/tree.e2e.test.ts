@@ -17,7 +17,7 @@ import { gitIn } from '../support/temp.ts';
 const COMMIT = 'git switch -q -c work && echo one > one.txt && git add one.txt && git commit -q -m one';
 
 const promptsOf = async (t: Team, id: string): Promise<readonly string[]> =>
-  (await t.home.json<{ lines: readonly { type: string; prompt?: string }[] }>('session', 'log', id)).lines.flatMap(
+  (await t.home.quick<{ lines: readonly { type: string; prompt?: string }[] }>('session', 'log', id)).lines.flatMap(
     ({ type, prompt }) => (type === 'turn.prompted' && prompt !== undefined ? [prompt] : []),
   );
 
@@ -64,7 +64,7 @@ test('a fork goes on beside its source: same commit, own branch and folder, and 
   // One that was forked without words waits for them.
   const { session: quiet } = await t.home.json<{ session: Session }>('session', 'fork', shortId(session.id));
   await eventually('it runs', async () => {
-    const { sessions } = await t.home.json<{ sessions: readonly Session[] }>('session', 'list');
+    const { sessions } = await t.home.quick<{ sessions: readonly Session[] }>('session', 'list');
     return sessions.find(({ id }) => id === quiet.id)?.activity === 'input_ready';
   });
   await t.home.json('session', 'send', quiet.id, steps({ text: 'a third way' }));
