@@ -49,7 +49,7 @@ export interface SessionJournal {
 }
 
 const CONVERSATION_GONE =
-  'The program that runs you does not know the conversation that you had here, so this is a new one: what you see below is all that you remember of it. `aachat project read <project>` shows what was said, and your workspace and your own repo are as they were.';
+  'The program that runs you does not know the conversation that you had here, so this is a new one: what you see below is all that you remember of it. `aachat project read <project>` shows what was said. Nothing was done to the files in your workspace and your own repo because of it.';
 
 type Program = NonNullable<Recovery['program']>;
 

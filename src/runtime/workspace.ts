@@ -127,7 +127,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   visible.catch(() => {});
   try {
     const lost = (folder: string) => (what: string) => {
-      warnings.push(`${session.agent} is told: ${folder} ${what}`);
+      warnings.push(`The agent is told: ${folder} ${what}`);
       options.onLoss(`${folder} ${what}`);
     };
     const startOf = async (clone: Clone, state: GitState | null | undefined) => {
