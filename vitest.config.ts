@@ -9,8 +9,8 @@ const project = (name: string, include: string[], exclude: string[] = [], env: R
     exclude: ['**/node_modules/**', ...exclude],
     setupFiles: ['test/support/hermetic.ts'],
     // Generous on purpose: machines have two cores and are noisy. No test asserts a time.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 400_000,
+    hookTimeout: 400_000,
     teardownTimeout: 30_000,
   },
 });

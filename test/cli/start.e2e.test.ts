@@ -87,7 +87,7 @@ test('what starts the program quicker lies in the home, and only in one that is 
 });
 
 // npm packs and installs, and the demo runs.
-test('the package needs nothing beside it', { timeout: 300_000 }, async () => {
+test('the package needs nothing beside it', async () => {
   await using dir = await tempDir();
   await using home = await scratchHome({ PATH: `${dirname(process.execPath)}:${process.env['PATH']}` });
   const npm = (...args: string[]) => run('npm', [...args, '--offline', '--no-audit', '--no-fund'], { cwd: dir.path });

@@ -17,9 +17,7 @@ import { gitIn } from '../support/temp.ts';
 
 const bash = (command: string) => ({ tool: 'Bash', input: { command, description: 'run' } });
 
-test('what was taken back or forked is so after a sleep and a kill: words, files, folders', {
-  timeout: 300_000,
-}, async () => {
+test('what was taken back or forked is so after a sleep and a kill: words, files, folders', async () => {
   await using api = await fakeAnthropic();
   await using t = await team(['ada'], {
     AACHAT_AGENT: 'claude',

@@ -39,7 +39,7 @@ test('Claude Code sees the skill of a connected repo, and its shell speaks to th
   const command = 'aachat project send launch "the tests pass" --via claude-code';
   const prompt = script({ tool: 'Bash', input: { command, description: 'tell the team' } }, { text: 'Told.' });
   const flags = ['--print', '--allowedTools', 'Bash(aachat:*)', '--output-format', 'json'];
-  const claude = run(CLAUDE, [...flags, '--', `Tell the team. ${prompt}`], { cwd: repo.path, env, timeout: 100_000 });
+  const claude = run(CLAUDE, [...flags, '--', `Tell the team. ${prompt}`], { cwd: repo.path, env, timeout: 300_000 });
   claude.child.stdin?.end();
   const { stdout } = await claude;
   expect(JSON.parse(stdout)).toMatchObject({ is_error: false, result: 'Told.' });
@@ -48,7 +48,7 @@ test('Claude Code sees the skill of a connected repo, and its shell speaks to th
   const skill = /aachat: The team chat and shared documents of this repository/;
   expect(api.turns()[0]?.raw).toMatch(skill);
   await run(join(bin.path, 'aachat'), ['init', '--uninstall'], { cwd: repo.path, env });
-  const again = run(CLAUDE, [...flags, '--', script({ text: 'Nothing.' })], { cwd: repo.path, env, timeout: 100_000 });
+  const again = run(CLAUDE, [...flags, '--', script({ text: 'Nothing.' })], { cwd: repo.path, env, timeout: 300_000 });
   again.child.stdin?.end();
   await again;
   expect(api.turns().at(-1)?.raw).not.toMatch(skill);

@@ -32,7 +32,7 @@ test('what the README says with npm are commands of npm and scripts that exist',
   expect(manifest.bin).toHaveProperty('aachat');
 });
 
-test('what the README says in a shell works, in the order in which it is said', { timeout: 400_000 }, async () => {
+test('what the README says in a shell works, in the order in which it is said', async () => {
   await using bin = await tempDir();
   await writeFiles(bin.path, { aachat: `#!/bin/sh\nexec ${PROGRAM_LINE} "$@"\n` });
   await chmod(join(bin.path, 'aachat'), 0o755);
@@ -75,7 +75,7 @@ test('what the README says in a shell works, in the order in which it is said', 
       },
     ],
     // A document reaches the server a moment after it was saved.
-    [/^aachat doc history /, (line) => eventually(`${line} works`, () => shell(line).catch(() => false), 30_000)],
+    [/^aachat doc history /, (line) => eventually(`${line} works`, () => shell(line).catch(() => false))],
     [/^(aachat|mkdir -p) |^cd .* && aachat init$/, shell],
   ];
   for (const line of typed) {

@@ -45,7 +45,7 @@ test('a usage limit pauses all sessions of the login, and each message is answer
   expect(outcomes).toEqual(['refused', 'answered', 'answered', 'answered']);
   await eventually('none is limited any more', () => up.sessions().every(({ activity }) => activity === 'input_ready'));
   expect(up.sessions().map(({ problem }) => problem)).toEqual([null, null, null]);
-}, 120_000);
+});
 
 test('an up that comes while a limit is on tries it once, whoever was refused before', async () => {
   await using scene = await upScene('ada', 'bob', 'cy');
@@ -69,7 +69,7 @@ test('an up that comes while a limit is on tries it once, whoever was refused be
   await scene.start();
   await eventually('all are answered', () => answered(scene, scene.agents));
   for (const agent of scene.agents) expect(await answers(scene, agent)).toEqual(['done']);
-}, 120_000);
+});
 
 test('where that is switched off, only the session that reached the limit waits', async () => {
   await using stack = new AsyncDisposableStack();
@@ -77,7 +77,7 @@ test('where that is switched off, only the session that reached the limit waits'
   await eventually('each has tried', async () => (await tries()).length >= 3);
   await eventually('all are answered', () => answered(scene, scene.agents));
   expect((await tries()).filter((line) => line.endsWith('refused'))).toHaveLength(3);
-}, 120_000);
+});
 
 test('no login is said once in the log, and when one session gets in, the others go on', async () => {
   await using scene = await upScene('ada', 'bob', 'cy');
@@ -96,7 +96,7 @@ test('no login is said once in the log, and when one session gets in, the others
   await tell(scene, ada, 'hello');
   await eventually('all are answered', () => answered(scene, scene.agents));
   expect(up.sessions().map(({ problem }) => problem)).toEqual([null, null, null]);
-}, 120_000);
+});
 
 test('processes that may renew one login start one after the other', async () => {
   await using scene = await upScene('ada', 'bob', 'cy', 'dan');
@@ -106,4 +106,4 @@ test('processes that may renew one login start one after the other', async () =>
   await up.ready;
   expect(up.sessions().map(({ phase }) => phase)).toEqual(Array(4).fill('running'));
   expect(await readFile(file, 'utf8')).toBe('in\nout\n'.repeat(4));
-}, 120_000);
+});

@@ -42,7 +42,7 @@ test('twelve agents with three processes answer everybody once, and never more o
   for (const agent of scene.agents) {
     expect(await answers(scene, agent)).toEqual([expect.stringContaining(`hello ${agent.name}`)]);
   }
-}, 180_000);
+});
 
 test('a process with nothing to do ends, and the next message brings its conversation back', async () => {
   await using scene = await upScene('ada');
@@ -61,7 +61,7 @@ test('a process with nothing to do ends, and the next message brings its convers
   await tell(scene, ada, 'second');
   await eventually('it has answered again', async () => (await answers(scene, ada)).length === 2);
   expect(up.report()).toMatchObject([{ opened: 'resumed', problem: null }]);
-}, 120_000);
+});
 
 test('while all places work, others wait for one and say so; stopping waits for nobody', async () => {
   await using scene = await upScene('ada', 'bob');
@@ -83,7 +83,7 @@ test('while all places work, others wait for one and say so; stopping waits for 
   const again = await scene.start({ limits: { maxSessions: 2 } });
   await again.ready;
   await eventually('what waited is answered', async () => (await answers(scene, second)).length === 1);
-}, 120_000);
+});
 
 test('twenty sessions begun at once have folders and short ids of their own, and each does what it was told', async () => {
   await using scene = await upScene('ada');
@@ -130,7 +130,7 @@ test('twenty sessions begun at once have folders and short ids of their own, and
   );
   expect(living(up).length).toBeLessThanOrEqual(3);
   expect(up.sessions().map(({ problem }) => problem)).toEqual(Array(21).fill(null));
-}, 240_000);
+});
 
 test('what the server shows of a session is put right when it is not so', async () => {
   await using scene = await upScene('ada');
@@ -144,4 +144,4 @@ test('what the server shows of a session is put right when it is not so', async 
   if (runId === undefined) throw new Error('It has no run.');
   await http.call(ROUTES.setActivity, { params: { runId }, body: { activity: 'working' } });
   await eventually('it is right again', async () => (await shown())?.activity === 'input_ready');
-}, 120_000);
+});

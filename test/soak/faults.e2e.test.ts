@@ -15,7 +15,6 @@ describe('no orphan, no stuck status, no message lost or answered twice', () => 
   afterAll(close);
   test.for(NUMBERS.map((number) => [number, faultOf(number).kind] as const))(
     'after fault %i: %s',
-    { timeout: 300_000 },
     async ([number], { skip }) => {
       world ??= await openFaultWorld();
       const { wrong, told, isSkipped } = await runFault(world, number);

@@ -95,11 +95,9 @@ export async function scratchHome(extra: Readonly<Record<string, string>> = {}):
       ended,
       output: () => printed,
       until: (pattern) =>
-        eventually(`${args.join(' ')} prints ${pattern}`, () => pattern.exec(printed), 90_000).catch(
-          (thrown: Error) => {
-            throw new Error(`${thrown.message}; it printed:\n${printed}`, { cause: thrown });
-          },
-        ),
+        eventually(`${args.join(' ')} prints ${pattern}`, () => pattern.exec(printed)).catch((thrown: Error) => {
+          throw new Error(`${thrown.message}; it printed:\n${printed}`, { cause: thrown });
+        }),
     };
   };
 
@@ -130,7 +128,7 @@ export async function scratchHome(extra: Readonly<Record<string, string>> = {}):
       });
       await run('down', '--yes');
       await run('server', 'stop', '--yes');
-      await eventually(`no process of ${path} is left`, () => processesOf(path).length === 0, 30_000);
+      await eventually(`no process of ${path} is left`, () => processesOf(path).length === 0);
       await dir[Symbol.asyncDispose]();
     },
   };

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export async function eventually<T>(
   what: string,
   probe: () => T | Promise<T>,
-  limitMs = 60_000,
+  limitMs = 150_000,
 ): Promise<NonNullable<Exclude<T, false>>> {
   const end = Date.now() + limitMs;
   for (;;) {

@@ -137,7 +137,7 @@ test('S23, S27: permission that is lost is reported, deletes nothing, and mends 
   for (const path of Object.keys(lost)) await chmod(join(one.root, path), 0o700);
   await inStep(server, one, other);
   // Before the next walk, which finds out anyway.
-  await eventually('nothing is wrong', () => isWell(one), 30_000);
+  await eventually('nothing is wrong', () => isWell(one));
   expect(server.versions).toBe(8);
 });
 

@@ -151,5 +151,5 @@ test('S22: a folder that is moved away stops the mirror at once', async () => {
   const { one } = crowd;
   await rename(one.root, `${one.root}.away`);
   // Before the next walk, which finds out anyway.
-  await eventually('it stops', () => one.mirror.status().state === 'stopped', 30_000);
+  await eventually('it stops', () => one.mirror.status().state === 'stopped');
 });

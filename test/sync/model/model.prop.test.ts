@@ -10,7 +10,7 @@ import { schedules } from './schedule.ts';
 const numRuns = Number(process.env['SCHEDULES'] ?? 250);
 const seed = process.env['SEED'];
 
-test('S1 to S30: whatever happens, all places agree and nothing is lost', { timeout: 120_000 + numRuns * 500 }, () =>
+test('S1 to S30: whatever happens, all places agree and nothing is lost', { timeout: 400_000 + numRuns * 500 }, () =>
   fc.assert(
     fc.asyncProperty(schedules, async (schedule) => {
       expect(await play(schedule)).toEqual([]);
