@@ -21,7 +21,11 @@ export interface Config {
   get(key: string): Setting | undefined;
   /** Those in the file. */
   keys(): readonly string[];
-  /** @param value undefined: forget it */
+  /**
+   * What other processes set meanwhile stays.
+   *
+   * @param value undefined: forget it
+   */
   set(key: string, value: string | undefined): Promise<void>;
 }
 
@@ -68,9 +72,12 @@ export async function openConfig(
     },
     keys: () => Object.keys(stored()),
     async set(key, value) {
-      const target = await open();
-      if (value === undefined) target.delete(key);
-      else target.set(key, value);
+      const { withFileLock } = await import('#base/pid-file.ts');
+      await withFileLock(path, async () => {
+        const target = await open();
+        if (value === undefined) target.delete(key);
+        else target.set(key, value);
+      });
     },
   };
 }
