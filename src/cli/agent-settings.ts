@@ -22,6 +22,7 @@ function policyAt(config: Config, key: string): Policy | undefined {
 }
 
 const sessionKey = (id: SessionId): string => `sessions.${id}.policy`;
+const isSessionKey = (key: string): boolean => key.startsWith('sessions.');
 
 /** What was decided for this session alone; undefined: it has the policy of its agent. */
 export const ownPolicyOf = (config: Config, id: SessionId): Policy | undefined => policyAt(config, sessionKey(id));
@@ -33,23 +34,36 @@ export const setSessionPolicy = (config: Config, id: SessionId, policy: Policy |
 /** The stricter ones first. */
 const STRICTNESS: readonly Policy[] = ['read-only', 'ask', 'accept-edits', 'full'];
 
+type Descendant = Pick<Session, 'id' | 'agent' | 'parentId' | 'forkedFromId'>;
+/** Reads a session that another one comes from; undefined: it is not known any more. */
+export type FindOrigin = (id: SessionId) => Promise<Descendant | undefined>;
+
 /**
- * The policy of a session. One that another session made is never freer than that one was told to be: it takes over
- * what was decided for it, once and for good, unless its own agent is held to less.
+ * What was decided for a session alone: for itself, or for one that it comes from, however far back. One that another
+ * session made is never freer than that one was told to be, nor than its own agent is.
+ *
+ * @returns undefined: nothing, it has the policy of its agent
  */
-export async function sessionPolicyOf(
-  config: Config,
-  session: Pick<Session, 'id' | 'agent' | 'parentId' | 'forkedFromId'>,
-): Promise<Policy> {
+export async function decidedFor(config: Config, session: Descendant, find: FindOrigin): Promise<Policy | undefined> {
   const own = ownPolicyOf(config, session.id);
-  if (own !== undefined) return own;
-  const origin = session.parentId ?? session.forkedFromId;
-  const inherited = origin === null ? undefined : ownPolicyOf(config, origin);
-  const general = policyOf(config, session.agent);
-  if (inherited === undefined) return general;
-  const policy = STRICTNESS.find((one) => one === inherited || one === general) ?? general;
-  await setSessionPolicy(config, session.id, policy);
-  return policy;
+  if (own !== undefined || !config.keys().some(isSessionKey)) return own;
+  const inherited: Policy[] = [];
+  for (const id of [session.parentId, session.forkedFromId]) {
+    if (id === null) continue;
+    const origin = ownPolicyOf(config, id) === undefined ? await find(id) : undefined;
+    const policy = origin === undefined ? ownPolicyOf(config, id) : await decidedFor(config, origin, find);
+    if (policy !== undefined) inherited.push(policy);
+  }
+  if (inherited.length === 0) return undefined;
+  return STRICTNESS.find((one) => inherited.includes(one) || one === policyOf(config, session.agent));
+}
+
+/** The policy of a session that starts. What it takes over holds for it once and for good. */
+export async function sessionPolicyOf(config: Config, session: Descendant, find: FindOrigin): Promise<Policy> {
+  const decided = await decidedFor(config, session, find);
+  if (decided === undefined) return policyOf(config, session.agent);
+  if (decided !== ownPolicyOf(config, session.id)) await setSessionPolicy(config, session.id, decided);
+  return decided;
 }
 
 export const setPolicy = (config: Config, agent: string, policy: Policy): Promise<void> =>

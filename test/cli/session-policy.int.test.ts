@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
-import { ownPolicyOf, permissionMinutes, sessionPolicyOf, setPolicy, setSessionPolicy } from '#cli/agent-settings.ts';
+import {
+  ownPolicyOf,
+  permissionMinutes,
+  sessionPolicyOf as policyAtStart,
+  setPolicy,
+  setSessionPolicy,
+} from '#cli/agent-settings.ts';
 import { type Config, openConfig } from '#cli/config.ts';
 import { AgentName, type SessionId } from '#contract/ids.ts';
 import type { Policy } from '#runtime/policy.ts';
@@ -9,12 +15,14 @@ import { tempDir } from '../support/temp.ts';
 
 const open = async (path: string) => await openConfig(`${path}/config.json`, {});
 const ada = AgentName.parse('ada.mia');
-const session = (parentId: SessionId | null = null, forkedFromId: SessionId | null = null) => ({
-  id: newId<SessionId>(),
-  agent: ada,
-  parentId,
-  forkedFromId,
-});
+const known = new Map<SessionId, ReturnType<typeof session>>();
+function session(parentId: SessionId | null = null, forkedFromId: SessionId | null = null) {
+  const made = { id: newId<SessionId>(), agent: ada, parentId, forkedFromId };
+  known.set(made.id, made);
+  return made;
+}
+const sessionPolicyOf = (config: Config, one: ReturnType<typeof session>) =>
+  policyAtStart(config, one, async (id) => known.get(id));
 
 describe('the policy of a session', () => {
   test('is its own, else that of its agent, and nothing else', async () => {
@@ -46,6 +54,18 @@ describe('the policy of a session', () => {
     expect(await policies('full', 'read-only')).toEqual(['read-only', 'read-only']);
     expect(await policies('ask', 'full')).toEqual(['ask', 'ask']);
     expect(await policies('accept-edits', 'accept-edits')).toEqual(['accept-edits', 'accept-edits']);
+  });
+
+  test('goes on past sessions that have not started yet', async () => {
+    await using dir = await tempDir();
+    const config = await open(dir.path);
+    await setPolicy(config, ada, 'full');
+    const first = session();
+    await setSessionPolicy(config, first.id, 'read-only');
+    const fork = session(null, first.id);
+    const child = session(fork.id);
+    expect(await sessionPolicyOf(config, session(child.id))).toBe('read-only');
+    expect(await sessionPolicyOf(config, session(session().id))).toBe('full');
   });
 
   test('that nobody can read any more is the one that asks', async () => {

@@ -65,3 +65,24 @@ test('session remove refuses what runs and what holds work, and then leaves noth
   expect(await t.home.run('session', 'remove', next?.id ?? '', '--yes')).toMatchObject({ status: 0 });
   expect(await sessions()).toEqual([]);
 });
+
+test('what a removed session was told to be goes on for those that it started', async () => {
+  await using t = await team(['ada']);
+  type Made = { readonly session: Session };
+  await t.home.quick('agent', 'policy', 'ada', 'full');
+  const first = await t.home.quick<Made>(
+    'session',
+    'run',
+    'ada',
+    '--project',
+    'launch',
+    '--policy',
+    'read-only',
+    'one',
+  );
+  const child = await t.home.quick<Made>('session', 'spawn', first.session.id, 'two');
+  const policy = () => t.home.quick<{ readonly policy: string }>('session', 'policy', child.session.id);
+  expect(await policy()).toMatchObject({ policy: 'read-only', own: false });
+  await t.home.quick('session', 'remove', first.session.id, '--yes');
+  expect(await policy()).toMatchObject({ policy: 'read-only', own: true });
+});

@@ -1,6 +1,7 @@
 /** `aachat session policy`: what one session may do without asking. Noted on this machine only. */
-import { ownPolicyOf, policyOf, setSessionPolicy } from '#cli/agent-settings.ts';
+import { decidedFor, ownPolicyOf, policyOf, setSessionPolicy } from '#cli/agent-settings.ts';
 import type { CommandContext } from '#cli/context.ts';
+import { originsAt } from '#cli/session-origins.ts';
 import { shortId } from '#contract/ids.ts';
 import type { Policy } from '#runtime/policy.ts';
 import { liveSessions } from './down.ts';
@@ -13,15 +14,19 @@ export async function policy(
 ): Promise<void> {
   const { config, home, output } = context;
   const { http } = await context.connect();
-  const { id, agent } = await findSession(context, http, args.session);
+  const session = await findSession(context, http, args.session);
+  const { id, agent } = session;
   if (args.policy !== undefined) {
     await setSessionPolicy(config, id, args.policy === 'agent' ? undefined : args.policy);
   }
   const own = ownPolicyOf(config, id);
-  const current = own ?? policyOf(config, agent);
+  const decided = own ?? (await decidedFor(config, session, originsAt(http)));
+  const current = decided ?? policyOf(config, agent);
+  const from =
+    decided === undefined ? ', as its agent' : own === undefined ? ', as the session that it comes from' : '';
   const isLive = args.policy !== undefined && (await liveSessions(home)).some(({ sessionId }) => sessionId === id);
   const said = [
-    `Session ${shortId(id)} of ${agent}: ${current}${own === undefined ? ', as its agent' : ''}`,
+    `Session ${shortId(id)} of ${agent}: ${current}${from}`,
     ...(args.policy === undefined ? [] : ['from its next start on']),
   ].join(', ');
   const next = isLive

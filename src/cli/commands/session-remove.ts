@@ -4,6 +4,7 @@ import { removeAll } from '#base/fs.ts';
 import { setSessionPolicy } from '#cli/agent-settings.ts';
 import { confirm } from '#cli/ask.ts';
 import type { CommandContext } from '#cli/context.ts';
+import { handDownPolicy } from '#cli/session-origins.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Session } from '#contract/entities.ts';
 import { type SessionId, shortId } from '#contract/ids.ts';
@@ -39,6 +40,7 @@ export async function remove(
       hint: 'Commit and push what is there; `aachat up` hands in documents. Then try again.',
     });
   }
+  await handDownPolicy(context.config, http, id);
   await forget(http, id, signal);
   await setSessionPolicy(context.config, id, undefined);
   await dropSnapshots(home.cache, id);

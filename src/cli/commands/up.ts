@@ -14,6 +14,7 @@ import { problemLines, sessionLine } from '#cli/live-view.ts';
 import { budgetText, cooldownText, loopText } from '#cli/loop-view.ts';
 import { plain } from '#cli/output.ts';
 import { type Connection, findLocalServer, IDLE_FLAGS, startLocalServer } from '#cli/platform.ts';
+import { originsAt } from '#cli/session-origins.ts';
 import { openScreen, type Screen } from '#cli/up-screen.ts';
 import { placeLimits } from '#cli/up-settings.ts';
 import { serverAddress } from '#client/address.ts';
@@ -152,7 +153,7 @@ export async function openUp(
       programSetting: () => args.program ?? config.get('agent')?.value,
       isTrusted: (agent) => isTrusted(config, agent),
       trustedProgramOf: (agent) => trustedProgramOf(config, agent),
-      policyOf: (session) => sessionPolicyOf(config, session),
+      policyOf: (session) => sessionPolicyOf(config, session, originsAt(http)),
     },
     token,
     server: configured === undefined ? null : serverAddress(configured).origin,
