@@ -8,11 +8,13 @@ import type { Home } from './home.ts';
 import type { ThisMachine } from './machine.ts';
 import type { Mirrors } from './mirrors.ts';
 import type { Policy } from './policy.ts';
+import type { BudgetGuards } from './turn-budget.ts';
 
 export interface Launcher {
   readonly home: Home;
   readonly clones: ClonePool;
   readonly mirrors: Pick<Mirrors, 'openSession'>;
+  readonly budgets: BudgetGuards;
   readonly machine: ThisMachine;
   readonly serverUrl: URL;
   /** Acts as the owner. */

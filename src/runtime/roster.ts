@@ -2,7 +2,7 @@
 import { newId } from '#base/id.ts';
 import type { Agent, Session, Signal, Team } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
-import type { SessionId, StreamId } from '#contract/ids.ts';
+import { AgentId, type SessionId, type StreamId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import type { Launcher } from './launcher.ts';
 import type { Pair } from './pairs.ts';
@@ -85,6 +85,7 @@ export class Roster {
         break;
       case 'budget.changed':
         for (const live of this.sessions) if (live.session.agentId === event.data.agent.id) live.budgetChanged();
+        void this.#renewBudget(AgentId.parse(event.data.agent.id));
         break;
       default:
         break;
@@ -150,6 +151,21 @@ export class Roster {
 
   #follow(session: Session): void {
     for (const { id } of session.projects) this.#options.follow(id);
+  }
+
+  /** Turns that run may use what is left by the new budget, too. */
+  async #renewBudget(agentId: AgentId): Promise<void> {
+    const { http, budgets, log } = this.#options.launcher;
+    try {
+      const { budget, used } = await http.call(ROUTES.getBudget, { params: { agentId } });
+      const left = (name: keyof typeof budget): number | null => {
+        const limit = budget[name];
+        return limit === 'unlimited' ? null : Math.max(0, limit - used[name]);
+      };
+      budgets.renew(agentId, { tokens: left('tokensPerDay'), costMicros: left('costMicrosPerDay') });
+    } catch (error) {
+      log.warn('up.budget_not_read', { error });
+    }
   }
 
   #onSignal(signal: Signal): void {

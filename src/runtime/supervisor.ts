@@ -34,13 +34,14 @@ import { openServerLink, type ServerLink } from './server-link.ts';
 import { createSessionWatch, type Happening } from './session-watch.ts';
 import { writeShims } from './shim.ts';
 import { createStoppedLoops, type StoppedLoops } from './stopped-loops.ts';
+import { createBudgetGuards } from './turn-budget.ts';
 import { UpFile } from './up-file.ts';
 import { type AskedUp, upHandlers } from './up-handlers.ts';
 import { EXCLUDED } from './workspace.ts';
 import { recoverWorktrees } from './worktree.ts';
 
 export interface UpOptions {
-  readonly launcher: Omit<Launcher, 'connected' | 'clones' | 'mirrors'>;
+  readonly launcher: Omit<Launcher, 'connected' | 'clones' | 'mirrors' | 'budgets'>;
   /** Origin of the server as `init` notes it; null: the embedded platform. */
   readonly server: string | null;
   /** Access token for the event socket, fresh at each call. */
@@ -180,6 +181,7 @@ class RunningUp implements Up {
       ...options.launcher,
       clones: createClonePool(home.cache, { exclude: EXCLUDED, signal: this.#over.signal }),
       mirrors: this.#mirrors,
+      budgets: createBudgetGuards(),
       connected: async (signal) => await this.#link?.whenConnected(signal),
     };
     this.#desk = createPermissionDesk({

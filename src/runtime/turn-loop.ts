@@ -168,6 +168,7 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
         projectName,
         signal: ended.signal,
         isStopping: options.isStopping,
+        budgets: launcher.budgets,
         onTrouble: options.onFailure,
         isCancelled: () => turn.isCancelled,
         cancel: () => void cancel().catch((error: unknown) => launcher.log.error('session.cancel_failed', { error })),

@@ -15,7 +15,7 @@ import type { EventLog, Notice, TurnRecord } from './event-log.ts';
 import { type Instruction, interruptedPrompt, isSilence, type PromptInput, turnPrompt, unheard } from './prompt.ts';
 import type { OwedTurn } from './recovery.ts';
 import { tokensOf } from './token-count.ts';
-import { guardBudget } from './turn-budget.ts';
+import type { BudgetGuards } from './turn-budget.ts';
 import { type Spent, withEarlier } from './turn-outcome.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -57,6 +57,8 @@ export interface TurnContext {
   readonly preamble: string;
   /** The turn goes on when what is wrong has passed. */
   readonly onTrouble: (failure: Failure) => void;
+  /** Those of all sessions here. */
+  readonly budgets: BudgetGuards;
   /** Writes all that the agent has said into the log, so that it stands there before the end of its turn. */
   readonly said: () => Promise<void>;
   /** Where the repos of the workspace stand. */
@@ -142,7 +144,7 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
   const prompt = context.preamble + words;
   await log.append({ type: 'turn.prompted', turnId, prompt, told }, 'durable');
   context.notices.splice(0, told);
-  const guard = guardBudget(left, context.cancel);
+  const guard = context.budgets.begin(context.self.id, left, context.cancel);
   // Whoever ended the turn while the line above was written found no prompt to end.
   const isOver = context.isCancelled() || signal.aborted;
   const watch = (spent: Spent) => guard.watch({ ...spent, tokens: spent.tokens + earlier });
@@ -173,7 +175,7 @@ async function attempt(context: TurnContext, task: TurnTask): Promise<TurnResult
 export const COMPACT = '/compact';
 
 const cutOff = (agent: string): Failure => ({
-  message: `A turn was cancelled: it used more than was left of the budget of ${agent}.`,
+  message: `A turn was cancelled: more is used than was left of the budget of ${agent}.`,
   hint: `What it did so far is in \`aachat session log\`; \`aachat agent budget ${agent}\` shows the budget, and gives it more.`,
 });
 

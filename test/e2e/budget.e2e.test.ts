@@ -1,4 +1,6 @@
 /** Budgets with the built-in agent: what is said past the budget waits, and is answered when there is more. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { BudgetState } from '#contract/budget.ts';
 import type { LiveSession } from '#contract/control.ts';
@@ -79,4 +81,41 @@ test('a turn that runs past the budget is cancelled, nothing of it is posted, an
   await t.home.json('agent', 'budget', 'ada', '--cost-per-day', '5');
   await t.heard('ada.mia', /three/);
   expect(up.output().match(/what waits for it is answered/g)).toHaveLength(1);
+});
+
+test('what turns use beside each other comes out of one budget, and turns that run may use a raised one', async () => {
+  await using t = await team(['ada']);
+  await t.home.quick('agent', 'budget', 'ada', '--cost-per-day', '1');
+  await t.up();
+  const run = async (...script: readonly object[]) => {
+    const args = ['session', 'run', 'ada', '--project', 'launch', steps(...script)];
+    return (await t.home.quick<{ readonly session: { readonly id: string } }>(...args)).session.id;
+  };
+  const turns = async (id: string) =>
+    (await t.home.quick<{ readonly turns: readonly Turn[] }>('session', 'show', id)).turns;
+  const spent = (id: string) =>
+    eventually('something is spent', async () =>
+      (await t.home.run('session', 'log', id)).stdout.includes('working on'),
+    );
+  const go = join(t.home.path, 'go');
+  const bash = `until test -e ${go}; do sleep 0.1; done`;
+  const patient = await run(
+    { text: 'working on it' },
+    { cost: 0.1 },
+    { bash },
+    // Until the raised budget is heard here.
+    { wait: 5_000 },
+    { cost: 1.4 },
+    { wait: 4_000 },
+    { text: 'whole' },
+  );
+  await spent(patient);
+  await t.home.quick('agent', 'budget', 'ada', '--cost-per-day', '2');
+  await writeFile(go, '');
+  await t.heard('ada.mia', /^whole$/);
+
+  const two = await Promise.all([1, 2].map(() => run({ cost: 0.4 }, { hang: true })));
+  for (const id of two) {
+    await eventually('it is cut off', async () => (await turns(id))[0]?.stopReason === 'budget_exceeded');
+  }
 });

@@ -14,6 +14,7 @@ import type { Agent, TurnOutcome } from '#runtime/agent.ts';
 import { type EventLog, type LogEvent, openEventLog, readEventLog } from '#runtime/event-log.ts';
 import { RECOVERY, recover } from '#runtime/recovery.ts';
 import { runTurn, type TurnResult, type TurnTask } from '#runtime/turn.ts';
+import { createBudgetGuards } from '#runtime/turn-budget.ts';
 import {
   addMachine,
   createAgent,
@@ -117,6 +118,7 @@ async function scene(limits: { readonly hopLimit?: number } = {}) {
   const ownerHttp = createHttpClient({ baseUrl: new URL(server.url), token: async () => mia.token });
   const self: Party = { kind: 'agent', id: ada.id, name: ada.name };
   const path = join(dir.path, 'events.jsonl');
+  const budgets = createBudgetGuards();
 
   /** One life of the launcher: a new run that does what the log says it owes, else the next thing that waits. */
   async function live(
@@ -151,6 +153,7 @@ async function scene(limits: { readonly hopLimit?: number } = {}) {
         projectName: async () => 'launch',
         signal: new AbortController().signal,
         isStopping: () => false,
+        budgets,
         notices: [],
         tell: over.tell ?? (() => {}),
         isCancelled,
