@@ -266,6 +266,9 @@ describe('asking first', () => {
     expect((await t.home.run('session', 'policy', id, 'agent', '--text')).stdout).toMatch(
       /: ask, as its agent, from its next start on\.\nIt runs with the one that it started with/,
     );
+    expect((await t.home.run('agent', 'policy', 'ada', 'accept-edits', '--text')).stdout).toMatch(
+      new RegExp(`What runs keeps the one that it started with \\(.*${id.slice(-8)}.*session stop`),
+    );
   });
 
   test('edits of shared documents and of its own repo need no question; read-only refuses all', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { nearest } from '#base/nearest.ts';
-import { forgetAgent, policyOf, setPolicy, setTrusted, setTrustedProgram } from '#cli/agent-settings.ts';
+import { forgetAgent, ownPolicyOf, policyOf, setPolicy, setTrusted, setTrustedProgram } from '#cli/agent-settings.ts';
 import { confirm } from '#cli/ask.ts';
 import { budgetTable, exhaustion } from '#cli/budget-view.ts';
 import { type CommandContext, whoAmI } from '#cli/context.ts';
@@ -21,6 +21,7 @@ import { baseOf, findSource } from '#runtime/agent-source.ts';
 import type { Policy } from '#runtime/policy.ts';
 import { saveRepo } from '#runtime/save.ts';
 import { agentFolder, agentRemote } from '#runtime/workspace.ts';
+import { liveSessions } from './down.ts';
 
 /** `aachat agent create <name>` */
 export async function create(
@@ -176,7 +177,7 @@ export async function policy(
   context: CommandContext,
   args: { readonly agent: string; readonly policy: Policy | undefined },
 ): Promise<void> {
-  const { config, output } = context;
+  const { config, home, output } = context;
   const { http } = await context.connect();
   const { name } = await findAgent(context, http, args.agent);
   if (args.policy === undefined) {
@@ -185,7 +186,15 @@ export async function policy(
     return;
   }
   await setPolicy(config, name, args.policy);
-  output.result({ agent: name, policy: args.policy }, `${name}: ${args.policy}, from its next start on.`);
+  const live = (await liveSessions(home)).filter(
+    ({ agent, sessionId }) => agent === name && ownPolicyOf(config, sessionId) === undefined,
+  );
+  const ids = live.map(({ sessionId }) => shortId(sessionId)).join(', ');
+  const next =
+    ids === ''
+      ? ''
+      : `\nWhat runs keeps the one that it started with (${ids}): aachat session stop <session> ends that.`;
+  output.result({ agent: name, policy: args.policy }, `${name}: ${args.policy}, from its next start on.${next}`);
 }
 
 /** `aachat agent budget <agent> [--turns-per-hour <n>] [--tokens-per-day <n>] [--cost-per-day <usd>]` */
