@@ -72,7 +72,10 @@ async function barePostgres(connectionString: string): Promise<Bare> {
   await client.connect();
   return {
     run: async (text) => (await client.query(text)).rows,
-    settle: () => client.query('vacuum analyze'),
+    async settle() {
+      await client.query('vacuum analyze');
+      await client.query('checkpoint');
+    },
     numbers: (count) => `with numbers (n) as (select generate_series(1, ${count}))`,
     hex: (n, digits) => `lpad(to_hex(${n}), ${digits}, '0')`,
     time: (seconds) =>
