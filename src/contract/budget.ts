@@ -36,3 +36,12 @@ export const BudgetLeft = z.object({
   costMicros: z.int().nonnegative().nullable(),
 });
 export type BudgetLeft = z.infer<typeof BudgetLeft>;
+
+/** What is left of the limits of a day, never below 0. */
+export function leftOf({ budget, used }: Pick<BudgetState, 'budget' | 'used'>): BudgetLeft {
+  const left = (name: keyof Budget): number | null => {
+    const limit = budget[name];
+    return limit === 'unlimited' ? null : Math.max(0, limit - used[name]);
+  };
+  return { tokens: left('tokensPerDay'), costMicros: left('costMicrosPerDay') };
+}

@@ -1,5 +1,6 @@
 /** The sessions of one `up`: which there should be, and what each hears of what happened at the server. */
 import { newId } from '#base/id.ts';
+import { leftOf } from '#contract/budget.ts';
 import type { Agent, Session, Signal, Team } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
 import { AgentId, type SessionId, type StreamId } from '#contract/ids.ts';
@@ -157,12 +158,7 @@ export class Roster {
   async #renewBudget(agentId: AgentId): Promise<void> {
     const { http, budgets, log } = this.#options.launcher;
     try {
-      const { budget, used } = await http.call(ROUTES.getBudget, { params: { agentId } });
-      const left = (name: keyof typeof budget): number | null => {
-        const limit = budget[name];
-        return limit === 'unlimited' ? null : Math.max(0, limit - used[name]);
-      };
-      budgets.renew(agentId, { tokens: left('tokensPerDay'), costMicros: left('costMicrosPerDay') });
+      budgets.renew(agentId, leftOf(await http.call(ROUTES.getBudget, { params: { agentId } })));
     } catch (error) {
       log.warn('up.budget_not_read', { error });
     }

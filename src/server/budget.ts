@@ -1,7 +1,7 @@
 /** Budgets: what an agent may use, what it has used, and what is said once it is used up. */
 import { AachatError } from '#base/errors.ts';
 import { isoTime } from '#base/time.ts';
-import type { Budget, BudgetLeft, BudgetState } from '#contract/budget.ts';
+import { type Budget, type BudgetLeft, type BudgetState, leftOf } from '#contract/budget.ts';
 import { DEFAULT_BUDGET } from '#contract/default-budget.ts';
 import { allTokens, Counters } from '#contract/entities.ts';
 import type { AgentId, ProjectId } from '#contract/ids.ts';
@@ -116,12 +116,7 @@ const agentRow = ({ q }: View, id: AgentId): Promise<AgentRow> =>
 
 /** What a turn that begins now may use before it is cancelled. */
 export async function budgetLeft(view: View, agentId: AgentId): Promise<BudgetLeft> {
-  const { budget, used } = await stateOf(view, await agentRow(view, agentId));
-  const left = (name: LimitName): number | null => {
-    const limit = budget[name];
-    return limit === 'unlimited' ? null : Math.max(0, limit - used[name]);
-  };
-  return { tokens: left('tokensPerDay'), costMicros: left('costMicrosPerDay') };
+  return leftOf(await stateOf(view, await agentRow(view, agentId)));
 }
 
 /**
