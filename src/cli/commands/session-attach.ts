@@ -12,10 +12,9 @@ import { ATTACHMENT_BEAT_MS, type AttachmentId, CONTROL_ROUTES, type PendingPerm
 import { matchId, type SessionId, shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { type ControlClient, openControlClient } from '#runtime/control.ts';
-import { thisMachine } from '#runtime/machine.ts';
 import { UpFile } from '#runtime/up-file.ts';
 import { liveSessions } from './down.ts';
-import { findSession } from './session.ts';
+import { findSession, thisSide } from './session.ts';
 
 /** `aachat session attach <session> [--watch]` */
 export async function attach(
@@ -162,9 +161,8 @@ async function findHere(context: CommandContext, text: string): Promise<SessionI
   const session = await findSession(context, http, text);
   if (here.some(({ sessionId }) => sessionId === session.id)) return session.id;
   const name = `Session ${shortId(session.id)} of ${session.agent}`;
-  const { run } = session;
-  if (session.state !== 'stopped' && run !== null && run.machineId !== (await thisMachine(home.machine)).id) {
-    throw new AachatError('CONFLICT', `${name} runs on ${run.machine}, not here.`, {
+  if ((await thisSide(context)).isElsewhere(session)) {
+    throw new AachatError('CONFLICT', `${name} runs on ${session.run.machine}, not here.`, {
       hint: `Attach to it there; from here it hears you by \`aachat session send ${shortId(session.id)} "…"\`.`,
     });
   }

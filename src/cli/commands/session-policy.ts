@@ -20,7 +20,7 @@ export async function policy(
     await setSessionPolicy(config, id, args.policy === 'agent' ? undefined : args.policy);
   }
   const own = ownPolicyOf(config, id);
-  const decided = own ?? (await decidedFor(config, session, originsAt(http)));
+  const decided = await decidedFor(config, session, originsAt(http));
   const current = decided ?? policyOf(config, agent);
   const from =
     decided === undefined ? ', as its agent' : own === undefined ? ', as the session that it comes from' : '';

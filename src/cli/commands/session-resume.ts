@@ -8,7 +8,6 @@ import type { HttpClient } from '#client/http.ts';
 import type { Session } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { thisMachine } from '#runtime/machine.ts';
 import { activeOrLatest, withSessionIndex } from '#runtime/session-search.ts';
 import { UpFile } from '#runtime/up-file.ts';
 import { findAgent } from './agent.ts';
@@ -24,17 +23,16 @@ export async function resume(
   const { http } = await context.connect();
   const session = await chosen(context, http, args);
   const who = `Session ${shortId(session.id)} of ${session.agent}`;
-  const { id } = await thisMachine(home.machine);
   const up = await readPidFile(home.upFile, UpFile);
-  if (session.state !== 'stopped' && !(await thisSide(context)).isCut(session)) {
+  const here = await thisSide(context);
+  if (session.state !== 'stopped' && !here.isCut(session)) {
     output.result({ session, starts: false }, `${who} runs already${place(session)}.`);
     return;
   }
   const body = { clientId: newId(), kind: 'resume' } as const;
   await http.call(ROUTES.signalSession, { params: { sessionId: session.id }, body }, signal);
   const { starts, when } = whenItStarts(up, session);
-  const isFromElsewhere = session.run !== null && session.run.machineId !== id;
-  const elsewhere = isFromElsewhere
+  const elsewhere = here.wasElsewhere(session)
     ? ` It ran${place(session)} last: here it begins in a new conversation, and what it did not push stays there.`
     : '';
   output.result({ session: { ...session, parked: false }, starts }, `${who} is resumed. ${when}${elsewhere}`);

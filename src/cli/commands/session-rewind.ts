@@ -10,10 +10,9 @@ import type { Session } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { isWritten } from '#runtime/event-log.ts';
-import { thisMachine } from '#runtime/machine.ts';
 import { isHere, notHere, pastOf } from '#runtime/past-turns.ts';
 import { endedTurns, type PutBack, type Rewound, requireSnapshots, rewindSession } from '#runtime/rewind.ts';
-import { findSession } from './session.ts';
+import { findSession, thisSide } from './session.ts';
 
 /** `aachat session rewind <session> --to <turn> [--files]` */
 export async function rewind(
@@ -81,8 +80,9 @@ const ask = (http: HttpClient, { id }: Session, kind: 'stop' | 'resume', signal?
   http.call(ROUTES.signalSession, { params: { sessionId: id }, body: { clientId: newId(), kind } }, signal);
 
 /** The server learns only after a while that a launcher of this machine was killed; its log tells at once. */
-async function refuseElsewhere({ home }: CommandContext, { id, state, run }: Session): Promise<void> {
-  if (state === 'stopped' || run === null || run.machineId === (await thisMachine(home.machine)).id) return;
+async function refuseElsewhere(context: CommandContext, session: Session): Promise<void> {
+  if (!(await thisSide(context)).isElsewhere(session)) return;
+  const { id, run } = session;
   throw new AachatError('CONFLICT', `Session ${shortId(id)} runs on ${run.machine}.`, { hint: 'Take it back there.' });
 }
 

@@ -10,7 +10,7 @@ import { clockTime, plain } from '#cli/output.ts';
 import { type Page, pageText } from '#cli/paging.ts';
 import { pickSession } from '#cli/pick.ts';
 import type { HttpClient } from '#client/http.ts';
-import type { Session, SessionState } from '#contract/entities.ts';
+import type { Run, Session, SessionState } from '#contract/entities.ts';
 import { type ProjectId, SessionId, shortId, type TeamId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { thisMachine } from '#runtime/machine.ts';
@@ -44,8 +44,8 @@ export async function list(
 }
 
 const row = (session: Session, here: Side): readonly string[] => {
-  const { id, agent, team, name, projects, updatedAt, run } = session;
-  const where = here.isElsewhere(session) ? ` on ${plain(run?.machine ?? '')}` : '';
+  const { id, agent, team, name, projects, updatedAt } = session;
+  const where = here.isElsewhere(session) ? ` on ${plain(session.run.machine)}` : '';
   return [
     shortId(id),
     agent,
@@ -58,21 +58,30 @@ const row = (session: Session, here: Side): readonly string[] => {
 
 const CUT = 'ended: aachat up does not run here';
 
+type Ran = Session & { readonly run: Run };
+
 /** What this machine knows of sessions that the server takes for running. */
 export interface Side {
   /** It ran here, and its `up` is gone: the server learns that only after a while. */
   isCut(session: Session): boolean;
-  isElsewhere(session: Session): boolean;
+  isElsewhere(session: Session): session is Ran;
+  /** Another machine had it last, whether it still runs there or not. */
+  wasElsewhere(session: Session): boolean;
 }
 
 export async function thisSide({ home, inSession }: CommandContext): Promise<Side> {
-  if (inSession) return { isCut: () => false, isElsewhere: () => false };
+  if (inSession) {
+    const nowhere = (_session: Session): _session is Ran => false;
+    return { isCut: nowhere, isElsewhere: nowhere, wasElsewhere: nowhere };
+  }
   const { id } = await thisMachine(home.machine);
   const isUp = (await readPidFile(home.upFile, UpFile)) !== undefined;
-  const runsHere = ({ run }: Session) => run?.machineId === id;
+  const wasHere = ({ run }: Session) => run?.machineId === id;
+  const wasElsewhere = (session: Session): session is Ran => session.run !== null && session.run.machineId !== id;
   return {
-    isCut: (session) => session.state !== 'stopped' && runsHere(session) && !isUp,
-    isElsewhere: (session) => session.state !== 'stopped' && session.run !== null && !runsHere(session),
+    isCut: (session) => session.state !== 'stopped' && wasHere(session) && !isUp,
+    isElsewhere: (session): session is Ran => session.state !== 'stopped' && wasElsewhere(session),
+    wasElsewhere,
   };
 }
 
