@@ -1,9 +1,8 @@
 /** Which texts are believed while somebody may be writing, on a real file system. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { newId } from '#base/id.ts';
 import { Directory } from '#sync/directory.ts';
 import { realDisk } from '#sync/disk.ts';
@@ -17,6 +16,18 @@ import { grammar } from '../support/mirror.ts';
 import { tempDir } from '../support/temp.ts';
 
 const note = 'acme/launch/notes/plan.md';
+
+/** The clock on the wall stands still, so a file is as old as a test says, however long anything takes. */
+beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 0, 1) }));
+afterEach(() => void vi.useRealTimers());
+
+const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
+
+/** In place, and now. */
+function write(file: string, text: string): void {
+  writeFileSync(file, text);
+  utimesSync(file, Date.now() / 1_000, Date.now() / 1_000);
+}
 
 /** @param onPush happens while the server is asked @param disk the real one unless said otherwise */
 async function scene(onPush: (file: string) => void = () => {}, disk = realDisk) {
@@ -61,18 +72,18 @@ async function scene(onPush: (file: string) => void = () => {}, disk = realDisk)
 
 test('S13 a text that was written in place is not believed before it was quiet', async () => {
   await using s = await scene();
-  writeFileSync(s.file, 'the first half of ');
+  write(s.file, 'the first half of ');
   await s.reconciler.reconcile(note);
   expect(s.server.versions).toBe(0);
   expect(s.later).toEqual([QUIET_MS]);
-  await sleep(50);
+  pass(QUIET_MS);
   await s.reconciler.reconcile(note);
   expect(s.server.versions).toBe(1);
 });
 
 test('S13 a text that came by a rename is believed at once', async () => {
   await using s = await scene();
-  writeFileSync(`${s.file}.tmp.1.a`, 'all of it\n');
+  write(`${s.file}.tmp.1.a`, 'all of it\n');
   renameSync(`${s.file}.tmp.1.a`, s.file);
   await s.reconciler.reconcile(note, async () => true);
   expect(s.later).toEqual([]);
@@ -80,9 +91,9 @@ test('S13 a text that came by a rename is believed at once', async () => {
 });
 
 test('S14 a save that began while the server was asked is no version before it was quiet', async () => {
-  await using s = await scene((file) => writeFileSync(file, 'the first half of '));
-  writeFileSync(s.file, 'before\n');
-  await sleep(50);
+  await using s = await scene((file) => write(file, 'the first half of '));
+  write(s.file, 'before\n');
+  pass(QUIET_MS);
   await s.reconciler.reconcile(note);
   expect(s.server.history(note)).toEqual(['before\n']);
   expect(s.later).toEqual([QUIET_MS]);
@@ -97,8 +108,8 @@ test('S24 what was forgotten while the disk was waited for stays forgotten', asy
       meanwhile();
     },
   });
-  writeFileSync(s.file, 'one\n');
-  await sleep(50);
+  write(s.file, 'one\n');
+  pass(QUIET_MS);
   await s.reconciler.reconcile(note);
   const baseDigest = digestOf(Buffer.from('one\n'));
   const bytes = Buffer.from('two\n');
