@@ -44,6 +44,8 @@ export interface SessionProgram extends Pick<AgentProgram, 'kind' | 'origin'> {
   readonly preamble: string;
   /** Starts the process with the newest conversation. One at a time: it is a bug to call it while one runs. */
   open(): Promise<Agent>;
+  /** Takes on what its owner allows by now. @returns false: only a new process would, because it has rules of its own */
+  takePolicy(): Promise<boolean>;
   /** Ends the process and everything that it started, if one runs; resolves when it is gone. */
   end(): Promise<void>;
 }
@@ -91,7 +93,7 @@ export async function prepareProgram(
   });
   refuseUnknownProgram(program, session.agent, launcher.trustedProgramOf(session.agent));
   const isTrusted = launcher.isTrusted(session.agent);
-  const policy = await launcher.policyOf(session);
+  let policy = await launcher.policyOf(session);
   const root = await realPlace(workspace.path);
   const scope: PermissionScope = {
     workspace: root,
@@ -113,7 +115,7 @@ export async function prepareProgram(
   await Promise.all([ensureDir(files.temp), ensureDir(files.claude)]);
   await writePrivate(files.envFile, claudeEnvFile({ shimDir: home.bin, own }));
   const isClaude = program.kind === 'claude';
-  const env = {
+  const environment = () => ({
     ...agentEnvironment({
       parent: launcher.parentEnv,
       declared,
@@ -124,7 +126,8 @@ export async function prepareProgram(
     }),
     ...(isClaude ? claudeEnvironment({ policy, envFile: files.envFile, uid: process.getuid?.() ?? 0 }) : {}),
     ...(program.kind === 'opencode' ? opencodeEnvironment({ workspace: workspace.path, isTrusted }) : {}),
-  };
+  });
+  const env = environment();
   for (const [name, value] of Object.entries(env)) {
     if (name in declared || SECRET_NAME.test(name)) launcher.secrets.add(value);
   }
@@ -153,6 +156,7 @@ export async function prepareProgram(
     async open() {
       // Each time: the workspace may have got such settings since, and new sessions places that are not for this one.
       await refuse();
+      policy = await launcher.policyOf(session);
       // Once the agent has answered, it is a conversation of its own.
       if (branch !== null) branch = (await foldLog(files.log, RECOVERY)).branch;
       const claude = isClaude
@@ -170,7 +174,7 @@ export async function prepareProgram(
         : {};
       const opening: AgentOptions = {
         program,
-        env,
+        env: environment(),
         leasesDir: home.leases,
         sessionId: session.id,
         open: {
@@ -199,6 +203,12 @@ export async function prepareProgram(
       }
       conversation = agent.conversation;
       return agent;
+    },
+    async takePolicy() {
+      const newest = await launcher.policyOf(session);
+      if (isClaude && agent !== undefined) return newest === policy;
+      policy = newest;
+      return true;
     },
     async end() {
       const ending = agent;

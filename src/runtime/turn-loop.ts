@@ -134,8 +134,10 @@ export function createTurnLoop(options: TurnLoopOptions): TurnLoop {
     }
     if (current !== undefined) return;
     const task: TurnTask | undefined = owed === null ? nextProject(asked) : { kind: 'owed', ...owed };
-    if (task === undefined) options.onIdle();
-    else if (options.mayBegin()) start(task);
+    if (task === undefined) return options.onIdle();
+    // Before the turn, not in its middle: the conversation goes on in the process that comes back.
+    if (!(await booted.program.takePolicy())) send({ kind: 'sleep' });
+    if (options.mayBegin()) start(task);
   }
 
   async function obey(signal: Signal): Promise<void> {

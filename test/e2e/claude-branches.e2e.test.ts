@@ -94,9 +94,28 @@ test('what was taken back or forked is so after a sleep and a kill: words, files
   await tell(script({ text: 'Still aside.' }), fork.id);
   await t.heard('ada.mia', /^Still aside\.$/);
   expect(words()).toEqual(['ONE', 'THREE', 'ASIDE']);
+
+  // What its owner forbids holds from its next turn on, in the same conversation.
+  await t.home.json('session', 'policy', fork.id, 'read-only');
+  await tell(
+    script({ tool: 'Write', input: { file_path: join(own, 'no.txt'), content: 'no' } }, { text: 'Tried.' }),
+    fork.id,
+  );
+  await t.heard('ada.mia', /^Tried\.$/);
+  expect(existsSync(join(own, 'no.txt'))).toBe(false);
+  expect(words()).toEqual(['ONE', 'THREE', 'ASIDE']);
+
   const log = await t.home.run('session', 'log', shortId(fork.id), '--text');
   expect(log.stdout).toMatch(/conversation forked/);
   expect(log.stdout).not.toMatch(/conversation renewed/);
   const said = (await t.messages()).filter(({ author }) => author.kind === 'agent').map(({ body }) => body);
-  expect(said).toEqual(['Said one.', 'Said two.', 'Said three.', 'Said aside.', 'Said four.', 'Still aside.']);
+  expect(said).toEqual([
+    'Said one.',
+    'Said two.',
+    'Said three.',
+    'Said aside.',
+    'Said four.',
+    'Still aside.',
+    'Tried.',
+  ]);
 });

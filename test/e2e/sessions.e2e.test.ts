@@ -51,10 +51,13 @@ describe('asking first', () => {
     expect(existsSync(join(workspace, 'aachat/docs/~mia/launch/notes/x.md'))).toBe(false);
     expect((await t.home.run('session', 'policy', id, '--text')).stdout).toMatch(/: read-only\.\n$/);
     expect((await t.home.run('session', 'policy', id, 'agent', '--text')).stdout).toMatch(
-      /: ask, as its agent, from its next start on\.\nIt runs with the one that it started with/,
+      /: ask, as its agent, from its next turn on\./,
     );
+    const hang = edit.replace('tried', 'wrote').replace(']', ',{"hang":true}]');
+    await t.home.json('session', 'send', id, hang);
+    await eventually('it may write', () => existsSync(join(workspace, 'aachat/docs/~mia/launch/notes/x.md')));
     expect((await t.home.run('agent', 'policy', 'ada', 'accept-edits', '--text')).stdout).toMatch(
-      new RegExp(`What runs keeps the one that it started with \\(.*${id.slice(-8)}.*session stop`),
+      new RegExp(`A turn that runs ends with the one that it began with \\(${id.slice(-8)}\\): aachat session cancel`),
     );
   });
 

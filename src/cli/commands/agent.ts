@@ -11,6 +11,7 @@ import { plain, table } from '#cli/output.ts';
 import { type Page, pageOf, pageText } from '#cli/paging.ts';
 import type { HttpClient } from '#client/http.ts';
 import type { Budget } from '#contract/budget.ts';
+import type { LiveSession } from '#contract/control.ts';
 import type { Agent, Team } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -21,7 +22,7 @@ import { baseOf, findSource } from '#runtime/agent-source.ts';
 import type { Policy } from '#runtime/policy.ts';
 import { saveRepo } from '#runtime/save.ts';
 import { agentFolder, agentRemote } from '#runtime/workspace.ts';
-import { liveSessions } from './down.ts';
+import { openTurnsNote } from './down.ts';
 
 /** `aachat agent create <name>` */
 export async function create(
@@ -186,15 +187,9 @@ export async function policy(
     return;
   }
   await setPolicy(config, name, args.policy);
-  const live = (await liveSessions(home)).filter(
-    ({ agent, sessionId }) => agent === name && ownPolicyOf(config, sessionId) === undefined,
-  );
-  const ids = live.map(({ sessionId }) => shortId(sessionId)).join(', ');
-  const next =
-    ids === ''
-      ? ''
-      : `\nWhat runs keeps the one that it started with (${ids}): aachat session stop <session> ends that.`;
-  output.result({ agent: name, policy: args.policy }, `${name}: ${args.policy}, from its next start on.${next}`);
+  const isMeant = ({ agent, sessionId }: LiveSession) => agent === name && ownPolicyOf(config, sessionId) === undefined;
+  const next = await openTurnsNote(home, isMeant);
+  output.result({ agent: name, policy: args.policy }, `${name}: ${args.policy}, from its next turn on.${next}`);
 }
 
 /** `aachat agent budget <agent> [--turns-per-hour <n>] [--tokens-per-day <n>] [--cost-per-day <usd>]` */

@@ -77,3 +77,13 @@ export async function liveSessions(home: Home): Promise<readonly LiveSession[]> 
     return [];
   }
 }
+
+/** What a new policy does not reach: turns that have begun. */
+export async function openTurnsNote(home: Home, isMeant: (session: LiveSession) => boolean): Promise<string> {
+  const isOpen = ({ activity }: LiveSession) =>
+    activity === 'working' || activity === 'awaiting_permission' || activity === 'stalled';
+  const open = (await liveSessions(home)).filter((session) => isOpen(session) && isMeant(session));
+  if (open.length === 0) return '';
+  const ids = open.map(({ sessionId }) => shortId(sessionId)).join(', ');
+  return `\nA turn that runs ends with the one that it began with (${ids}): aachat session cancel <session> ends it now.`;
+}

@@ -4,7 +4,7 @@ import type { CommandContext } from '#cli/context.ts';
 import { originsAt } from '#cli/session-origins.ts';
 import { shortId } from '#contract/ids.ts';
 import type { Policy } from '#runtime/policy.ts';
-import { liveSessions } from './down.ts';
+import { openTurnsNote } from './down.ts';
 import { findSession } from './session.ts';
 
 /** `aachat session policy <session> [policy | agent]` */
@@ -24,13 +24,10 @@ export async function policy(
   const current = decided ?? policyOf(config, agent);
   const from =
     decided === undefined ? ', as its agent' : own === undefined ? ', as the session that it comes from' : '';
-  const isLive = args.policy !== undefined && (await liveSessions(home)).some(({ sessionId }) => sessionId === id);
   const said = [
     `Session ${shortId(id)} of ${agent}: ${current}${from}`,
-    ...(args.policy === undefined ? [] : ['from its next start on']),
+    ...(args.policy === undefined ? [] : ['from its next turn on']),
   ].join(', ');
-  const next = isLive
-    ? `\nIt runs with the one that it started with: aachat session stop ${shortId(id)} ends that.`
-    : '';
+  const next = args.policy === undefined ? '' : await openTurnsNote(home, ({ sessionId }) => sessionId === id);
   output.result({ sessionId: id, policy: current, own: own !== undefined }, `${said}.${next}`);
 }
