@@ -127,7 +127,7 @@ class Connection {
   #unlisten = () => {};
   #unanswered = 0;
   #pausedSince: number | undefined;
-  #deadline: NodeJS.Timeout;
+  #deadline: NodeJS.Timeout | undefined;
   #relayed = { since: 0, count: 0 };
 
   constructor(ws: WebSocket, options: EventSocketOptions, all: Iterable<Connection>) {
@@ -135,7 +135,7 @@ class Connection {
     this.#options = options;
     this.#all = all;
     this.closed = new Promise((resolve) => ws.once('close', () => resolve()));
-    this.#deadline = this.#expireIn(AUTH_DEADLINE_MS);
+    this.#expireIn(AUTH_DEADLINE_MS);
     ws.on('error', (error) => options.log.debug('socket.failed', { message: error.message }));
     ws.on('pong', () => {
       this.#unanswered = 0;
@@ -183,7 +183,7 @@ class Connection {
   }
 
   end(): void {
-    clearTimeout(this.#deadline);
+    this.#stopClock();
     this.#unlisten();
     for (const subscription of this.#subscriptions.values()) subscription.end();
     this.#subscriptions.clear();
@@ -223,6 +223,8 @@ class Connection {
       return this.#close(CLOSE.protocol, 'another protocol');
     }
     const { store, tokens, hub, clock } = this.#options;
+    // It was said in time, however long it takes to check it.
+    this.#stopClock();
     const reader = await createReader(store, tokens, frame.token).catch(noReader);
     if (!this.#isOpen) return;
     const first = this.#reader === undefined;
@@ -230,8 +232,7 @@ class Connection {
     if (reader === undefined || (!first && this.#reader?.key !== reader.key)) {
       return this.#close(CLOSE.unauthorized, 'the token is not valid');
     }
-    clearTimeout(this.#deadline);
-    this.#deadline = this.#expireIn(reader.expiresAt + EXPIRY_GRACE_MS - clock());
+    this.#expireIn(reader.expiresAt + EXPIRY_GRACE_MS - clock());
     if (!first) {
       this.#reader?.renew(reader);
       return;
@@ -299,8 +300,18 @@ class Connection {
     setTimeout(() => this.#ws.terminate(), CLOSE_LIMIT_MS).unref();
   }
 
-  #expireIn(ms: number): NodeJS.Timeout {
-    return setTimeout(() => this.#close(CLOSE.unauthorized, 'no valid token'), Math.max(0, ms));
+  #expireIn(ms: number): void {
+    const own = setTimeout(
+      // What has come by now is read first: a process that was held up finds both at once.
+      () => setImmediate(() => this.#deadline === own && this.#close(CLOSE.unauthorized, 'no valid token')),
+      Math.max(0, ms),
+    );
+    this.#deadline = own;
+  }
+
+  #stopClock(): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = undefined;
   }
 }
 

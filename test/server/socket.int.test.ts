@@ -2,11 +2,12 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { AachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { silentLog } from '#base/log.ts';
+import { sleep } from '#base/time.ts';
 import { CLOSE, EVENT_SOCKET_PATH } from '#contract/frames.ts';
 import type { UserId } from '#contract/ids.ts';
 import { PROTOCOL_VERSION } from '#contract/version.ts';
@@ -102,4 +103,45 @@ test('a database that is away does not make a token invalid', async () => {
   });
   await using socket = await testSocket(it.url, it.token);
   expect((await socket.closed).code).toBe(CLOSE.overloaded);
+});
+
+describe('who they are was said in time', () => {
+  test('though the process was held up before it heard of it', async () => {
+    await using it = await stage({});
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const ws = new WebSocket(`${it.url.replace('http', 'ws')}${EVENT_SOCKET_PATH}`);
+    const frames: string[] = [];
+    ws.on('message', (data) => frames.push(String(data)));
+    const closed = once(ws, 'close');
+    await once(ws, 'open');
+    // Where timers run, as after a hold: what was sent is there, and nobody has read it.
+    await sleep(1);
+    ws.send(JSON.stringify({ type: 'auth', token: it.token, protocol: PROTOCOL_VERSION }));
+    vi.advanceTimersByTime(60_000);
+    await Promise.race([closed, eventually('it is in', () => frames.some((frame) => frame.includes('ready')))]);
+    expect(ws.readyState).toBe(WebSocket.OPEN);
+    ws.terminate();
+    await closed;
+  });
+
+  test('though it took long to check it', async () => {
+    const asked = Promise.withResolvers<void>();
+    const checked = Promise.withResolvers<void>();
+    await using it = await stage({
+      async verify(token) {
+        asked.resolve();
+        await checked.promise;
+        return it.tokens.verify(token);
+      },
+    });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const opening = testSocket(it.url, it.token);
+    await asked.promise;
+    vi.advanceTimersByTime(60_000);
+    checked.resolve();
+    await using socket = await opening;
+    expect(socket.frames.map(({ type }) => type)).toEqual(['hello', 'ready']);
+  });
 });
