@@ -24,7 +24,7 @@ export async function testPostgres(flags: readonly string[] = UNSYNCED): Promise
   // As root it runs as another user, who must be able to reach its folder.
   await chmod(dir.path, 0o755);
   const root = process.getuid?.() === 0;
-  const port = await freePort();
+  const port = await ownPort();
   const lines: string[] = [];
   const server = new EmbeddedPostgres({
     databaseDir: join(dir.path, 'data'),
@@ -79,11 +79,18 @@ export async function testPostgres(flags: readonly string[] = UNSYNCED): Promise
   };
 }
 
-async function freePort(): Promise<number> {
+/**
+ * A port below those that the system hands out by itself: its folder is made before it listens, and until then any
+ * connection of another test could have been given one of those. Test files that run at once have ports of their own.
+ */
+async function ownPort(): Promise<number> {
+  for (let port = 10_000 + (process.pid % 20_000); ; port += 1) if (await isFree(port)) return port;
+}
+
+function isFree(port: number): Promise<boolean> {
   const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('No free port.');
-  return address.port;
+  return new Promise((resolve) => {
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+  });
 }
