@@ -5,7 +5,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { silentLog } from '#base/log.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { startServer } from '#server/main.ts';
@@ -78,7 +78,10 @@ test('after a restart logins hold, the data is there, and the operator has a new
 });
 
 test('an idle server ends by itself, but not while somebody listens', async () => {
-  await using server = await testServer({ idleMs: 300 });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const idleMs = 60_000;
+  await using server = await testServer({ idleMs });
   const alice = await server.login('alice');
   const socket = await testSocket(server.url, alice.token);
   await subscribe(socket, alice.id);
@@ -86,12 +89,17 @@ test('an idle server ends by itself, but not while somebody listens', async () =
   void server.server.closed.then(() => {
     over = true;
   });
-  // Three times the limit without a request: the socket alone keeps it.
-  await new Promise((resolve) => setTimeout(resolve, 900));
+  // After each request the socket alone keeps it.
+  for (let requests = 0; requests < 3; requests += 1) {
+    vi.advanceTimersByTime(idleMs);
+    await alice.call(ROUTES.getMe, {});
+  }
   expect(over).toBe(false);
-  await alice.call(ROUTES.getMe, {});
   await socket[Symbol.asyncDispose]();
-  await server.server.closed;
+  await eventually('it ends', () => {
+    vi.advanceTimersByTime(idleMs);
+    return over;
+  });
   await expect(readFile(join(server.dataDir, 'server.json'))).rejects.toMatchObject({ code: 'ENOENT' });
 });
 

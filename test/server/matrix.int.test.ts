@@ -30,6 +30,7 @@ import {
   testServer,
   testSocket,
 } from '../support/server.ts';
+import { movableClock } from './suite/fixture.ts';
 
 const ACTORS = [
   'anonymous',
@@ -135,11 +136,12 @@ const EXPECTED: Record<Action, Record<ActorKind, number>> = {
 const HOUR_MS = 60 * 60_000;
 
 async function world() {
-  let aheadMs = -HOUR_MS;
-  const server = await testServer({ clock: () => Date.now() + aheadMs });
+  const { clock, advance } = movableClock();
+  advance(-HOUR_MS);
+  const server = await testServer({ clock });
   // This token is an hour old when the others begin.
   const expired = caller(server.url, (await server.login('owner')).token);
-  aheadMs = 0;
+  advance(HOUR_MS);
   const [owner, admin, collaborator, viewer, outsider, stranger, removed] = await Promise.all(
     ['owner', 'admin', 'collaborator', 'viewer', 'outsider', 'stranger', 'removed'].map((name) => server.login(name)),
   );

@@ -92,12 +92,15 @@ test('a database that breaks off all connections costs a try, never the server o
   const admin = new pg.Client({ connectionString: databaseUrl });
   await admin.connect();
   for (let round = 0; round < 20 || refused.size === 0; round += 1) {
+    // Waits until they are gone: one that is told to end later would end what comes after.
     await admin.query(
-      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+      'select pg_terminate_backend(pid, 60000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
     );
     await sleep(30);
   }
   await admin.end();
+  const before = accepted.length;
+  await eventually('the server goes on', () => accepted.length > before + writers.length);
   over.abort();
   await Promise.all(writers);
   await send(alice, project, 'still there');

@@ -1,6 +1,5 @@
 /** Documents: nothing that anybody handed in is lost, and nobody reads what is not for them. */
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DOCUMENT_BYTES, type Document } from '#contract/documents.ts';
@@ -9,7 +8,7 @@ import { ROUTES } from '#contract/routes.ts';
 import { createProject, joinProject, liveSession, push } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type Caller, clientId, testSocket } from '../../support/server.ts';
-import { company, crew, eventsOf, type Open, subscribe } from './fixture.ts';
+import { company, crew, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 const lines = (...all: readonly string[]): string => all.map((line) => `${line}\n`).join('');
@@ -162,12 +161,12 @@ export function documentSuite(engine: string, open: Open): void {
     });
 
     test('every document of a project is told as it was at a time, page by page', async () => {
-      await using it = await company(open);
+      const { clock, advance } = movableClock();
+      await using it = await company(open, { clock });
       const plan = await push(it.alice, it.project, 'plan', null, 'one');
       const gone = await push(it.alice, it.project, 'gone', null, 'x');
       const deleted = await push(it.alice, it.project, 'gone', gone.document, null);
-      // Times are told in milliseconds, and those of two writings may be the same.
-      await sleep(5);
+      advance(1);
       const edited = await push(it.alice, it.project, 'plan', plan.document, 'two');
       const past = async (at: string, page: { limit?: number; after?: Document['id'] } = {}) => {
         const call = { params: { projectId: it.project.id }, query: { at, ...page } };

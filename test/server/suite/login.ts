@@ -10,7 +10,7 @@ import { company, eventsOf, movableClock, type Open, subscribe } from './fixture
 export function loginSuite(engine: string, open: Open): void {
   describe(`${engine}: login`, () => {
     test('a code works once, and the bootstrap code only for the first person', async () => {
-      await using server = await open();
+      await using server = await open({ clock: movableClock().clock });
       await server.login('alice');
       const { code } = await server.operator.call(ROUTES.createInvite, { body: {} });
       await expect(server.anonymous.call(ROUTES.login, { body: { code } })).rejects.toMatchObject({
@@ -26,14 +26,14 @@ export function loginSuite(engine: string, open: Open): void {
     });
 
     test('an invite for a person who is here already logs in as them', async () => {
-      await using server = await open();
+      await using server = await open({ clock: movableClock().clock });
       const alice = await server.login('alice');
       const again = await server.login('alice');
       expect(again.id).toBe(alice.id);
     });
 
     test('twenty refreshes with one token at once all get a token that works', async () => {
-      await using server = await open();
+      await using server = await open({ clock: movableClock().clock });
       const { refreshToken } = await server.login('alice');
       const pairs = await Promise.all(
         Array.from({ length: 20 }, () => server.anonymous.call(ROUTES.refresh, { body: { refreshToken } })),
@@ -60,7 +60,7 @@ export function loginSuite(engine: string, open: Open): void {
     });
 
     test('logout ends the access token at once', async () => {
-      await using server = await open();
+      await using server = await open({ clock: movableClock().clock });
       const alice = await server.login('alice');
       await server.anonymous.call(ROUTES.logout, { body: { refreshToken: alice.refreshToken } });
       await expect(alice.call(ROUTES.getMe, {})).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
