@@ -67,9 +67,7 @@ test.each(ERROR_CODES)('%s of the server is told with its exit status', async (c
 
 describe('a server', () => {
   test('that is not there', async () => {
-    const server = await answering(200, '');
-    await server[Symbol.asyncDispose]();
-    const [json, text] = await against(server.url);
+    const [json, text] = await against('http://127.0.0.1:1');
     expect(json.status).toBe(6);
     expect(text.stderr).toMatch(/No answer from http.*\n.*aachat server status/);
   });

@@ -147,8 +147,10 @@ describe('watch', () => {
       return watching.text().includes('request');
     });
     launcher.send(first);
-    launcher.send(second);
-    await watching.heard('make');
+    await eventually('so is the other one', () => {
+      launcher.send(second);
+      return watching.text().includes('make');
+    });
     await watching.stop();
     await inProject.stop();
     const said = watching.text().match(/request .*/g);
