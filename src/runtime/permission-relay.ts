@@ -33,6 +33,8 @@ interface Told {
   isReported: boolean;
   /** The server has known of it. */
   isKnown: boolean;
+  /** Its title was, by another machine that knows of it from the server, before its reply came here. */
+  isWanted: boolean;
   settled?: { readonly outcome: PermissionOutcome; readonly by: string | null };
 }
 
@@ -67,7 +69,7 @@ export function createPermissionRelay(options: {
       const { permission } = await http.call(ROUTES.reportPermission, { params, body: reported(told.view) });
       told.isReported = true;
       // Afterwards who wants it asks: it is not said again with every report.
-      if (!told.isKnown && sharesTitles()) sayTitle(id, told);
+      if (!told.isKnown && (told.isWanted || sharesTitles())) sayTitle(id, told);
       told.isKnown = true;
       take(permission);
     }
@@ -98,7 +100,7 @@ export function createPermissionRelay(options: {
       if (kind === 'asked') {
         const runId = runOf(permission.sessionId);
         if (runId === undefined) return;
-        open.set(permission.id, { runId, view: permission, isReported: false, isKnown: false });
+        open.set(permission.id, { runId, view: permission, isReported: false, isKnown: false, isWanted: false });
       } else {
         const told = open.get(permission.id);
         if (told === undefined) return;
@@ -111,7 +113,10 @@ export function createPermissionRelay(options: {
     },
     relayed({ type }) {
       if (type !== 'permission_titles_wanted') return;
-      for (const [id, told] of open) if (told.isKnown) sayTitle(id, told);
+      for (const [id, told] of open) {
+        told.isWanted = true;
+        if (told.isKnown) sayTitle(id, told);
+      }
     },
     refresh() {
       for (const told of open.values()) told.isReported = false;

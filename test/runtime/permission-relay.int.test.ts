@@ -44,10 +44,13 @@ async function scene({ sharesTitles = false } = {}) {
   } = await liveSession(server, owner, agent, await createTeam(owner, 'acme'), machine);
   const direct = createHttpClient({ baseUrl: serverAddress(server.url), token: async () => owner.token });
   let isAway = false;
+  let replies: Promise<void> = Promise.resolve();
   const http: HttpClient = {
     async call(route, input, signal) {
       if (isAway) throw new AachatError('SERVER_UNREACHABLE', 'The server is away.');
-      return await direct.call(route, input, signal);
+      const reply = await direct.call(route, input, signal);
+      await replies;
+      return reply;
     },
   };
   let relay: PermissionRelay | undefined;
@@ -72,6 +75,12 @@ async function scene({ sharesTitles = false } = {}) {
   const away = (now: boolean) => {
     isAway = now;
   };
+  /** What the server replies does not come before the result is called. */
+  const holdReplies = () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    replies = promise;
+    return resolve;
+  };
   const dispose = () => stack.disposeAsync();
   return {
     server,
@@ -86,6 +95,7 @@ async function scene({ sharesTitles = false } = {}) {
     atServer,
     told,
     away,
+    holdReplies,
     [Symbol.asyncDispose]: dispose,
   };
 }
@@ -125,6 +135,7 @@ test('no word of the agent program leaves the machine, in no table and no event'
   const { id } = it.ask();
   await it.told('the server knows', 'open');
   it.relay.relayed({ type: 'permission_titles_wanted' });
+  await eventually('it is said that it is not told', () => it.said.length > 0);
   it.desk.answer(id, { allow: true, digest: REQUEST.digest, by: 'laptop' });
   expect(await it.told('it is settled', 'allowed')).toMatchObject({
     toolKind: 'other',
@@ -133,6 +144,18 @@ test('no word of the agent program leaves the machine, in no table and no event'
   // That it is not told is: nobody has to wait for it.
   expect(it.said).toEqual([{ type: 'permission_title', permissionId: id, title: null }]);
   await expectNothingKept(it);
+});
+
+test('a title that another machine wants sooner than the server replies is not forgotten', async () => {
+  await using it = await scene();
+  const reply = it.holdReplies();
+  const { id } = it.ask();
+  await it.told('the server knows', 'open');
+  it.relay.relayed({ type: 'permission_titles_wanted' });
+  expect(it.said).toEqual([]);
+  reply();
+  await eventually('it is said that it is not told', () => it.said.length > 0);
+  expect(it.said).toEqual([{ type: 'permission_title', permissionId: id, title: null }]);
 });
 
 test('titles that the owner shares are said once, and again to who wants them, while the request waits', async () => {
@@ -167,7 +190,8 @@ test('a title reaches sockets of its owner only, and nothing keeps it', async ()
   strange.send(wanted);
   other.send(wanted);
   await eventually('it is wanted', () => relayed(launcher).length > 0);
-  await Promise.all([inside, strange, launcher, other].map(settle));
+  // What these said has come to all others before they are asked.
+  for (const socket of [inside, strange, launcher, other]) await settle(socket);
   expect([relayed(launcher), relayed(other), relayed(strange), relayed(inside)]).toEqual([[wanted], [title], [], []]);
   await expectNothingKept(it);
 });
