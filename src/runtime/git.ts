@@ -129,13 +129,14 @@ export const isLocalRemote = (remote: string): boolean => /^(\/|\.|~|file:)/.tes
 export async function git(args: readonly string[], options: GitOptions): Promise<string> {
   const { gitDir, worktree, signal, remote, credential } = options;
   const cwd = worktree?.path ?? options.cwd;
-  signal?.throwIfAborted();
   const timeoutMs = options.timeoutMs ?? (remote === undefined ? LOCAL_MS : NETWORK_MS);
   const settings = [
     ...SAFE_SETTINGS,
     ...(worktree !== undefined || args[0] === 'worktree' ? await noFilters() : []),
     `protocol.file.allow=${remote !== undefined && isLocalRemote(remote) ? 'always' : 'never'}`,
   ];
+  // Right before it starts: whoever aborts from then on is heard.
+  signal?.throwIfAborted();
   const argv = [
     ...settings.flatMap((setting) => ['-c', setting]),
     ...(gitDir === undefined ? [] : [`--git-dir=${gitDir}`]),

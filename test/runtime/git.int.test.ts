@@ -82,6 +82,17 @@ describe('git', () => {
     await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
   });
 
+  test('so does one that comes before it has begun', async () => {
+    await using dir = await tempRepo();
+    const abort = new AbortController();
+    const gitDir = join(dir.path, '.git');
+    const worktree = { path: dir.path, gitDir, commonDir: gitDir };
+    // In a worktree the settings of the user are read first.
+    const waiting = git(['-c', 'alias.wait=!sleep 600', 'wait'], { worktree, signal: abort.signal });
+    abort.abort();
+    await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   test('a time limit ends git with what it waited for', async () => {
     await using dir = await tempRepo();
     const waiting = git(['-c', 'alias.wait=!sleep 600', 'wait'], { cwd: dir.path, timeoutMs: 100 });
