@@ -9,6 +9,7 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
+import { within } from '#base/async.ts';
 import { AachatError, isSystemError } from '#base/errors.ts';
 import { ensureDir, PRIVATE_DIR, PRIVATE_FILE } from '#base/fs.ts';
 import { parseJson } from '#base/json.ts';
@@ -47,6 +48,9 @@ export interface ControlClient extends HttpClient, AsyncDisposable {
   stream<R extends Route>(route: R, input: RouteInput<R>, signal: AbortSignal): AsyncGenerator<RouteReply<R>, void>;
 }
 
+/** For what was said before the end. Who reads nothing holds up nobody for longer. */
+const LAST_WORDS_MS = 1_000;
+
 /** Listens until disposed. Whoever calls holds the lock of `up`, so a socket file that is there is a leftover. */
 export async function openControlServer(
   path: string,
@@ -56,11 +60,16 @@ export async function openControlServer(
   await ensureDir(dirname(path));
   await chmod(dirname(path), PRIVATE_DIR);
   await removeSocket(path);
+  const sending = new Set<Promise<void>>();
   const server = createServer((request, response) => {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     respond(request, handlers, gone.signal, log)
-      .then((reply) => send(reply, response))
+      .then(async (reply) => {
+        const sent = send(reply, response);
+        sending.add(sent);
+        await sent.finally(() => sending.delete(sent));
+      })
       .catch((error: unknown) => {
         // Who goes away in the middle of a stream has seen enough.
         if (gone.signal.aborted) return;
@@ -75,8 +84,10 @@ export async function openControlServer(
   await chmod(path, PRIVATE_FILE);
   return {
     [Symbol.asyncDispose]: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      await within(LAST_WORDS_MS, Promise.allSettled(sending));
       server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closed;
       await removeSocket(path);
     },
   };
