@@ -120,6 +120,8 @@ export async function spawnLeased(options: SpawnOptions): Promise<LeasedProcess>
         if (!isDead) await within(grace.stdinMs ?? STDIN_MS, ended());
         if (hasGroup) await endGroup(pid, grace.termMs ?? TERM_MS);
         const isClean = await endMarked(LEASE_MARKER, leaseId);
+        // Half dead it carries no marker any more.
+        if (isClean) await exited;
         child.stdout.destroy();
         child.stderr.destroy();
         if (isClean) await rm(path, { force: true });
@@ -242,9 +244,12 @@ function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
 
 /** Kills whatever has this in its environment. @returns whether nothing has any more */
 export async function endMarked(name: string, value: string): Promise<boolean> {
+  const found: ProcessIdentity[] = [];
   for (let round = 0; round < SWEEPS; round += 1) {
     const left = await markedProcesses(`${name}=${value}`);
-    if (left.length === 0) return true;
+    found.push(...left.flatMap((pid) => identityOf(pid) ?? []));
+    // One that is dying loses its environment first, and its files later.
+    if (left.length === 0 && !found.some(isRunning)) return true;
     for (const pid of left) {
       try {
         // A git that may tidy up takes its locks along.
