@@ -28,11 +28,14 @@ export function createCoalesced(run: () => Promise<void>): () => void {
   };
 }
 
-/** The promise, or `undefined` when `ms` pass first. The promise itself goes on. */
+/**
+ * The promise, or `undefined` when `ms` pass first. The promise itself goes on. What came while this process was held up
+ * has come in time: it is dealt with before the time counts as over.
+ */
 export async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined);
+    timer = setTimeout(() => setImmediate(resolve, undefined), ms);
   });
   try {
     return await Promise.race([promise, limit]);
