@@ -8,13 +8,18 @@ test('a refusal is of the run that was reported for, whichever runs by then', as
   const [first, second] = ['first', 'second'] as unknown as [RunId, RunId];
   let runId = first;
   const { promise, reject } = Promise.withResolvers<never>();
-  const call = vi.fn(() => promise);
-  const onStale = vi.fn();
+  const [called, stale] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const call = () => {
+    called.resolve();
+    return promise;
+  };
+  const onStale = vi.fn(() => stale.resolve());
   const now = () => ({ runId, activity: 'working' as const });
   const report = createActivityReport({ http: { call } as never, log: silentLog, now, onStale });
   report.tell();
-  await vi.waitFor(() => expect(call).toHaveBeenCalled());
+  await called.promise;
   runId = second;
   reject(new AachatError('STALE_RUN', 'This run is over.'));
-  await vi.waitFor(() => expect(onStale).toHaveBeenCalledExactlyOnceWith(first));
+  await stale.promise;
+  expect(onStale).toHaveBeenCalledExactlyOnceWith(first);
 });

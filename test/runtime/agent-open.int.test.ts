@@ -6,7 +6,7 @@ import { silentLog } from '#base/log.ts';
 import { type Agent, type AgentOptions, openAgent } from '#runtime/agent.ts';
 import { listLeases } from '#runtime/lease.ts';
 import { eventually } from '../support/eventually.ts';
-import { type TempDir, tempDir } from '../support/temp.ts';
+import { type TempDir, tempDir, writeFiles } from '../support/temp.ts';
 
 const ODD = join(import.meta.dirname, '../support/odd-agent.ts');
 
@@ -101,6 +101,7 @@ test.for(['eager', 'late'])('work that nobody asked for is told from turns, and 
   const heard: string[] = [];
   await using agent = await open(dir, oddity, { onUnprompted: (state) => heard.push(state) });
   expect(await agent.prompt('Hello.')).toMatchObject({ text: 'answer' });
+  await writeFiles(dir.path, { over: '' });
   await eventually('it worked by itself', () => heard.includes('ended'));
   expect(heard).toEqual(['started', 'ended']);
 });

@@ -165,7 +165,7 @@ describe('agent', () => {
   test('giving it back ends what it started, however stubborn', async () => {
     await using dir = await tempDir();
     const agent = await open(dir.path);
-    const stubborn = `setsid sh -c 'trap "" TERM HUP; echo $$ > stubborn.pid; while :; do sleep 1; done' >/dev/null 2>&1 & sleep 0.3; echo started`;
+    const stubborn = `setsid sh -c 'trap "" TERM HUP; echo $$ > stubborn.pid; while :; do sleep 1; done' >/dev/null 2>&1 & until test -s stubborn.pid; do sleep 0.1; done; echo started`;
     expect(await agent.prompt(script({ bash: stubborn }))).toMatchObject({ text: 'started' });
     const pid = Number(await readFile(join(dir.path, 'stubborn.pid'), 'utf8'));
     expect(isAlive(pid)).toBe(true);

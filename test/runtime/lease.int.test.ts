@@ -57,7 +57,7 @@ describe('lease', () => {
     const program = await run(dir, 'cat > got; echo bye > said');
     expect(await listLeases(join(dir.path, 'leases'))).toMatchObject([{ ownerRuns: true, programRuns: true }]);
     program.stdin.write('hello');
-    await program.stop();
+    await program.stop({ stdinMs: 300_000 });
     expect(await readFile(join(dir.path, 'said'), 'utf8')).toBe('bye\n');
     expect(await listLeases(join(dir.path, 'leases'))).toEqual([]);
   });

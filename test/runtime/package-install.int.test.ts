@@ -107,7 +107,7 @@ async function registry(packages: Readonly<Record<string, Readonly<Record<string
         registry: address ?? `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
         dir: target,
         onProgress: (step) => progress.push(step),
-        signal: AbortSignal.timeout(60_000),
+        signal: new AbortController().signal,
       }),
     left: () => readdirSync(join(dir.path, 'programs')),
     [Symbol.asyncDispose]: async () => {

@@ -39,6 +39,11 @@ async function insist(client: acp.AgentContext): Promise<void> {
   while ((await askBarely(client)).outcome.outcome === 'cancelled') await sleep(50);
 }
 
+/** Whoever started it says when its turn is over: it may hear that together with what comes next. */
+async function turnIsOver(): Promise<void> {
+  while (!existsSync('over')) await sleep(20);
+}
+
 /** From then on nothing of it moves. */
 function freeze(): void {
   writeFileSync('frozen', '');
@@ -115,16 +120,16 @@ acp
     if (/^(stubborn|immortal)$/.test(oddity ?? '') && JSON.stringify(params.prompt).includes('HANG')) return never;
     if (oddity === 'bare') return await answerBarely(client);
     await say(client, 'answer', 'm1', params.sessionId);
-    if (oddity === 'late') setTimeout(() => void say(client, ' and more', 'm1'), 50);
+    if (oddity === 'late') void turnIsOver().then(() => say(client, ' and more', 'm1'));
     if (oddity === 'nosy') void insist(client).catch(() => {});
     if (oddity === 'eager') {
-      setTimeout(async () => {
+      void turnIsOver().then(async () => {
         await say(client, 'a command in the background ended', 'm2');
         await client.notify(acp.methods.client.session.update, {
           sessionId: 'old',
           update: { sessionUpdate: 'usage_update', used: 1, size: 2 },
         });
-      }, 50);
+      });
     }
     return { stopReason: 'end_turn' };
   })
