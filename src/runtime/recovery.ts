@@ -54,6 +54,8 @@ export interface Recovery {
   readonly notices: readonly Notice[];
   /** What the conversation was held with. */
   readonly program: { readonly origin: string; readonly version: string | undefined } | null;
+  /** Epoch of the newest run on this machine; 0: there was none. */
+  readonly epoch: number;
 }
 
 export const RECOVERY: Reducer<Recovery> = {
@@ -66,6 +68,7 @@ export const RECOVERY: Reducer<Recovery> = {
     costMicros: 0,
     notices: [],
     program: null,
+    epoch: 0,
   },
   advance,
 };
@@ -75,6 +78,8 @@ export const recover = (lines: readonly LogLine[]): Recovery => lines.reduce(adv
 function advance(state: Recovery, line: LogLine): Recovery {
   const { owed } = state;
   switch (line.type) {
+    case 'run.started':
+      return { ...state, epoch: line.epoch };
     case 'imported':
       return { ...state, conversation: line.conversation };
     case 'agent.opened': {

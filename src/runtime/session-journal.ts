@@ -51,6 +51,9 @@ export interface SessionJournal {
 const CONVERSATION_GONE =
   'The program that runs you does not know the conversation that you had here, so this is a new one: what you see below is all that you remember of it. `aachat project read <project>` shows what was said. Nothing was done to the files in your workspace and your own repo because of it.';
 
+const ranElsewhere = (machine: string) =>
+  `This session ran on ${machine}, another machine of your owner, since it last ran here. What was said to you there and what you did is not in this conversation, and files that you did not push are there. \`aachat project read <project>\` shows what was said.`;
+
 type Program = NonNullable<Recovery['program']>;
 
 /** What a conversation was held with, if that was something else; a version that nobody noted is no difference. */
@@ -62,7 +65,7 @@ function otherProgram(before: Program, now: Program): string | undefined {
 
 /** @throws AachatError `CONFLICT` while another process writes the session's log */
 export async function openJournal(
-  { home, http }: Pick<Launcher, 'home' | 'http'>,
+  { home, http, machine }: Pick<Launcher, 'home' | 'http' | 'machine'>,
   about: { readonly session: Session; readonly agent: Agent; readonly team: Team },
   log: Log,
 ): Promise<SessionJournal> {
@@ -83,6 +86,10 @@ export async function openJournal(
     notices.push({ note: text });
     note({ type: 'note', text });
   };
+  const before = about.session.run;
+  const elsewhere =
+    before !== null && before.machineId !== machine.id && before.epoch > past.epoch ? before.machine : undefined;
+  if (elsewhere !== undefined) tell(ranElsewhere(elsewhere));
   return {
     events,
     past,
@@ -118,6 +125,11 @@ export async function openJournal(
       if (before !== undefined) log.info('session.program_changed', { before, program: origin, version });
       const { agent: name } = about.session;
       return [
+        ...(elsewhere === undefined
+          ? []
+          : [
+              `${name} ran on ${elsewhere} since it last ran here: its conversation here does not know what it did there.`,
+            ]),
         ...(isLost ? [`The program does not know the conversation of ${name} any more: it goes on in a new one.`] : []),
         ...(before === undefined ? [] : [`The conversation of ${name} was held with ${before} until now.`]),
       ];

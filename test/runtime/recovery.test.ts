@@ -46,6 +46,7 @@ describe('recovery', () => {
       costMicros: 2,
       notices: [],
       program: { origin: 'p', version: undefined },
+      epoch: 0,
     });
   });
 

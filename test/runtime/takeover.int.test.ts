@@ -4,6 +4,7 @@ import { newId } from '#base/id.ts';
 import type { EndReason } from '#contract/entities.ts';
 import type { MachineId, RunId, SessionId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { readEventLog } from '#runtime/event-log.ts';
 import { answers, tell } from '../support/dm.ts';
 import { eventually } from '../support/eventually.ts';
 import { type UpScene, upScene } from '../support/up.ts';
@@ -43,6 +44,13 @@ test('a session that another machine took over waits, says so, and goes on when 
   await eventually('it goes on', () => now().phase === 'running');
   expect(now().problem).toBeNull();
   await eventually('it answers', async () => (await answers(scene, ada ?? expect.fail())).length === 1);
+  await tell(scene, ada ?? expect.fail(), 'and again');
+  await eventually('it answers again', async () => (await answers(scene, ada ?? expect.fail())).length === 2);
+  const prompts = (await readEventLog(scene.home.session(now().sessionId).log)).flatMap((line) =>
+    line.type === 'turn.prompted' ? [line.prompt] : [],
+  );
+  expect(prompts.map((prompt) => prompt.includes('This session ran on desk'))).toEqual([true, false]);
+  expect(up.report()[0]?.warnings).toContainEqual(expect.stringContaining('ada.mia ran on desk since'));
 });
 
 test('what is stopped on one machine does not come up on another one that waits for its place', async () => {
