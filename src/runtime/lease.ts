@@ -59,6 +59,7 @@ const STDERR_BYTES = 64 * 1024;
 /** A program that notices the end of its stdin leaves by itself in well under this. */
 const STDIN_MS = 3_000;
 const TERM_MS = 2_000;
+const DYING_MS = 5_000;
 const POLL_MS = 20;
 /** Sweeps until nothing new shows up; a process may fork while it is being looked for. */
 const SWEEPS = 50;
@@ -119,9 +120,8 @@ export async function spawnLeased(options: SpawnOptions): Promise<LeasedProcess>
         // What a dead program left has nobody that would tell it to end: it is asked at once.
         if (!isDead) await within(grace.stdinMs ?? STDIN_MS, ended());
         if (hasGroup) await endGroup(pid, grace.termMs ?? TERM_MS);
-        const isClean = await endMarked(LEASE_MARKER, leaseId);
-        // Half dead it carries no marker any more.
-        if (isClean) await exited;
+        // Half dead it carries no marker any more. One that the kernel does not let go keeps its lease for the next sweep.
+        const isClean = (await endMarked(LEASE_MARKER, leaseId)) && (await within(DYING_MS, exited)) !== undefined;
         child.stdout.destroy();
         child.stderr.destroy();
         if (isClean) await rm(path, { force: true });
