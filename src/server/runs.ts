@@ -180,9 +180,16 @@ async function requireNewest(view: View, run: RunRow): Promise<void> {
   if (newest?.id !== run.id || (run.ended_at !== null && run.reason !== 'lost')) throw staleRun();
 }
 
-async function seen(tx: Tx, run: RunRow, session: SessionWithNames): Promise<void> {
+async function seen(tx: Tx, known: RunRow, session: SessionWithNames): Promise<void> {
   const { q, now } = tx;
-  if (run.ended_at === null && Date.parse(now) - Date.parse(run.heartbeat_at) < HEARTBEAT_PRECISION_MS) return;
+  if (known.ended_at === null && Date.parse(now) - Date.parse(known.heartbeat_at) < HEARTBEAT_PRECISION_MS) return;
+  // Who ends it at this moment, or takes it for lost, comes first: what is read under the lock counts.
+  await tx.engine.lock(q, 'runs', [known.id]);
+  const run = await q.selectFrom('runs').selectAll().where('id', '=', known.id).executeTakeFirstOrThrow();
+  if (run.ended_at !== null) {
+    await tx.engine.lock(q, 'agents', [session.agent_id]);
+    await requireNewest(tx, run);
+  }
   // Before anything is written: a heartbeat goes on with the other runs of its machine.
   const wasLost = asSeenAt(now, run).ended_at !== null;
   if (wasLost && (await runElsewhere(tx, session, run.machine_id)) !== undefined) throw staleRun();

@@ -1,16 +1,22 @@
 /** The promises of the platform, over a real PostgreSQL, and what only several processes on one database show. */
+import { sql } from 'kysely';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isAachatError } from '#base/errors.ts';
+import { silentLog } from '#base/log.ts';
 import { sleep } from '#base/time.ts';
 import { CLOSE } from '#contract/frames.ts';
 import { ROUTES } from '#contract/routes.ts';
-import { createProject, createTeam, send } from '../support/company.ts';
+import { openPostgres } from '#server/database/postgres.ts';
+import type { RunRow } from '#server/database/schema.ts';
+import { createStore, type Tx } from '#server/database/store.ts';
+import { finishRun, sweepLostRuns } from '#server/runs.ts';
+import { createProject, createTeam, liveSession, send } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 import { caller, testServer, testSocket } from '../support/server.ts';
 import { serverSuite } from './suite/all.ts';
-import { eventsOf, subscribe } from './suite/fixture.ts';
+import { crew, eventsOf, movableClock, subscribe } from './suite/fixture.ts';
 
 let postgres: TestPostgres | undefined;
 beforeAll(async () => {
@@ -114,4 +120,43 @@ test('a database that breaks off all connections costs a try, never the server o
   const kept = new Set((await read(0)).map(({ body }) => body));
   expect(accepted.filter((body) => !kept.has(body))).toEqual([]);
   expect([...refused]).toEqual(['SERVER_UNREACHABLE']);
+});
+
+describe('a heartbeat that comes while its run', () => {
+  /** What becomes of a run if `end` is on its way when its machine says that it lives. */
+  async function during(aheadMs: number, end: (tx: Tx, run: RunRow) => Promise<unknown>) {
+    const databaseUrl = await database();
+    const { clock, advance } = movableClock();
+    await using it = await crew(async (options) => testServer({ ...options, databaseUrl }), { clock });
+    const { session, run } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+    advance(aheadMs);
+    await using other = await openPostgres(databaseUrl, silentLog);
+    const [done, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const ending = createStore(other, clock, () => {}).transact(async (tx) => {
+      await end(tx, await tx.q.selectFrom('runs').selectAll().where('id', '=', run.id).executeTakeFirstOrThrow());
+      done.resolve();
+      await goOn.promise;
+    });
+    await done.promise;
+    const beat = { params: { machineId: it.machine }, body: { runs: [run.id] } };
+    const beating = it.alice.call(ROUTES.heartbeat, beat);
+    await eventually('it waits', async () => {
+      const waits = sql`select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+      return (await waits.execute(other.db)).rows.length > 0;
+    });
+    goOn.resolve();
+    await ending;
+    const { stale } = await beating;
+    const now = await it.alice.call(ROUTES.getSession, { params: { sessionId: session.id } });
+    return { isStale: stale.includes(run.id), state: now.session.state, reason: now.session.run?.reason };
+  }
+
+  test('is taken for lost brings it back as a whole', async () => {
+    expect(await during(121_000, sweepLostRuns)).toEqual({ isStale: false, state: 'running', reason: null });
+  });
+
+  test('is ended does not bring it back', async () => {
+    const stopped = { isStale: true, state: 'stopped', reason: 'stopped' };
+    expect(await during(30_000, (tx, run) => finishRun(tx, run, 'stopped'))).toEqual(stopped);
+  });
 });

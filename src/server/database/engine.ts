@@ -18,7 +18,7 @@ export interface Engine {
   /** Makes other transactions that lock the same row wait; `ids` in any order. */
   lock(
     tx: Queries,
-    table: 'agents' | 'sessions' | 'teams' | 'projects' | 'documents',
+    table: 'agents' | 'sessions' | 'teams' | 'projects' | 'documents' | 'runs',
     ids: readonly string[],
   ): Promise<void>;
   /** What inserts a message and indexes its words (see `base/words.ts`). */
