@@ -83,6 +83,7 @@ export async function turnOf({ q }: View, sessionId: SessionId): Promise<{ hop: 
     .where('session_id', '=', sessionId)
     .orderBy((eb) => eb.case().when('state', '=', 'open').then(0).else(1).end())
     .orderBy('started_at', 'desc')
+    .orderBy('id', 'desc')
     .executeTakeFirst();
   return { hop: last?.hop ?? 1, turnId: last?.state === 'open' ? last.id : null };
 }

@@ -306,6 +306,7 @@ export async function promptProject(tx: Tx, session: SessionRow): Promise<Projec
     .select('project_id')
     .where('session_id', '=', session.id)
     .orderBy('started_at', 'desc')
+    .orderBy('id', 'desc')
     .executeTakeFirst();
   if (last !== undefined && covered.has(last.project_id)) return last.project_id;
   const dm = await dmOf(tx, session.agent_id);

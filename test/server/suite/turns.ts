@@ -17,7 +17,7 @@ import {
   waiting,
 } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
-import { caller, testSocket } from '../../support/server.ts';
+import { caller, clientId, testSocket } from '../../support/server.ts';
 import { crew, eventsOf, type Open, subscribe } from './fixture.ts';
 
 export function turnSuite(engine: string, open: Open): void {
@@ -119,6 +119,21 @@ export function turnSuite(engine: string, open: Open): void {
       expect(await waiting(it.alice, session)).toEqual([]);
       const { turns } = await it.alice.call(ROUTES.getSession, { params: { sessionId: session.id } });
       expect(turns.map(({ state }) => state)).toEqual(['failed', 'ended']);
+    });
+
+    test('of turns that began in the same moment the last is the one where a prompt belongs', async () => {
+      await using it = await crew(open);
+      const second = await createProject(it.alice, it.team, 'second');
+      await joinProject(it.alice, second, 'helper');
+      const { session, run } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      for (const project of [it.project, second, it.project]) {
+        await endTurn(it.alice, run, (await startTurn(it.alice, run, project, [])).id);
+        const { signal } = await it.alice.call(ROUTES.signalSession, {
+          params: { sessionId: session.id },
+          body: { clientId: clientId(), kind: 'prompt', text: 'go on' },
+        });
+        expect(signal.projectId).toBe(project.id);
+      }
     });
 
     test('of two sessions that report the same signal one gets it', async () => {
