@@ -1,5 +1,5 @@
 /** What lists print, page by page, into pagers and past hostile text. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ROUTES } from '#contract/routes.ts';
 import { createAgent, createTeam, joinProject, push, send } from '../support/company.ts';
 import { person } from '../support/person.ts';
@@ -64,6 +64,9 @@ const LISTS = [
 
 describe('lists', () => {
   test('every list pages: what stands at its end shows the next page, to the last', async () => {
+    // What is of today is shown without its day, on every page; and of one moment, so that no order is left to time.
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
     await using it = await scene();
     for (const words of LISTS) {
       const whole = await it.mia.command([...words, '--text']);

@@ -1,7 +1,7 @@
 /** `aachat logs`: the file of `up`, as people and programs read it. */
 import { appendFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { createLog, fileWriter } from '#base/log.ts';
 import { runCommand } from '#cli/exit.ts';
 import { openHome } from '#runtime/home.ts';
@@ -23,6 +23,9 @@ async function scene() {
 }
 
 test('shows the newest lines and the Launch Report, without what would control the terminal', async () => {
+  // Lines of yesterday are shown with their day.
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
   await using s = await scene();
   expect(await s.shown()).toMatch(/Nothing yet/);
   s.log.info('lease.reaped', { killed: 2 });
