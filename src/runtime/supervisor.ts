@@ -9,7 +9,7 @@ import pLimit from 'p-limit';
 import { AachatError, isAachatError } from '#base/errors.ts';
 import { ensureDir } from '#base/fs.ts';
 import { claimPidFile } from '#base/pid-file.ts';
-import { isoTime } from '#base/time.ts';
+import { type Clock, isoTime } from '#base/time.ts';
 import type { LiveSession, MirrorView, PendingPermission, SettledPermission } from '#contract/control.ts';
 import type { PairCooldown, Party, Project } from '#contract/entities.ts';
 import type { StreamEvent } from '#contract/frames.ts';
@@ -54,6 +54,8 @@ export interface UpOptions {
   readonly limits: () => PlaceLimits;
   /** Whether all sessions of a login wait when one of them has reached its usage limit. */
   readonly pausesOnLimit: () => boolean;
+  /** By which usage limits end. */
+  readonly clock?: Clock;
   /** Whether the owner's other machines are told the titles of requests. */
   readonly sharesTitles: () => boolean;
   /** Calls `listener` at every change worth showing; coalescing is its business. */
@@ -202,7 +204,7 @@ class RunningUp implements Up {
       say: (title) => this.#link?.relay(title),
     });
     this.#places = createPlaces(options.limits);
-    this.#logins = createLogins({ isShared: options.pausesOnLimit });
+    this.#logins = createLogins({ isShared: options.pausesOnLimit, clock: options.clock ?? Date.now });
     const slots = pLimit(availableParallelism());
     this.#roster = new Roster({
       launcher: this.#launcher,

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { newId } from '#base/id.ts';
 import { type Log, silentLog } from '#base/log.ts';
+import type { Clock } from '#base/time.ts';
 import { serverAddress } from '#client/address.ts';
 import { createHttpClient, type HttpClient } from '#client/http.ts';
 import type { Agent } from '#contract/entities.ts';
@@ -31,6 +32,8 @@ export interface UpScene extends AsyncDisposable {
     readonly permissionLifetimeMs?: number;
     readonly limits?: Partial<PlaceLimits>;
     readonly pausesOnLimit?: boolean;
+    /** By which usage limits end. */
+    readonly clock?: Clock;
     readonly sharesTitles?: boolean;
     /** Lines of its log. */
     readonly log?: Log;
@@ -90,6 +93,7 @@ export async function upScene(...names: readonly string[]): Promise<UpScene> {
         team: undefined,
         limits: () => ({ maxSessions: 50, hibernateMs: 0, ...more.limits }),
         pausesOnLimit: () => more.pausesOnLimit ?? true,
+        clock: more.clock ?? Date.now,
         sharesTitles: () => more.sharesTitles === true,
         onChange: () => {},
         permissionLifetimeMs: more.permissionLifetimeMs ?? 600_000,
