@@ -10,7 +10,7 @@
  *   {"cost": dollars, "used": tokens}      tells what the conversation has cost, and the length of its context
  *   {"offer": ["name"]}                   says that it takes these commands of its own
  *   {"wait": ms} {"hang": true} {"exit": status} {"error": code, "kind": "rate_limit"}
- *   {"limit": "file"}                     refused until the time that the file says, in epoch milliseconds
+ *   {"limit": "file"}                     refused as long as there is such a file, which says until when, in epoch milliseconds
  *   {"login": "file"}                     no login as long as there is no such file
  *
  * Without a script it answers as the built-in one.
@@ -18,11 +18,12 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import * as acp from '@agentclientprotocol/sdk';
 import { z } from 'zod';
+import { readIfExists } from '#base/fs.ts';
 import { sleep } from '#base/time.ts';
 import { message, replyTo, runScriptedAgent, type Turn } from '#runtime/scripted-agent.ts';
 
@@ -114,10 +115,10 @@ async function play(step: Step, turn: Turn): Promise<void> {
 
 /** Notes the try beside the file. */
 async function spend(file: string, { say }: Turn): Promise<void> {
-  const until = Number(await readFile(file, 'utf8'));
-  await appendFile(`${file}.tries`, `${Date.now()} ${Date.now() < until ? 'refused' : 'answered'}\n`);
-  if (Date.now() >= until) return;
-  const rateLimit = { status: 'rejected', resetsAt: until / 1_000 };
+  const until = await readIfExists(file);
+  await appendFile(`${file}.tries`, until === undefined ? 'answered\n' : 'refused\n');
+  if (until === undefined) return;
+  const rateLimit = { status: 'rejected', resetsAt: Number(until) / 1_000 };
   await say({ sessionUpdate: 'usage_update', used: 1, size: 2, _meta: { '_claude/rateLimit': rateLimit } });
   throw new acp.RequestError(-32_603, 'scripted limit', { errorKind: 'rate_limit' });
 }
