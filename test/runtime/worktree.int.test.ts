@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exists } from '#base/fs.ts';
@@ -198,27 +198,31 @@ describe('worktree', () => {
   });
 
   test('one whose making was killed at any moment is made again', async () => {
-    const files = Object.fromEntries(
-      Array.from({ length: 400 }, (_, index) => [`f${index}.txt`, `${index}\n`.repeat(50)]),
-    );
-    await using s = await setup(files);
-    let halfMade = 0;
-    for (const delayMs of [0, 1, 2, 4, 6, 8, 12, 16]) {
-      const args = [`--git-dir=${s.clone.gitDir}`, 'worktree', 'add', '--detach', s.path, 'refs/remotes/origin/main'];
-      const child = spawn('git', args, { stdio: 'ignore', detached: true });
-      await new Promise((resolve) => setTimeout(resolve, delayMs));
-      try {
-        process.kill(-Number(child.pid), 'SIGKILL');
-      } catch {
-        // It was quicker.
-      }
-      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-      if (child.signalCode !== null) halfMade += 1;
+    const attributes = ['f0.txt', 'f20.txt', 'f39.txt'].map((name) => `${name} filter=step\n`).join('');
+    const files = Array.from({ length: 40 }, (_, index) => [`f${index}.txt`, `${index}\n`] as const);
+    await using s = await setup({ '.gitattributes': attributes, ...Object.fromEntries(files) });
+    // Git itself calls this where refs, files and the index are written; it ends git and all of its processes.
+    const [step, hooks] = [join(s.dir.path, 'step.sh'), join(s.dir.path, 'hooks')];
+    const count = `echo >> "$STEPS"; test "$(wc -l < "$STEPS")" -ne "$DIE_AT" || kill -KILL 0; exec cat`;
+    await writeFile(step, `#!/bin/sh\n${count}\n`, { mode: 0o755 });
+    await mkdir(hooks);
+    for (const name of ['reference-transaction', 'post-index-change', 'post-checkout'])
+      await symlink(step, join(hooks, name));
+    const settings = [`core.hooksPath=${hooks}`, `filter.step.smudge=${step}`].flatMap((setting) => ['-c', setting]);
+    let dieAt = 0;
+    for (let isDead = true; isDead; ) {
+      dieAt += 1;
+      const args = [`--git-dir=${s.clone.gitDir}`, ...settings, 'worktree', 'add', '--detach', s.path, 'origin/main'];
+      const env = { ...process.env, STEPS: join(s.dir.path, `steps-${dieAt}`), DIE_AT: String(dieAt) };
+      const child = spawn('git', args, { stdio: 'ignore', detached: true, env });
+      const [status, signal] = await once(child, 'exit');
+      isDead = signal === 'SIGKILL';
+      expect([0, null]).toContain(status);
       await addWorktree(s.clone, s.path);
       expect(await gitIn(s.path, 'status', '--porcelain')).toBe('');
       expect(await removeWorktree(s.clone, s.path)).toEqual({ removed: true });
     }
-    expect(halfMade).toBeGreaterThan(0);
+    expect(dieAt).toBeGreaterThan(6);
   });
 
   test('the visible folder follows the remote, and is left alone when it has changes or commits', async () => {
