@@ -1,6 +1,7 @@
 /** One agent of a person with two machines: this one, with a real `up`, and a desk that only the server hears of. */
 import { expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
+import type { HttpClient } from '#client/http.ts';
 import type { EndReason } from '#contract/entities.ts';
 import type { MachineId, RunId, SessionId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -10,15 +11,29 @@ import { eventually } from '../support/eventually.ts';
 import { type UpScene, upScene } from '../support/up.ts';
 
 async function secondMachine({ http }: UpScene) {
+  let taken = Promise.resolve();
   const machineId = newId<MachineId>();
   await http.call(ROUTES.putMachine, { params: { machineId }, body: { name: 'desk' } });
   return {
+    /** The first machine's way to the server: what it says while this one takes a session comes after that. */
+    first: {
+      async call(route, input, signal) {
+        await taken;
+        return await http.call(route, input, signal);
+      },
+    } satisfies HttpClient as HttpClient,
     async take(sessionId: SessionId): Promise<RunId> {
-      const { session } = await http.call(ROUTES.getSession, { params: { sessionId } });
-      // As if nobody had heard of the other one for two minutes.
-      if (session.run !== null && session.run.endedAt === null) await this.end(session.run.id, 'stopped');
-      const body = { clientId: newId(), machineId, owes: null };
-      return (await http.call(ROUTES.openRun, { params: { sessionId }, body })).run.id;
+      const taking = Promise.withResolvers<void>();
+      taken = taking.promise;
+      try {
+        const { session } = await http.call(ROUTES.getSession, { params: { sessionId } });
+        // As if nobody had heard of the other one for two minutes.
+        if (session.run !== null && session.run.endedAt === null) await this.end(session.run.id, 'stopped');
+        const body = { clientId: newId(), machineId, owes: null };
+        return (await http.call(ROUTES.openRun, { params: { sessionId }, body })).run.id;
+      } finally {
+        taking.resolve();
+      }
     },
     async end(runId: RunId, reason: EndReason) {
       await http.call(ROUTES.endRun, { params: { runId }, body: { reason } });
@@ -28,11 +43,11 @@ async function secondMachine({ http }: UpScene) {
 
 test('a session that another machine took over waits, says so, and goes on when that one is done with it', async () => {
   await using scene = await upScene('ada');
-  const up = await scene.start();
+  const desk = await secondMachine(scene);
+  const up = await scene.start({ http: desk.first });
   await up.ready;
   const [ada] = scene.agents;
   const now = () => up.sessions()[0] ?? expect.fail();
-  const desk = await secondMachine(scene);
   const run = await desk.take(now().sessionId);
   await tell(scene, ada ?? expect.fail(), 'hello');
   await eventually('it waits', () => now().phase === 'failed');
