@@ -2,6 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { AachatError } from '#base/errors.ts';
 import { silentLog } from '#base/log.ts';
 import { createTurnLoop } from '#runtime/turn-loop.ts';
+import { eventually } from '../support/eventually.ts';
 
 test('what could not be read is known to be behind until it was read', async () => {
   const call = vi.fn().mockRejectedValueOnce(new AachatError('TIMEOUT', 'No answer.'));
@@ -15,8 +16,8 @@ test('what could not be read is known to be behind until it was read', async () 
     onIdle,
   } as never);
   loop.wake();
-  await vi.waitFor(() => expect(loop.isBehind).toBe(true));
+  await eventually('it is behind', () => loop.isBehind);
   loop.wake();
-  await vi.waitFor(() => expect(onIdle).toHaveBeenCalledTimes(1));
-  await vi.waitFor(() => expect(loop.isBehind).toBe(false));
+  await eventually('it was read', () => !loop.isBehind);
+  expect(onIdle).toHaveBeenCalledTimes(1);
 });
