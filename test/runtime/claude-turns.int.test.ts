@@ -150,7 +150,7 @@ test('a cancel ends the turn while text streams, a command runs, or a question i
   const { agent, updates, asked } = claude;
   const cancelled = { kind: 'ended', stopReason: 'cancelled' };
 
-  const streaming = agent.prompt(script({ text: 'word '.repeat(2000), chunks: 2000, delayMs: 20 }));
+  const streaming = agent.prompt(script({ text: 'A word.', hang: true }));
   await eventually('text streams', () => JSON.stringify(updates).includes('word'));
   agent.cancel();
   expect(await streaming).toMatchObject(cancelled);

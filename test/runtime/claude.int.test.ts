@@ -159,11 +159,10 @@ describe('a hostile team repo', () => {
     await using scene = await hostileScene();
     await using raw = await openRaw(scene, 'session/new', {}, { ...scene.env('full'), CLAUDE_CODE_SAFE_MODE: '' });
     await raw.prompt(raw.sessionId ?? '', script({ text: 'Hello.' })).catch(() => {});
-    const sprung = await scene.sprung();
     for (const trap of ['project-SessionStart', 'local-SessionStart', 'key-helper', 'mcp-of-workspace', 'user-Stop']) {
-      expect(sprung).toContain(trap);
+      await eventually(trap, async () => (await scene.sprung()).includes(trap));
     }
-    expect(scene.thief.requests.length).toBeGreaterThan(0);
+    await eventually('the thief is asked', () => scene.thief.requests.length > 0);
   });
 
   test.for(POLICIES)('does nothing in a new and a resumed conversation under policy %s', async (policy) => {
@@ -211,8 +210,9 @@ test('what asks who is logged in runs no hooks either, whoever ends it', async (
   await writeFile(program, `#!/bin/sh\n${note}\nexec '${real}' "$@"\n`, { mode: 0o755 });
   await using claude = await scene.open({ env: { ...scene.env(), CLAUDE_CODE_EXECUTABLE: program } });
   await claude.agent.prompt(script({ text: 'Hello.' }));
-  const lines = await eventually('it was asked', async () => (await readIfExists(asked))?.trim().split('\n'));
-  for (const line of lines) expect(line).toMatch(/^1 |"disableAllHooks":true/);
+  // A shell makes the file before it writes.
+  const lines = await eventually('it was asked', async () => (await readIfExists(asked))?.trim());
+  for (const line of lines.split('\n')) expect(line).toMatch(/^1 |"disableAllHooks":true/);
 });
 
 test('AGENTS.md of a repo without CLAUDE.md reaches the model; a file mention in what somebody said is not read', async () => {

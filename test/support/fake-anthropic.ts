@@ -7,14 +7,12 @@
  */
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 export type Step =
   | {
       readonly think?: string;
       readonly text: string;
       readonly chunks?: number;
-      readonly delayMs?: number;
       readonly stop?: 'refusal';
     }
   | {
@@ -23,8 +21,8 @@ export type Step =
       readonly tool: string;
       readonly input: Readonly<Record<string, unknown>>;
     }
-  /** The stream begins and nothing follows. */
-  | { readonly hang: true }
+  /** The stream begins, and nothing follows but this. */
+  | { readonly text?: string; readonly hang: true }
   | {
       readonly status: number;
       readonly error: string;
@@ -78,6 +76,8 @@ export async function fakeAnthropic(): Promise<FakeAnthropic> {
     if (path !== '/v1/messages') return fail(response, 404, 'not_found_error', 'no such path');
     await answer(response, body, requests.length);
   });
+  // Else it might close a connection in the very moment in which a request comes.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -101,6 +101,7 @@ async function answer(response: ServerResponse, body: Body, number: number): Pro
   const message = { id: `msg_${number}`, type: 'message', role: 'assistant', model: body.model, content: [], usage };
   send('message_start', { message: { ...message, stop_reason: null, stop_sequence: null } });
   if ('hang' in step) {
+    if (step.text !== undefined) streamText(send, 0, step.text);
     await new Promise((resolve) => response.once('close', resolve));
     return;
   }
@@ -114,7 +115,7 @@ async function answer(response: ServerResponse, body: Body, number: number): Pro
   }
   const text = 'tool' in step ? step.say : step.text;
   if (text !== undefined && text !== '') {
-    await streamText(response, send, index, text, 'tool' in step ? {} : step);
+    streamText(send, index, text, 'tool' in step ? 1 : step.chunks);
     index += 1;
   }
   if ('tool' in step) {
@@ -130,18 +131,11 @@ async function answer(response: ServerResponse, body: Body, number: number): Pro
   response.end();
 }
 
-async function streamText(
-  response: ServerResponse,
-  send: (type: string, data: object) => void,
-  index: number,
-  text: string,
-  { chunks = 1, delayMs = 0 }: { readonly chunks?: number; readonly delayMs?: number },
-): Promise<void> {
+function streamText(send: (type: string, data: object) => void, index: number, text: string, chunks = 1): void {
   send('content_block_start', { index, content_block: { type: 'text', text: '' } });
   const size = Math.max(1, Math.ceil(text.length / chunks));
-  for (let at = 0; at < text.length && !response.destroyed; at += size) {
+  for (let at = 0; at < text.length; at += size) {
     send('content_block_delta', { index, delta: { type: 'text_delta', text: text.slice(at, at + size) } });
-    if (delayMs > 0) await sleep(delayMs);
   }
   send('content_block_stop', { index });
 }
