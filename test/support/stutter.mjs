@@ -42,6 +42,13 @@ const isOwn = (name) => /^[a-z]/.test(name) && !name.endsWith('Stream') && name 
 wrapAll(fs, Object.keys(fs).filter(isOwn));
 wrapAll(fs.promises, Object.keys(fs.promises).filter(isOwn));
 wrapAll(childProcess, ['spawn', 'spawnSync', 'execFile', 'execFileSync']);
+
+/** A process that inherits nothing, as an agent program, is held up as well. */
+const { spawn } = childProcess;
+const { NODE_OPTIONS, STUTTER, STUTTER_MS } = process.env;
+const inherited = JSON.parse(JSON.stringify({ NODE_OPTIONS, STUTTER, STUTTER_MS }));
+childProcess.spawn = (...args) =>
+  spawn(...args.map((arg) => (arg?.env === undefined ? arg : { ...arg, env: { ...inherited, ...arg.env } })));
 wrapAll(timersPromises, ['setTimeout']);
 
 for (const target of [globalThis, timers]) {
