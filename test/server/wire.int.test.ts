@@ -2,15 +2,15 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { createLog } from '#base/log.ts';
-import { EVENT_SOCKET_PATH } from '#contract/frames.ts';
+import { EVENT_SOCKET_PATH, HEARTBEAT_MS } from '#contract/frames.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { PROTOCOL_HEADER } from '#contract/version.ts';
 import { createProject, createTeam, send } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
-import { caller, clientId, testServer, testSocket } from '../support/server.ts';
+import { caller, clientId, type TestSocket, testServer, testSocket } from '../support/server.ts';
 import { movableClock, subscribe } from './suite/fixture.ts';
 
 /** A request with headers that `fetch` would not send. */
@@ -141,6 +141,8 @@ describe('the event socket', () => {
   });
 
   test('a reader that does not read is let go, and finds everything when it comes back', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
     await using server = await testServer();
     const alice = await server.login('alice');
     const project = await createProject(alice, await createTeam(alice, 'acme'), 'launch');
@@ -150,12 +152,21 @@ describe('the event socket', () => {
     const count = 400;
     for (let n = 0; n < count; n += 1) await send(alice, project, `${n} ${'x'.repeat(30_000)}`);
     slow.ws.resume();
-    const said = () =>
-      slow.frames
+    const said = ({ frames }: TestSocket) =>
+      frames
         .flatMap((frame) => (frame.type === 'batch' ? frame.events : []))
-        .filter(({ type }) => type === 'message.created');
-    await eventually('the reader catches up', () => said().length === count);
-    const seqs = said().map(({ seq }) => seq);
+        .filter(({ type }) => type === 'message.created')
+        .map(({ seq }) => seq);
+    await eventually('the reader catches up', () => said(slow).length === count);
+    slow.ws.pause();
+    for (let n = 0; n < 10; n += 1) await send(alice, project, `and ${n}`);
+    vi.advanceTimersByTime(3 * HEARTBEAT_MS);
+    slow.ws.resume();
+    await slow.closed;
+    await using back = await testSocket(server.url, alice.token);
+    await subscribe(back, project.id, said(slow).at(-1));
+    const seqs = [...said(slow), ...said(back)];
+    expect(seqs).toHaveLength(count + 10);
     expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
   });
 });
