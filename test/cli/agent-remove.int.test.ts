@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { exists } from '#base/fs.ts';
 import { remove } from '#cli/commands/agent.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { movableClock } from '../support/clock.ts';
 import { testContext } from '../support/command.ts';
 import { addMachine, createTeam, liveSession } from '../support/company.ts';
 import { person } from '../support/person.ts';
@@ -14,7 +15,7 @@ import { gitIn, writeFiles } from '../support/temp.ts';
 /** Mia with her agent ada, in a project. */
 async function scene() {
   const stack = new AsyncDisposableStack();
-  const server = stack.use(await testServer());
+  const server = stack.use(await testServer({ clock: movableClock().clock }));
   const owner = await server.login('mia');
   const mia = stack.use(await person(server, 'mia'));
   await mia.data('agent', 'create', 'ada');

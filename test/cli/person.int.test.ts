@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ROUTES } from '#contract/routes.ts';
+import { movableClock } from '../support/clock.ts';
 import { run } from '../support/command.ts';
 import { addMachine, createAgent, createTeam, joinTeam, liveSession } from '../support/company.ts';
 import { person } from '../support/person.ts';
@@ -126,7 +127,7 @@ describe('a person', () => {
 
 describe('an agent in its session', () => {
   test('acts as itself, with the token that the file has now, within its coverage', async () => {
-    await using server = await testServer();
+    await using server = await testServer({ clock: movableClock().clock });
     const owner = await server.login('mia');
     await using mia = await person(server, 'mia');
     await mia.data('project', 'create', 'launch');

@@ -9,6 +9,7 @@ import { openEventLog } from '#runtime/event-log.ts';
 import { openHome } from '#runtime/home.ts';
 import type { LogEvent } from '#runtime/log-events.ts';
 import { RECOVERY } from '#runtime/recovery.ts';
+import { movableClock } from '../support/clock.ts';
 import { run } from '../support/command.ts';
 import {
   addMachine,
@@ -29,7 +30,7 @@ import { started, turn, writeLog } from '../support/session-logs.ts';
 const COUNTERS = { inputTokens: 1_200, outputTokens: 300, cacheReadTokens: 9_000, cacheWriteTokens: 0, costMicros: 0 };
 
 async function scene() {
-  const server = await testServer();
+  const server = await testServer({ clock: movableClock().clock });
   const owner = await server.login('mia');
   const team = await createTeam(owner, 'acme');
   const project = await createProject(owner, team, 'launch');

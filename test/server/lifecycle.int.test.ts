@@ -9,11 +9,12 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { silentLog } from '#base/log.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { startServer } from '#server/main.ts';
+import { movableClock } from '../support/clock.ts';
 import { createProject, createTeam, send } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
 import { caller, clientId, testServer, testSocket } from '../support/server.ts';
 import { tempDir } from '../support/temp.ts';
-import { movableClock, subscribe } from './suite/fixture.ts';
+import { subscribe } from './suite/fixture.ts';
 
 test('a second server on the same data is refused with the process and address of the first', async () => {
   await using first = await testServer();

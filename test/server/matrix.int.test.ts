@@ -6,6 +6,7 @@ import type { MachineId, PermissionId } from '#contract/ids.ts';
 import type { Route } from '#contract/route.ts';
 import { ROUTES, type RouteName } from '#contract/routes.ts';
 import type { Action } from '#server/authorize.ts';
+import { movableClock } from '../support/clock.ts';
 import {
   addMachine,
   createAgent,
@@ -30,7 +31,6 @@ import {
   testServer,
   testSocket,
 } from '../support/server.ts';
-import { movableClock } from './suite/fixture.ts';
 
 const ACTORS = [
   'anonymous',

@@ -11,12 +11,13 @@ import { openPostgres } from '#server/database/postgres.ts';
 import type { RunRow } from '#server/database/schema.ts';
 import { createStore, type Tx } from '#server/database/store.ts';
 import { finishRun, sweepLostRuns } from '#server/runs.ts';
+import { movableClock } from '../support/clock.ts';
 import { createProject, createTeam, liveSession, send } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 import { caller, testServer, testSocket } from '../support/server.ts';
 import { serverSuite } from './suite/all.ts';
-import { crew, eventsOf, movableClock, subscribe } from './suite/fixture.ts';
+import { crew, eventsOf, subscribe } from './suite/fixture.ts';
 
 let postgres: TestPostgres | undefined;
 beforeAll(async () => {

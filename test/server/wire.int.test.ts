@@ -8,10 +8,11 @@ import { createLog } from '#base/log.ts';
 import { EVENT_SOCKET_PATH, HEARTBEAT_MS } from '#contract/frames.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { PROTOCOL_HEADER } from '#contract/version.ts';
+import { movableClock } from '../support/clock.ts';
 import { createProject, createTeam, send } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
 import { caller, clientId, type TestSocket, testServer, testSocket } from '../support/server.ts';
-import { movableClock, subscribe } from './suite/fixture.ts';
+import { subscribe } from './suite/fixture.ts';
 
 /** A request with headers that `fetch` would not send. */
 function raw(url: string, path: string, headers: Record<string, string>): Promise<number> {

@@ -1,6 +1,7 @@
 /** Agents: taken out of service, and back. */
 import { describe, expect, test } from 'vitest';
 import { ROUTES } from '#contract/routes.ts';
+import { movableClock } from '../../support/clock.ts';
 import {
   createAgent,
   dmOf,
@@ -14,7 +15,7 @@ import {
 import { eventually } from '../../support/eventually.ts';
 import type { Caller } from '../../support/server.ts';
 import { testSocket } from '../../support/server.ts';
-import { crew, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
+import { crew, eventsOf, type Open, subscribe } from './fixture.ts';
 
 const remove = (who: Caller, agent: { readonly id: string }) =>
   who.call(ROUTES.removeAgent, { params: { agentId: agent.id as never } });

@@ -5,6 +5,7 @@ import { DEFAULT_BUDGET } from '#contract/default-budget.ts';
 import type { Counters } from '#contract/entities.ts';
 import type { TurnId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { movableClock } from '../../support/clock.ts';
 import {
   endTurn,
   joinProject,
@@ -17,7 +18,7 @@ import {
 } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
 import { testSocket } from '../../support/server.ts';
-import { crew, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
+import { crew, eventsOf, type Open, subscribe } from './fixture.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

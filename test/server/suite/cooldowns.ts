@@ -1,11 +1,12 @@
 /** Cooldowns: two agents that only thank each other, or repeat themselves, stop waking each other. */
 import { describe, expect, test } from 'vitest';
 import { ROUTES } from '#contract/routes.ts';
+import { movableClock } from '../../support/clock.ts';
 import { createAgent, createProject, joinProject, liveSession, send, waiting } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { Caller } from '../../support/server.ts';
 import { testSocket } from '../../support/server.ts';
-import { crew, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
+import { crew, eventsOf, type Open, subscribe } from './fixture.ts';
 
 /** Two agents of alice that run, in a project; their messages are not part of turns. */
 async function pair(open: Open) {

@@ -5,10 +5,11 @@ import { describe, expect, test } from 'vitest';
 import { DOCUMENT_BYTES, type Document } from '#contract/documents.ts';
 import type { Route } from '#contract/route.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { movableClock } from '../../support/clock.ts';
 import { createProject, joinProject, liveSession, push } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type Caller, clientId, testSocket } from '../../support/server.ts';
-import { company, crew, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
+import { company, crew, eventsOf, type Open, subscribe } from './fixture.ts';
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 const lines = (...all: readonly string[]): string => all.map((line) => `${line}\n`).join('');

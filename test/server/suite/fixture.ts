@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import type { StreamEvent } from '#contract/frames.ts';
 import type { ServerOptions } from '#server/main.ts';
+import { movableClock } from '../../support/clock.ts';
 import { addMachine, createAgent, createProject, createTeam, joinProject, joinTeam } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { TestServer, TestSocket } from '../../support/server.ts';
@@ -24,17 +25,6 @@ export async function subscribe(socket: TestSocket, stream: string, after: numbe
   await eventually('the subscription is live', () =>
     socket.frames.slice(before).some((frame) => frame.type === 'live' && frame.stream === stream),
   );
-}
-
-/** A clock that stands still unless a test moves it: however long a step takes, nothing expires and nobody falls silent. */
-export function movableClock() {
-  let now = Date.now();
-  return {
-    clock: () => now,
-    advance: (ms: number) => {
-      now += ms;
-    },
-  };
 }
 
 /** Alice owns a team with one project; bob is in the team, not in the project. */

@@ -2,10 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { CLOSE } from '#contract/frames.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { movableClock } from '../../support/clock.ts';
 import { joinProject, send } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
 import { clientId, testSocket } from '../../support/server.ts';
-import { company, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
+import { company, eventsOf, type Open, subscribe } from './fixture.ts';
 
 export function loginSuite(engine: string, open: Open): void {
   describe(`${engine}: login`, () => {

@@ -4,10 +4,11 @@ import { newId } from '#base/id.ts';
 import type { PermissionId } from '#contract/ids.ts';
 import type { Permission } from '#contract/permissions.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { movableClock } from '../../support/clock.ts';
 import { liveSession } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
 import { clientId, testSocket } from '../../support/server.ts';
-import { crew, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
+import { crew, eventsOf, type Open, subscribe } from './fixture.ts';
 
 const MINUTE = 60_000;
 const DIGEST = 'a'.repeat(64);

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
 import type { SessionId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { movableClock } from '../../support/clock.ts';
 import {
   addMachine,
   createProject,
@@ -18,7 +19,7 @@ import {
 } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
 import { clientId, testSocket } from '../../support/server.ts';
-import { crew, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
+import { crew, eventsOf, type Open, subscribe } from './fixture.ts';
 
 const MINUTE = 60_000;
 

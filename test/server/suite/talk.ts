@@ -1,10 +1,11 @@
 /** Projects, messages, and reading across projects. */
 import { describe, expect, test } from 'vitest';
 import { ROUTES } from '#contract/routes.ts';
+import { movableClock } from '../../support/clock.ts';
 import { createAgent, createProject, createTeam, dmOf, joinProject, send } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
 import { testSocket } from '../../support/server.ts';
-import { company, eventsOf, movableClock, type Open, subscribe } from './fixture.ts';
+import { company, eventsOf, type Open, subscribe } from './fixture.ts';
 
 export function talkSuite(engine: string, open: Open): void {
   describe(`${engine}: projects`, () => {
