@@ -33,6 +33,8 @@ describe('up', () => {
       return scene.owner.token ?? '';
     };
     const up = await scene.start({ token, odd: ['brief', scene.home.root] });
+    await eventually('the first one has opened its conversation', () => only(up).step === 'confirm');
+    await writeFile(join(scene.home.root, 'brief.end'), '');
     await eventually('the first one is gone', async () => (await readdir(scene.home.root)).includes('brief.gone'));
     gate.resolve();
     await up.ready;

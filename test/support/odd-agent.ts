@@ -50,11 +50,12 @@ function freeze(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }
 
-/** The first of its kind ends right after its conversation was opened. */
-function endOnce(mark: string): void {
+/** The first of its kind ends once there is a file that says so. */
+function endOnce(folder: string): void {
+  const [end, mark] = [join(folder, 'brief.end'), join(folder, 'brief.gone')];
   if (existsSync(mark)) return;
   process.once('exit', () => writeFileSync(mark, ''));
-  setTimeout(() => process.exit(1), 200);
+  setInterval(() => existsSync(end) && process.exit(1), 20);
 }
 
 // Neither the end of its input nor a signal ends it.
@@ -86,7 +87,7 @@ acp
       await sleep(200);
       appendFileSync(process.argv[3] ?? '', 'out\n');
     }
-    if (oddity === 'brief') endOnce(join(process.argv[3] ?? '', 'brief.gone'));
+    if (oddity === 'brief') endOnce(process.argv[3] ?? '');
     if (oddity === 'frozen') setTimeout(freeze, 100);
     if (oddity === 'login') throw new acp.RequestError(-32_000, 'Authentication required');
     return { sessionId: 'old' };
