@@ -95,8 +95,8 @@ interface Turn {
 }
 
 const INITIALIZE_MS = 30_000;
-/** A program that was told to end closes its output within this. */
-const DYING_MS = 1_000;
+/** A program that was told to end closes its output within this, also on a busy machine: first it ends what it started. */
+const DYING_MS = 10_000;
 
 /**
  * Starts an agent program and opens one conversation.
