@@ -143,6 +143,18 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
   /** When the limit that was last heard of ends, in epoch milliseconds. */
   let resetsAt: number | null = null;
 
+  const { readable, writable } = acp.ndJsonStream(
+    Writable.toWeb(child.stdin),
+    Readable.toWeb(child.stdout) as ReadableStream<Uint8Array>,
+  );
+  const inTurns = new TransformStream<acp.AnyMessage, acp.AnyMessage>({
+    async transform(message, controller) {
+      controller.enqueue(message);
+      // What follows the answer to a prompt was not asked for, also if it was read together with it: not before
+      // `prompt` is done, which takes one round.
+      if (turn !== undefined && !('method' in message)) for (let round = 0; round < 2; round += 1) await nextRound();
+    },
+  });
   const connection = acp
     .client({ name: 'aachat' })
     // First, and synchronous: handlers are started in order but not awaited.
@@ -174,7 +186,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
       if (method === '_claude/sdkMessage') noteLimit(record(record(record(params)['message'])['rate_limit_info']));
       log.debug('agent.notified', { method });
     })
-    .connect(acp.ndJsonStream(Writable.toWeb(child.stdin), Readable.toWeb(child.stdout) as ReadableStream<Uint8Array>));
+    .connect({ readable: readable.pipeThrough(inTurns), writable });
   const { agent } = connection;
 
   /** A limit is on only by a failed prompt; an `allowed` that follows a `rejected` comes from a side call. */
@@ -235,7 +247,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
         prompt: [{ type: 'text', text }],
       });
       // Update handlers cost microtasks, responses do not: let those of this turn run first.
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextRound();
       if (reply.stopReason === 'cancelled' && !own.isCancelled && (await isDying()))
         return exited(lastWords(child), spentBy(own));
       const read = own.reader.result();
@@ -249,7 +261,7 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
         counters,
       };
     } catch (thrown) {
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextRound();
       if (!(thrown instanceof acp.RequestError) || connection.signal.aborted)
         return exited(lastWords(child), spentBy(own));
       if (thrown.code === NOT_FOUND) {
@@ -301,6 +313,9 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
     },
   };
 }
+
+/** Of the event loop. */
+const nextRound = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const CANCELLED: PermissionAnswer = { kind: 'cancelled' };
 

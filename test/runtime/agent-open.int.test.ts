@@ -96,7 +96,7 @@ test('a mode that is refused is said, and the conversation is open', async () =>
   expect(await agent.prompt('Hello.')).toMatchObject({ text: 'answer' });
 });
 
-test.for(['eager', 'late'])('work that nobody asked for is told from turns, and ends: %s', async (oddity) => {
+test.for(['eager', 'late', 'hasty'])('work that nobody asked for is told from turns, and ends: %s', async (oddity) => {
   await using dir = await tempDir();
   const heard: string[] = [];
   await using agent = await open(dir, oddity, { onUnprompted: (state) => heard.push(state) });

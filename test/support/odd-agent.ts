@@ -123,13 +123,16 @@ acp
     await say(client, 'answer', 'm1', params.sessionId);
     if (oddity === 'late') void turnIsOver().then(() => say(client, ' and more', 'm1'));
     if (oddity === 'nosy') void insist(client).catch(() => {});
-    if (oddity === 'eager') {
-      void turnIsOver().then(async () => {
+    // The end of its turn and what comes next leave together.
+    if (oddity === 'hasty') process.stdout.cork();
+    if (oddity === 'eager' || oddity === 'hasty') {
+      void (oddity === 'eager' ? turnIsOver() : sleep(50)).then(async () => {
         await say(client, 'a command in the background ended', 'm2');
         await client.notify(acp.methods.client.session.update, {
           sessionId: 'old',
           update: { sessionUpdate: 'usage_update', used: 1, size: 2 },
         });
+        process.stdout.uncork();
       });
     }
     return { stopReason: 'end_turn' };
