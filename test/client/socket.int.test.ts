@@ -9,6 +9,7 @@ import type { StreamId } from '#contract/ids.ts';
 import { PROTOCOL_VERSION } from '#contract/version.ts';
 import { createProject, createTeam, joinTeam, send } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/port.ts';
 import { testServer } from '../support/server.ts';
 
 const STREAM = '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5b' as StreamId;
@@ -125,10 +126,7 @@ describe('the event socket', () => {
   });
 
   test('waits for a server that is not there yet', async () => {
-    const { port } = await (async () => {
-      await using server = await peer();
-      return server;
-    })();
+    const port = await freePort();
     const { socket, states } = reader(port);
     await using _ = socket;
     await using server = await peer(port);

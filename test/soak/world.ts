@@ -1,6 +1,5 @@
 /** The program as it is used: a server, two people on machines of their own, a connected repo, an agent's session. */
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { CONTROL_ROUTES, type MirrorView } from '#contract/control.ts';
 import type { Project } from '#contract/entities.ts';
@@ -11,6 +10,7 @@ import { openHome } from '#runtime/home.ts';
 import { execute, type RunningCommand, type ScratchHome, scratchHome, upIdentity } from '../support/aachat.ts';
 import { createProject, createTeam, joinProject, joinTeam } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/port.ts';
 import { type Caller, caller } from '../support/server.ts';
 import { tempRepo } from '../support/temp.ts';
 import { type Line, openLine } from './line.ts';
@@ -39,16 +39,6 @@ export interface World extends AsyncDisposable {
   startServer(): Promise<void>;
   killServer(): Promise<void>;
 }
-
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 
 /** @param program what its agents run on */
 export async function openMachine(

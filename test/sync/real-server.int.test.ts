@@ -16,6 +16,7 @@ import type { RemoteChange } from '#sync/replica.ts';
 import { createProject, createTeam, joinProject, joinTeam } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
 import { inStep, type MirrorServer, type OpenMirror, openMirror } from '../support/mirror.ts';
+import { freePort } from '../support/port.ts';
 import { type Caller, caller } from '../support/server.ts';
 import { tempDir } from '../support/temp.ts';
 import { replicaOf } from './replica-suite.ts';
@@ -27,7 +28,7 @@ const text = 'one\ntwo\nthree\nfour\nfive\n';
 const program = join(import.meta.dirname, '../support/server-process.ts');
 
 /** A server in a process of its own. */
-async function spawnServer(dataDir: string, port = 0) {
+async function spawnServer(dataDir: string, port: number) {
   const child = spawn(process.execPath, [program, dataDir, '', String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   const [line] = await Promise.race([once(child.stdout, 'data') as Promise<[Buffer]>, exited]);
@@ -64,7 +65,8 @@ function changeIn({ type, data }: StreamEvent): RemoteChange | undefined {
 async function pair() {
   const dir = await tempDir();
   const dataDir = join(dir.path, 'server');
-  let server = await spawnServer(dataDir);
+  const port = await freePort();
+  let server = await spawnServer(dataDir, port);
   const { url } = server;
   const mia = await login(url, dataDir, 'mia');
   const bo = await login(url, dataDir, 'bo');
@@ -110,7 +112,7 @@ async function pair() {
     other,
     kill: () => server.kill(),
     async start() {
-      server = await spawnServer(dataDir, Number(new URL(url).port));
+      server = await spawnServer(dataDir, port);
       expect(server.url).toBe(url);
     },
     /** Oldest first. */

@@ -9,6 +9,7 @@ import type { Replica } from '#sync/replica.ts';
 import { company } from '../server/suite/fixture.ts';
 import { createAgent, createProject, createTeam, push as pushDirectly } from '../support/company.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
+import { freePort } from '../support/port.ts';
 import { testServer } from '../support/server.ts';
 import { tempDir } from '../support/temp.ts';
 import { replicaOf, replicaSuite, serverReplicas } from './replica-suite.ts';
@@ -85,12 +86,12 @@ test('a document that somebody else made since the last listing is read', async 
 
 test('a server that was set up anew at its old address is taken as it is now', async () => {
   await using dir = await tempDir();
-  let [port, token] = [0, ''];
+  const port = await freePort();
+  let token = '';
   let replica: Replica | undefined;
   const projects: ProjectId[] = [];
   for (const dataDir of [join(dir.path, 'first'), join(dir.path, 'second')]) {
     await using server = await testServer({ dataDir, port });
-    port = Number(new URL(server.url).port);
     const alice = await server.login('alice');
     token = alice.token ?? '';
     const project = await createProject(alice, await createTeam(alice, 'acme'), 'launch');

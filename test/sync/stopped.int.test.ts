@@ -1,6 +1,5 @@
 /** What makes a mirror stop and ask. */
-import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { realDisk } from '#sync/disk.ts';
@@ -22,10 +21,10 @@ async function many(count: number, disk = realDisk) {
 test('S22: many files gone at once stop the mirror; they come back, or are deleted everywhere', async () => {
   await using crowd = await many(40);
   const { server, one } = crowd;
-  const removeMost = async () => {
-    for (let index = 0; index < 30; index += 1) await rm(join(one.root, `${folder}/n${index}.md`));
+  const removeMost = () => {
+    for (let index = 0; index < 30; index += 1) rmSync(join(one.root, `${folder}/n${index}.md`));
   };
-  await removeMost();
+  removeMost();
   await eventually('it stops', () => one.mirror.status().state === 'stopped');
   expect(one.mirror.status().reason).toContain('30 of its 40');
   expect(server.all().size).toBe(40);
@@ -33,7 +32,7 @@ test('S22: many files gone at once stop the mirror; they come back, or are delet
   await inStep(server, one);
   expect(server.all().size).toBe(40);
 
-  await removeMost();
+  removeMost();
   await eventually('it stops', () => one.mirror.status().state === 'stopped');
   await one.restart();
   await eventually('a restart does not help', () => one.mirror.status().state === 'stopped');
@@ -47,14 +46,16 @@ test('S22: what was deleted once with leave stops the mirror again when it goes 
   await using crowd = await many(40);
   const { server, one } = crowd;
   const names = Array.from({ length: 30 }, (_, index) => `${folder}/n${index}.md`);
-  const removeMost = () => Promise.all(names.map((name) => rm(join(one.root, name))));
-  await removeMost();
+  const removeMost = () => {
+    for (const name of names) rmSync(join(one.root, name));
+  };
+  removeMost();
   await eventually('it stops', () => one.mirror.status().state === 'stopped');
   await one.mirror.resume('delete');
   await eventually('they are deleted', () => server.all().size === 10);
   for (const name of names) await one.write(name, 'again\n');
   await inStep(server, one);
-  await removeMost();
+  removeMost();
   await eventually('something happens', () => one.mirror.status().state === 'stopped' || server.all().size < 40);
   expect([one.mirror.status().state, server.all().size]).toEqual(['stopped', 40]);
 });
@@ -62,26 +63,27 @@ test('S22: what was deleted once with leave stops the mirror again when it goes 
 test('S22: some files gone at once are deletions', async () => {
   await using crowd = await many(40);
   const { server, one } = crowd;
-  for (let index = 0; index < 20; index += 1) await rm(join(one.root, `${folder}/n${index}.md`));
+  for (let index = 0; index < 20; index += 1) rmSync(join(one.root, `${folder}/n${index}.md`));
   await eventually('they are deleted', () => server.all().size === 20);
   await inStep(server, one);
 });
 
-const losses: Record<string, (root: string) => Promise<unknown>> = {
-  'the marker': (root) => rm(join(root, '.aachat/marker')),
-  'everything of ours': (root) => rm(join(root, '.aachat'), { recursive: true }),
-  'the whole folder': (root) => rm(root, { recursive: true }),
-  'everything but ours': (root) => rm(join(root, 'acme'), { recursive: true }),
-  'another folder in its place': async (root) => {
-    await rename(root, `${root}.away`);
-    await mkdir(root);
+// At once for the mirror, which lives in this process: what is gone for a second while the rest is there was deleted.
+const losses: Record<string, (root: string) => void> = {
+  'the marker': (root) => rmSync(join(root, '.aachat/marker')),
+  'everything of ours': (root) => rmSync(join(root, '.aachat'), { recursive: true }),
+  'the whole folder': (root) => rmSync(root, { recursive: true }),
+  'everything but ours': (root) => rmSync(join(root, 'acme'), { recursive: true }),
+  'another folder in its place': (root) => {
+    renameSync(root, `${root}.away`);
+    mkdirSync(root);
   },
 };
 
 test.for(Object.entries(losses))('S22, S24: loses %s, stops, deletes nothing and is restored', async ([, lose]) => {
   await using crowd = await many(3);
   const { server, one } = crowd;
-  await lose(one.root);
+  lose(one.root);
   // Any walk or hint finds out; this one need not wait for the timer.
   await one.mirror.flush(60_000);
   await eventually('it stops', () => one.mirror.status().state === 'stopped');
@@ -99,7 +101,7 @@ test.for(Object.entries(losses))('S22: loses %s, and a person who means it delet
   const { server, one } = crowd;
   await using other = await openMirror(server);
   await inStep(server, one, other);
-  await lose(one.root);
+  lose(one.root);
   await one.mirror.flush(60_000);
   await eventually('it stops', () => one.mirror.status().state === 'stopped');
   const missing = [...server.all().keys()].filter((path) => !existsSync(join(one.root, path)));
@@ -132,8 +134,7 @@ test('S22: an answer that a full disk does not take is asked for again, and dele
     },
   });
   const { server, one } = crowd;
-  await rm(join(one.root, '.aachat/marker'));
-  for (const name of ['n1', 'n2']) await rm(join(one.root, `${folder}/${name}.md`));
+  for (const name of ['.aachat/marker', `${folder}/n1.md`, `${folder}/n2.md`]) rmSync(join(one.root, name));
   await eventually('it stops', () => one.mirror.status().state === 'stopped');
   isFull = true;
   await expect(one.mirror.resume('restore')).rejects.toThrow('ENOSPC');
@@ -149,7 +150,7 @@ test('S22: an answer that a full disk does not take is asked for again, and dele
 test('S22: a folder that is moved away stops the mirror at once', async () => {
   await using crowd = await many(3);
   const { one } = crowd;
-  await rename(one.root, `${one.root}.away`);
+  renameSync(one.root, `${one.root}.away`);
   // Before the next walk, which finds out anyway.
   await eventually('it stops', () => one.mirror.status().state === 'stopped');
 });
