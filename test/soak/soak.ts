@@ -6,6 +6,7 @@ import type { Document } from '#contract/documents.ts';
 import { conflictWho, formatConflictPath, formatDocumentPath } from '#contract/paths.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { openHome } from '#runtime/home.ts';
+import { digestOf } from '#sync/file.ts';
 import { push } from '../support/company.ts';
 import { filesIn } from '../support/mirror.ts';
 import { complaints, type Found, remember, type Version } from './check.ts';
@@ -13,8 +14,11 @@ import { DOCUMENTS, PEOPLE, planOf, type Round, type Trouble, WRITERS } from './
 import type { World } from './world.ts';
 import { carryOut, Ledger } from './writers.ts';
 
-/** A mirror that heard nothing looks by itself every minute. */
-const REST_MS = 90_000;
+/** A mirror that heard nothing looks by itself every minute, and asks a server that was away within half a minute. */
+const REST_MS = 180_000;
+/** What a writer leaves that is held up when it has made a file: nobody saved that, and several may do it. */
+const NOTHING = digestOf(Buffer.of());
+const unlessNothing = (digest: string | null) => (digest === NOTHING ? null : digest);
 
 export interface Report {
   readonly wrong: readonly string[];
@@ -159,8 +163,8 @@ async function look(world: World, prefix: string, texts: Map<string, string>) {
     }
     // What settles a conflict is handed in as a text of the conflict.
     const handedIn = versions.toReversed().map(({ kind, submittedDigest, digest: then }) => ({
-      submitted: kind === 'settled' ? null : submittedDigest,
-      digest: then,
+      submitted: kind === 'settled' ? null : unlessNothing(submittedDigest),
+      digest: unlessNothing(then),
     }));
     histories.set(document.name, handedIn);
   }

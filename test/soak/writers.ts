@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { isSystemError } from '#base/errors.ts';
 import { ROUTES } from '#contract/routes.ts';
+import { saveInPlace } from '../support/save.ts';
 import { clientId } from '../support/server.ts';
 import { type SavedWord, wordsOf } from './check.ts';
 import type { Save, Writer } from './plan.ts';
@@ -132,9 +133,10 @@ async function replaceFile(file: string, text: string, way: Save['way'], word: s
       return;
     }
     default: {
-      await using handle = await open(file, 'r+').catch(() => open(file, 'w'));
-      await handle.write(text, 0);
-      await handle.truncate(Buffer.byteLength(text));
+      await saveInPlace(file, text).catch((thrown: unknown) => {
+        if (!isSystemError(thrown, 'ENOENT')) throw thrown;
+        return writeFile(file, text);
+      });
     }
   }
 }

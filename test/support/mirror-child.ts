@@ -13,8 +13,8 @@ export interface Ask {
 export type Answer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly code: ErrorCode; readonly message: string };
-/** What the parent says: an answer, news, or that it wants the status, now or after a flush. */
-export type Said = Answer | { readonly change: RemoteChange } | 'status' | 'flush';
+/** What the parent says: an answer, news, that it wants the status, now or after a flush, or what the clock does. */
+export type Said = Answer | { readonly change: RemoteChange } | 'status' | 'flush' | 'stand still' | 'go on';
 
 const waiting = new Map<number, PromiseWithResolvers<unknown>>();
 let asked = 0;
@@ -38,6 +38,12 @@ process.on('message', (said: Said) => {
   if (said === 'status' || said === 'flush') {
     const status = said === 'flush' ? mirror.flush(10_000) : Promise.resolve(mirror.status());
     void status.then((now) => process.send?.({ status: now }));
+    return;
+  }
+  if (said === 'stand still' || said === 'go on') {
+    const now = performance.now();
+    if (said === 'stand still') performance.now = () => now;
+    else Reflect.deleteProperty(performance, 'now');
     return;
   }
   if ('change' in said) {

@@ -14,6 +14,8 @@ export interface MirrorProcess extends AsyncDisposable {
   /** Of now, once the process has found the time to say it. */
   status(): Promise<MirrorStatus>;
   flush(): Promise<MirrorStatus>;
+  /** As long as its steady clock stands still, nothing grows old enough to be believed. */
+  clock(does: 'stand still' | 'go on'): void;
   /** Waits until it says that it is in sync. */
   inSync(): Promise<void>;
 }
@@ -56,6 +58,7 @@ export function startMirrorProcess(
     child,
     status,
     flush: () => ask('flush'),
+    clock: (does) => void say(does),
     inSync: async () => void (await eventually('it is in sync', async () => (await status()).state === 'in sync')),
     async [Symbol.asyncDispose]() {
       unsubscribe();

@@ -251,10 +251,17 @@ test.concurrent('S3, S13: a mirror that sleeps in the middle of saves takes them
   await using one = startMirrorProcess(server, root, join(dir.path, 'kept'));
   await one.inSync();
   // Seen half done, then not for longer than a half is doubted.
+  one.clock('stand still');
+  await one.status();
   await unlink(join(root, at('gone')));
   await writeFile(join(root, at('empty')), '');
+  await eventually('both are doubted', async () => {
+    const waiting = (await one.status()).pending.map(({ path }) => path);
+    return ['gone', 'empty'].every((name) => waiting.includes(at(name)));
+  });
   await sleep(100);
   one.child.kill('SIGSTOP');
+  one.clock('go on');
   await writeFile(join(root, at('gone')), 'saved\n2\n3\ngone\n');
   await writeFile(join(root, at('empty')), 'saved\n2\n3\nempty\n');
   await writeFile(join(root, at('both')), 'here\n2\n3\nboth\n');

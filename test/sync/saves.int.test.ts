@@ -21,7 +21,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Disk, realDisk } from '#sync/disk.ts';
 import { eventually } from '../support/eventually.ts';
 import { MemoryServer } from '../support/memory-replica.ts';
@@ -35,7 +35,8 @@ const saved = text.replace('two', 'two and more');
 const sameSize = text.replace('two', 'TWO');
 const hasVim = spawnSync('vim', ['--version']).status === 0;
 
-// What is done between two pauses is synchronous: a busy machine must not make the pauses longer than they are here.
+// What is done between two pauses is synchronous: the mirrors of this process see nothing in between, and a busy machine
+// holds up them as well. What their clock says when a pause is over is less than what they wait for.
 type Save = (file: string) => unknown;
 
 const overwrite = (file: string, ...parts: readonly (string | number)[]) => inParts(openSync(file, 'w'), parts);
@@ -98,36 +99,6 @@ const ways: Record<string, Save> = {
     unlinkSync(beside(file, `#${basename(file)}#`));
     unlinkSync(lock);
   },
-  ...(hasVim && {
-    vim: vim(),
-    'vim, always by rename': vim('backupcopy=no', 'backup'),
-    'vim, always in place': vim('backupcopy=yes'),
-    'vim without a backup': vim('nobackup', 'nowritebackup'),
-  }),
-  'sed -i': (file) => run('sed', ['-i', 's/^two$/two and more/', file]),
-  cp: (file) => from(saved, (other) => run('cp', [other, file])),
-  'cp -p with a time long ago': (file) =>
-    from(saved, (other) => {
-      utimesSync(other, 0, 1_000_000_000);
-      return run('cp', ['-p', other, file]);
-    }),
-  'mv of an older file': (file) =>
-    from(saved, (other) => {
-      utimesSync(other, 0, 1_000_000_000);
-      return run('mv', [other, file]);
-    }),
-  'git checkout': async (file) => {
-    const root = join(file, '../../../..');
-    const path = file.slice(root.length + 1);
-    await gitIn(root, 'init', '--quiet');
-    await gitIn(root, 'add', path);
-    await gitIn(root, 'commit', '--quiet', '--message=first');
-    // Made without touching the folder: a commit of the other text, then a checkout of it.
-    const blob = await from(saved, (other) => gitIn(root, 'hash-object', '-w', other));
-    await gitIn(root, 'update-index', '--cacheinfo', `100644,${blob},${path}`);
-    await gitIn(root, 'checkout', '--', path);
-  },
-  'a shell': (file) => run('sh', ['-c', 'printf %s "$1" > "$2"', 'sh', saved, file]),
   'kept open': async (file) => {
     await overwrite(file, saved, 1_500);
   },
@@ -151,11 +122,55 @@ const others: Record<string, readonly [Save, string]> = {
     sameSize,
   ],
   'append (>>)': [(file) => appendFileSync(file, 'seven\n'), `${text}seven\n`],
-  'dd in the middle': [
+};
+
+/** By programs of their own, and what each makes of `text`. */
+const programs: Record<string, readonly [Save, string]> = {
+  ...(hasVim && {
+    vim: [vim(), saved],
+    'vim, always by rename': [vim('backupcopy=no', 'backup'), saved],
+    'vim, always in place': [vim('backupcopy=yes'), saved],
+    'vim without a backup': [vim('nobackup', 'nowritebackup'), saved],
+  }),
+  'sed -i': [(file) => run('sed', ['-i', 's/^two$/two and more/', file]), saved],
+  cp: [(file) => from(saved, (other) => run('cp', [other, file])), saved],
+  'cp -p with a time long ago': [
     (file) =>
-      from('TWO', (other) => run('dd', [`if=${other}`, `of=${file}`, 'bs=1', 'seek=4', 'conv=notrunc', 'status=none'])),
+      from(saved, (other) => {
+        utimesSync(other, 0, 1_000_000_000);
+        return run('cp', ['-p', other, file]);
+      }),
+    saved,
+  ],
+  'mv of an older file': [
+    (file) =>
+      from(saved, (other) => {
+        utimesSync(other, 0, 1_000_000_000);
+        return run('mv', [other, file]);
+      }),
+    saved,
+  ],
+  'git checkout': [
+    async (file) => {
+      const root = join(file, '../../../..');
+      const path = file.slice(root.length + 1);
+      await gitIn(root, 'init', '--quiet');
+      await gitIn(root, 'add', path);
+      await gitIn(root, 'commit', '--quiet', '--message=first');
+      // Made without touching the folder: a commit of the other text, then a checkout of it.
+      const blob = await from(saved, (other) => gitIn(root, 'hash-object', '-w', other));
+      await gitIn(root, 'update-index', '--cacheinfo', `100644,${blob},${path}`);
+      await gitIn(root, 'checkout', '--', path);
+    },
+    saved,
+  ],
+  'a shell': [(file) => run('sh', ['-c', 'printf %s "$1" > "$2"', 'sh', saved, file]), saved],
+  'dd in the middle': [
+    (file) => from('TWO\n', (other) => run('dd', [`if=${other}`, `of=${file}`, 'bs=4', 'seek=1', 'conv=notrunc'])),
     sameSize,
   ],
+  touch: [(file) => run('touch', [file]), text],
+  chmod: [(file) => run('chmod', ['u+x', file]), text],
 };
 
 async function from<T>(what: string, use: (other: string) => Promise<T>): Promise<T> {
@@ -167,9 +182,7 @@ async function from<T>(what: string, use: (other: string) => Promise<T>): Promis
 
 /** None of them is a save. */
 const idle: Record<string, Save> = {
-  touch: (file) => run('touch', [file]),
   'touch with a time long ago': (file) => utimesSync(file, 0, 1_000_000_000),
-  chmod: (file) => run('chmod', ['u+x', file]),
   'the same text in place': (file) => overwrite(file, text),
   'the same text by rename': (file) => renameOver(file, `${file}.tmp.4711.0a1b2c3d`, text),
   'truncate, wait, the same text': (file) => overwrite(file, 250, text),
@@ -179,11 +192,14 @@ const idle: Record<string, Save> = {
   },
 };
 
-const cases = [
+type Case = readonly [way: string, save: Save, result: string];
+const inProcess: readonly Case[] = [
   ...Object.entries(ways).map(([way, save]) => [way, save, saved] as const),
   ...Object.entries(others).map(([way, [save, result]]) => [way, save, result] as const),
   ...Object.entries(idle).map(([way, save]) => [way, save, text] as const),
 ];
+const byPrograms: readonly Case[] = Object.entries(programs).map(([way, [save, result]]) => [way, save, result]);
+const cases = [...inProcess, ...byPrograms];
 const pathOf = (way: string) => `${folder}/${way.replace(/\W+/g, ' ').trim()}.md`;
 const own = new AsyncDisposableStack();
 const server = new MemoryServer();
@@ -222,7 +238,7 @@ beforeAll(async () => {
 });
 afterAll(() => own.disposeAsync());
 
-test.concurrent.for(cases)('S5, S14: %s', async ([way, save, result]) => {
+async function savesOnce([way, save, result]: Case): Promise<void> {
   const path = pathOf(way);
   await save(join(one.root, path));
   expect(readFileSync(join(one.root, path), 'utf8')).toBe(result);
@@ -230,6 +246,18 @@ test.concurrent.for(cases)('S5, S14: %s', async ([way, save, result]) => {
   await eventually('the other mirror has it', async () => (await other.read(path)) === result);
   expect(server.history(path)).toEqual([text, result]);
   expect(await versionOf(way)).toBe(2);
+}
+
+describe('what this process does', () => {
+  test.concurrent.for(inProcess)('S5, S14: %s', (one) => savesOnce(one));
+});
+
+describe('what programs do', () => {
+  // Each may be held up between any two of its calls, so for the mirrors no time passes while they run.
+  const clock = vi.spyOn(performance, 'now');
+  beforeAll(() => void clock.mockReturnValue(performance.now()));
+  afterAll(() => clock.mockRestore());
+  test.concurrent.for(byPrograms)('S5, S14: %s', (one) => savesOnce(one));
 });
 
 test('S1, S5, S14: each was one version and one write, and nothing echoes', async () => {
