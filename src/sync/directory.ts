@@ -213,11 +213,11 @@ export class Directory {
     this.staging.place(this.stage(path, Buffer.from(text)).name, this.#at(path));
   }
 
-  /** Looks at everything below `folder` that may hold documents, and gives way between folders. */
-  async walk(folder = ''): Promise<Walk> {
+  /** Looks at everything below `folder` that may hold documents, and gives way between folders, where it may be over. */
+  async walk(folder = '', isOver = () => false): Promise<Walk> {
     const found = { files: new Map<string, string>(), odd: new Map<string, string>() };
     const folders = [folder];
-    for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
+    for (let next = folders.pop(); next !== undefined && !isOver(); next = folders.pop()) {
       try {
         if (next === '' || this.#hasParents(`${next}/`)) this.#list(next, found, folders);
       } catch (thrown) {

@@ -305,7 +305,7 @@ export class Mirror {
 
   /** Looks at a folder, also at what should be in it; or at a path that should be one. */
   async #scan(folder: string): Promise<void> {
-    const { files, odd } = await this.#directory.walk(folder);
+    const { files, odd } = await this.#directory.walk(folder, () => this.#isClosed);
     const known = Array.from(this.#journal.entries.keys()).filter((path) => path.startsWith(`${folder}/`));
     for (const path of new Set([folder, ...known, ...files.keys(), ...odd.keys()])) {
       const isOdd = odd.has(path) || this.#reconciler.problems.has(path);
@@ -315,8 +315,8 @@ export class Mirror {
 
   /** Looks at everything: hints are only hints. */
   async #walk(): Promise<void> {
-    if (this.#guard.halted !== undefined || !this.#guard.checkMarker()) return;
-    const { files, odd } = await this.#directory.walk();
+    if (this.#isClosed || this.#guard.halted !== undefined || !this.#guard.checkMarker()) return;
+    const { files, odd } = await this.#directory.walk('', () => this.#isClosed);
     if (this.#isClosed) return;
     // What was handed in must not lie here for good: it may be purged at the server.
     if (this.#journal.hasPast) this.#journal.compact();

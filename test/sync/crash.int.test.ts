@@ -272,3 +272,30 @@ test('S25: a mirror that was stopped while a program still writes does nothing m
   await sleep(1_000);
   expect(calls.slice(before)).toEqual([]);
 });
+
+test('S25: a mirror that is stopped in the middle of a walk reads no other folder', async () => {
+  const server = new MemoryServer();
+  let read = 0;
+  let onRead = () => {};
+  const disk: Disk = {
+    ...realDisk,
+    readdirSync(path, options) {
+      read += 1;
+      onRead();
+      return realDisk.readdirSync(path, options);
+    },
+  };
+  await using one = await openMirror(server, { disk });
+  for (const kind of ['notes', 'tasks']) await one.write(`acme/launch/${kind}/plan.md`, `${kind}\n`);
+  await inStep(server, one);
+  const stopped = new Promise<void>((resolve) => {
+    onRead = () => {
+      read = 0;
+      onRead = () => {};
+      resolve(one.mirror.stop());
+    };
+  });
+  await one.mirror.flush(60_000);
+  await stopped;
+  expect(read).toBe(0);
+});
