@@ -15,8 +15,8 @@ import { isRunning, ownIdentity, ProcessIdentity } from './process.ts';
 
 /** A lock is a folder beside the file. */
 export const LOCK_SUFFIX = '.lock';
-/** Its holder touches it more often; a dead one's is taken over after this long. */
-export const STALE_LOCK_MS = 5_000;
+/** Its holder touches it more often; a dead one's is taken over after this long, and so is that of one held up longer. */
+export const STALE_LOCK_MS = 10_000;
 /** Wait for another one for about 45 s, longer than a platform may take to start. */
 const LOCK_OPTIONS = {
   realpath: false,
