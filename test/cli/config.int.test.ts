@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { openConfig } from '#cli/config.ts';
@@ -23,10 +25,17 @@ describe('settings', () => {
     const path = join(dir.path, 'config.json');
     const script = `import { openConfig } from '#cli/config.ts';
       const config = await openConfig(process.argv[1], {});
-      for (let n = 0; n < 25; n += 1) await config.set('agents.' + process.argv[2] + n + '.policy', 'read-only');`;
+      console.log('ready');
+      for await (const _ of process.stdin);
+      for (let n = 0; n < 10; n += 1) await config.set('agents.' + process.argv[2] + n + '.policy', 'read-only');`;
     const writer = (name: string) =>
       promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, path, name]);
-    await Promise.all(['a', 'b', 'c', 'd'].map(writer));
-    expect((await openConfig(path, {})).keys()).toHaveLength(100);
+    const writers = ['a', 'b', 'c', 'd'].map(writer);
+    await Promise.all(
+      writers.map((running) => Promise.race([running, once(running.child.stdout as Readable, 'data')])),
+    );
+    for (const { child } of writers) child.stdin?.end();
+    await Promise.all(writers);
+    expect((await openConfig(path, {})).keys()).toHaveLength(40);
   });
 });
