@@ -108,6 +108,8 @@ export async function scratchHome(extra: Readonly<Record<string, string>> = {}):
     return { status, stdout: (await stdout) ?? '', stderr: (await stderr) ?? '' };
   };
 
+  const here = (...args: string[]): Promise<Result> => runHere(args, { env, self: PROGRAM });
+
   const data = async <T>(args: readonly string[], outcome: Promise<Result>): Promise<T> => {
     const { status, stdout, stderr } = await outcome;
     if (status !== 0) throw new Error(`aachat ${args.join(' ')} ended with ${status}: ${stdout}${stderr}`);
@@ -120,14 +122,14 @@ export async function scratchHome(extra: Readonly<Record<string, string>> = {}):
     start,
     run,
     json: <T>(...args: string[]) => data<T>(args, run(...args, '--json')),
-    quick: <T>(...args: string[]) => data<T>(args, runHere([...args, '--json'], { env, self: PROGRAM })),
+    quick: <T>(...args: string[]) => data<T>(args, here(...args, '--json')),
     [Symbol.asyncDispose]: async () => {
       for (const child of running) child.kill('SIGTERM');
       await eventually('started commands end', () => running.size === 0, 60_000).catch(() => {
         for (const child of running) child.kill('SIGKILL');
       });
-      await run('down', '--yes');
-      await run('server', 'stop', '--yes');
+      await here('down', '--yes');
+      await here('server', 'stop', '--yes');
       await eventually(`no process of ${path} is left`, () => processesOf(path).length === 0);
       await dir[Symbol.asyncDispose]();
     },
