@@ -10,6 +10,7 @@ import type { LiveSession } from '#contract/control.ts';
 import type { Session } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
 import { upIdentity } from '../support/aachat.ts';
+import { claudeUser } from '../support/claude.ts';
 import { eventually } from '../support/eventually.ts';
 import { fakeAnthropic, script } from '../support/fake-anthropic.ts';
 import { sessionOf, team, workspaceOf } from '../support/team.ts';
@@ -21,10 +22,7 @@ test('what was taken back or forked is so after a sleep and a kill: words, files
   await using api = await fakeAnthropic();
   await using t = await team(['ada'], {
     AACHAT_AGENT: 'claude',
-    ANTHROPIC_BASE_URL: api.url,
-    ANTHROPIC_API_KEY: 'sk-ant-not-a-real-key',
-    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
-    CLAUDE_CODE_MAX_RETRIES: '1',
+    ...claudeUser(api.url),
   });
   await t.home.json('agent', 'policy', 'ada', 'full');
   // The source and its fork take turns: whichever has nothing to do sleeps.

@@ -1,6 +1,7 @@
 /** Documents and the real Claude Code: its Read, Write and Edit beside edits of others. Only the LLM's API is scripted. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { claudeUser } from '../support/claude.ts';
 import { type DocumentScene, documentScene, NOTES, readDocument, writeDocument } from '../support/documents-scene.ts';
 import { eventually } from '../support/eventually.ts';
 import { fakeAnthropic, script } from '../support/fake-anthropic.ts';
@@ -12,10 +13,7 @@ async function claudeScene(agents: readonly string[]): Promise<DocumentScene> {
   const api = await fakeAnthropic();
   const s = await documentScene(agents, {
     AACHAT_AGENT: 'claude',
-    ANTHROPIC_BASE_URL: api.url,
-    ANTHROPIC_API_KEY: 'sk-ant-not-a-real-key',
-    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
-    CLAUDE_CODE_MAX_RETRIES: '1',
+    ...claudeUser(api.url),
   });
   return {
     ...s,

@@ -8,6 +8,7 @@ import { createLog } from '#base/log.ts';
 import type { Turn } from '#contract/entities.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { upIdentity } from '../support/aachat.ts';
+import { claudeUser } from '../support/claude.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FakeAnthropic, fakeAnthropic, script } from '../support/fake-anthropic.ts';
 import { agentsOf } from '../support/orphans.ts';
@@ -28,9 +29,7 @@ async function claudeTeam(
   const api = await fakeAnthropic();
   const t = await team(agents, {
     AACHAT_AGENT: 'claude',
-    ANTHROPIC_BASE_URL: api.url,
-    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
-    CLAUDE_CODE_MAX_RETRIES: '1',
+    ...claudeUser(api.url),
     ...env,
   });
   return {
@@ -181,7 +180,7 @@ describe('with the real Claude Code', () => {
   });
 
   test('without a login the session says how to log in, and nothing is posted', async () => {
-    await using t = await claudeTeam(['ada'], {});
+    await using t = await claudeTeam(['ada'], { ANTHROPIC_API_KEY: '' });
     const up = await t.up();
     await t.send('@ada hello');
     await up.until(/not logged in/);

@@ -35,7 +35,8 @@ interface HostileScene extends ClaudeScene {
 }
 
 async function hostileScene(): Promise<HostileScene> {
-  const scene = await claudeScene();
+  // Also what only asks who is logged in runs in that repo.
+  const scene = await claudeScene({}, { CLAUDE_CODE_EXECUTABLE: undefined });
   const thief = await fakeAnthropic();
   const canary = join(scene.root, 'canary');
   const spring = (name: string) => `echo ${name} >> ${canary}`;

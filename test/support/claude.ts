@@ -17,6 +17,15 @@ import type { Policy } from '#runtime/policy.ts';
 import { type FakeAnthropic, fakeAnthropic } from './fake-anthropic.ts';
 import { tempDir, writeFiles } from './temp.ts';
 
+/** How a person has it who pays by a key: it speaks to a scripted API, and to nobody else. */
+export const claudeUser = (apiUrl: string) => ({
+  ANTHROPIC_BASE_URL: apiUrl,
+  ANTHROPIC_API_KEY: 'sk-ant-not-a-real-key',
+  CLAUDE_CODE_EXECUTABLE: join(import.meta.dirname, 'claude.sh'),
+  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+  CLAUDE_CODE_MAX_RETRIES: '1',
+});
+
 export const MANAGED = 'MANAGED-TEXT-OF-OURS';
 export const IDENTITY = 'IDENTITY-OF-THE-AGENT';
 
@@ -60,8 +69,14 @@ export function choose(request: PermissionRequest, kind: 'allow_once' | 'reject_
   return { kind: 'selected', optionId: option.id };
 }
 
-/** @param files of the workspace, path → text */
-export async function claudeScene(files: Readonly<Record<string, string>> = {}): Promise<ClaudeScene> {
+/**
+ * @param files of the workspace, path → text
+ * @param user variables that the person has otherwise
+ */
+export async function claudeScene(
+  files: Readonly<Record<string, string>> = {},
+  user: NodeJS.ProcessEnv = {},
+): Promise<ClaudeScene> {
   const dir = await tempDir();
   const api = await fakeAnthropic();
   const at = (...parts: string[]) => join(dir.path, ...parts);
@@ -99,11 +114,9 @@ export async function claudeScene(files: Readonly<Record<string, string>> = {}):
         PATH: process.env['PATH'],
         HOME: at('home'),
         LANG: 'C.UTF-8',
-        ANTHROPIC_BASE_URL: api.url,
-        ANTHROPIC_API_KEY: 'sk-ant-not-a-real-key',
+        ...claudeUser(api.url),
         CLAUDE_CONFIG_DIR: userConfig,
-        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
-        CLAUDE_CODE_MAX_RETRIES: '1',
+        ...user,
       },
       declared: {},
       own,
