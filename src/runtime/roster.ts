@@ -158,7 +158,9 @@ export class Roster {
   async #renewBudget(agentId: AgentId): Promise<void> {
     const { http, budgets, log } = this.#options.launcher;
     try {
-      budgets.renew(agentId, leftOf(await http.call(ROUTES.getBudget, { params: { agentId } })));
+      const left = leftOf(await http.call(ROUTES.getBudget, { params: { agentId } }));
+      budgets.renew(agentId, left);
+      log.info('up.budget_read', { agentId, ...left });
     } catch (error) {
       log.warn('up.budget_not_read', { error });
     }
