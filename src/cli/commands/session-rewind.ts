@@ -103,5 +103,6 @@ async function isReleased(log: string, signal?: AbortSignal): Promise<boolean> {
     if (Date.now() > end) return false;
     await sleep(LOOK_MS, signal);
   }
+  signal?.throwIfAborted();
   return true;
 }
