@@ -127,8 +127,8 @@ test('an interrupted command says so and ends with status 130', async () => {
   await home.json('project', 'create', 'launch');
   const sending = home.start('project', 'send', 'launch', '--stdin');
   const { stdin } = sending.child;
-  // More than a pipe holds: when it is gone, the command is reading.
-  await new Promise((resolve) => stdin?.write('x'.repeat(200_000), resolve));
+  // More than a socket holds, less than is refused: when it is gone, the command is reading.
+  await new Promise((resolve) => stdin?.write('x'.repeat(250_000), resolve));
   sending.child.kill('SIGINT');
   expect(await sending.ended).toBe(130);
   expect(sending.output()).not.toMatch(/^\s+at /m);

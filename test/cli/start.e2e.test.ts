@@ -61,8 +61,8 @@ describe('an old Node', () => {
     await using program = await installed({ newer: true });
     const child = program.start(['project', 'send', 'launch', '--stdin'], home.env);
     const running = ended(child);
-    // More than a pipe holds: when it is gone, the command is reading.
-    await new Promise((resolve) => child.stdin.write('x'.repeat(200_000), resolve));
+    // More than a socket holds, less than is refused: when it is gone, the command is reading.
+    await new Promise((resolve) => child.stdin.write('x'.repeat(250_000), resolve));
     child.kill(signal);
     expect((await running).status).toBe(status);
   });

@@ -1,5 +1,5 @@
 /** Budgets with the built-in agent: what is said past the budget waits, and is answered when there is more. */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { BudgetState } from '#contract/budget.ts';
@@ -80,6 +80,7 @@ test('a turn that runs past the budget is cancelled, nothing of it is posted, an
   expect((await t.messages()).filter(({ author }) => author.kind === 'agent')).toHaveLength(1);
   await t.home.json('agent', 'budget', 'ada', '--cost-per-day', '5');
   await t.heard('ada.mia', /three/);
+  await up.until(/what waits for it is answered/);
   expect(up.output().match(/what waits for it is answered/g)).toHaveLength(1);
 });
 
@@ -103,14 +104,16 @@ test('what turns use beside each other comes out of one budget, and turns that r
     { text: 'working on it' },
     { cost: 0.1 },
     { bash },
-    // Until the raised budget is heard here.
-    { wait: 5_000 },
     { cost: 1.4 },
     { wait: 4_000 },
     { text: 'whole' },
   );
   await spent(patient);
   await t.home.quick('agent', 'budget', 'ada', '--cost-per-day', '2');
+  const upLog = join(t.home.path, '.run', 'up.log');
+  await eventually('the raised budget is heard', async () =>
+    (await readFile(upLog, 'utf8')).includes('up.budget_read'),
+  );
   await writeFile(go, '');
   await t.heard('ada.mia', /^whole$/);
 

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { readIfExists } from '#base/fs.ts';
 import { newId } from '#base/id.ts';
 import { createLog } from '#base/log.ts';
 import type { Turn } from '#contract/entities.ts';
@@ -42,11 +43,12 @@ async function claudeTeam(
   };
 }
 
-/** Every byte below a folder, as one text. */
+/** Everything below a folder, as one text; what is written meanwhile may come and go. */
 async function everything(folder: string): Promise<string> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile());
-  return (await Promise.all(files.map((entry) => readFile(join(entry.parentPath, entry.name), 'latin1')))).join('\n');
+  const texts = files.map(async ({ parentPath, name }) => (await readIfExists(join(parentPath, name))) ?? '');
+  return (await Promise.all(texts)).join('\n');
 }
 
 describe('with the real Claude Code', () => {

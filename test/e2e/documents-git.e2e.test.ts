@@ -6,7 +6,14 @@ import { describe, expect, test } from 'vitest';
 import { CONTROL_ROUTES } from '#contract/control.ts';
 import { openControlClient } from '#runtime/control.ts';
 import { execute } from '../support/aachat.ts';
-import { type DocumentScene, documentScene, NOTES, readDocument, writeDocument } from '../support/documents-scene.ts';
+import {
+  atOnce,
+  type DocumentScene,
+  documentScene,
+  NOTES,
+  readDocument,
+  writeDocument,
+} from '../support/documents-scene.ts';
 import { eventually } from '../support/eventually.ts';
 import { gitIn, tempDir } from '../support/temp.ts';
 
@@ -37,9 +44,10 @@ const losses: Record<string, (s: DocumentScene) => Promise<unknown>> = {
 describe('documents in a connected repo', () => {
   test.for(Object.entries(losses))(
     'after %s the folder asks until it is answered, and nothing is lost',
-    async ([, lose]) => {
+    async ([, how]) => {
       await using s = await filled();
-      await lose(s);
+      const lose = () => atOnce(s.home, () => how(s));
+      await lose();
       await stopped(s);
       const { stdout } = await s.home.run('status');
       expect(stdout).toContain('"state":"stopped"');
@@ -55,7 +63,7 @@ describe('documents in a connected repo', () => {
       for (const path of paths) await s.everywhere(path, `${path}\n`);
       expect(await versions(s)).toBe(paths.length);
 
-      await lose(s);
+      await lose();
       await stopped(s);
       await s.home.json('doc', 'resume', s.inRepo, '--delete');
       for (const path of paths) await s.everywhere(path, undefined);
@@ -98,7 +106,7 @@ describe('documents in a connected repo', () => {
     await gitIn(s.repo, 'checkout', '-q', 'main');
     await s.everywhere(path, `${path}\n`);
     expect(await s.history(path)).toHaveLength(1);
-    expect(await problems()).toEqual([]);
+    await eventually('nothing is wrong', async () => (await problems()).length === 0);
     await rm(`${s.inRepo}/${path}`);
     await s.everywhere(path, undefined);
   });

@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readEventLog } from '#runtime/event-log.ts';
 import { type RunningCommand, upIdentity } from '../support/aachat.ts';
-import { type DocumentScene, documentScene, NOTES, readDocument, writeDocument } from '../support/documents-scene.ts';
+import {
+  atOnce,
+  type DocumentScene,
+  documentScene,
+  NOTES,
+  readDocument,
+  writeDocument,
+} from '../support/documents-scene.ts';
 import { eventually } from '../support/eventually.ts';
 import { steps } from '../support/team.ts';
 
@@ -32,12 +39,15 @@ describe('documents over crashes', () => {
     // The kill comes at once in the first round, in the second while the others are being written.
     for (const round of [0, 1]) {
       const before = [...lines];
-      for (const [index, folder] of writers.entries()) {
-        const at = round * 12 + index * 4;
-        const edited = before.with(at, `writer ${index}, before the kill ${round}`);
-        lines[at] = edited[at] ?? '';
-        writeFileSync(join(folder, plan), `${edited.join('\n')}\n`);
-      }
+      // Each begins from what it had: what the others save does not reach it in between.
+      await atOnce(s.home, () => {
+        for (const [index, folder] of writers.entries()) {
+          const at = round * 12 + index * 4;
+          const edited = before.with(at, `writer ${index}, before the kill ${round}`);
+          lines[at] = edited[at] ?? '';
+          writeFileSync(join(folder, plan), `${edited.join('\n')}\n`);
+        }
+      });
       if (round === 1) {
         const has = async (folder: string) =>
           (await readDocument(folder, plan))?.includes('writer 1, before the kill 1');

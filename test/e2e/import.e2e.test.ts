@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import type { Session } from '#contract/entities.ts';
 import { eventually } from '../support/eventually.ts';
 import { testServer } from '../support/server.ts';
-import { steps, team } from '../support/team.ts';
+import { isStopped, steps, team } from '../support/team.ts';
 
 const line = (type: 'user' | 'assistant', content: unknown, at: string) =>
   JSON.stringify({
@@ -71,10 +71,7 @@ test('a transcript becomes a session, once, and goes on', async () => {
   expect(prompt).toContain('held outside of aachat, in \\"/home/mia/app\\"');
   expect(prompt).toContain('does not know the conversation');
   await t.home.json('session', 'stop', session.id);
-  await eventually('it has stopped', async () => {
-    const shown = await t.home.quick<{ session: Session }>('session', 'show', session.id);
-    return shown.session.state === 'stopped';
-  });
+  await isStopped(t, session.id);
   await t.home.json('session', 'remove', session.id, '--yes');
   expect(await readdir(kept)).toEqual([]);
   expect((await take()).stdout).toContain('2 turns');

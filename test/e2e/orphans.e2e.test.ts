@@ -21,7 +21,7 @@ describe('nothing is left after', () => {
   ] as const)('$what in mid-turn, and the turn is finished by the next up', async ({ signals, status }) => {
     await using t = await team(['ada']);
     const up = await busyUp(t);
-    expect(agentsOf(t.home.path).length).toBeGreaterThan(3);
+    await eventually('all of it runs', () => agentsOf(t.home.path).length > 3);
     for (const signal of signals) up.child.kill(signal);
     expect(await up.ended).toBe(status);
     await nothingLeft(t.home);
@@ -53,6 +53,8 @@ describe('nothing is left after', () => {
   });
 });
 
+const STEPS = ['register', 'fetch', 'worktree', 'agent repo', 'skills', 'environment', 'agent', 'confirm'];
+
 test('nothing is left of a launcher that is killed at a step of a boot, and no work is lost', async () => {
   await using bin = await tempDir();
   // Every git takes its time, so that a kill comes in the middle of it.
@@ -61,7 +63,9 @@ test('nothing is left of a launcher that is killed at a step of a boot, and no w
   await chmod(join(bin.path, 'git'), 0o755);
   await using t = await team(['ada'], { AACHAT_AGENT: WITH_HANDS, PATH: `${bin.path}:${path}` });
   const reached: string[] = [];
-  for (const step of ['register', 'fetch', 'worktree', 'agent repo', 'skills', 'environment', 'agent', 'confirm']) {
+  // A kill that came late came at a later step: it is tried until there were enough of them.
+  for (let round = 0; round < STEPS.length || new Set(reached).size <= 4; round += 1) {
+    const step = STEPS[round % STEPS.length];
     const up = t.home.start('up', '--json');
     // As soon as it says so: a step does not wait for the next look.
     const says = new RegExp(`"step":"${step}"|"phase":"running"`);
@@ -70,8 +74,6 @@ test('nothing is left of a launcher that is killed at a step of a boot, and no w
     await nothingLeft(t.home);
     reached.push([...up.output().matchAll(/"step":"([^"]+)"/g)].at(-1)?.[1] ?? '');
   }
-  // Else the kills say less than they seem to.
-  expect(new Set(reached).size).toBeGreaterThan(4);
   // The work of an agent outlives the next killed boot.
   const up = await t.up();
   const workspace = await workspaceOf(t);

@@ -1,18 +1,15 @@
 /** Sessions that come from others, by the command line: forked, taken back, started as children. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { CONTROL_ROUTES } from '#contract/control.ts';
 import type { Session } from '#contract/entities.ts';
 import { shortId } from '#contract/ids.ts';
-import { openControlClient } from '#runtime/control.ts';
-import { openHome } from '#runtime/home.ts';
 import type { SessionHistory } from '#runtime/session-history.ts';
 import { upIdentity } from '../support/aachat.ts';
 import { eventually } from '../support/eventually.ts';
-import { sessionOf, steps, type Team, team, workspaceOf } from '../support/team.ts';
-import { gitIn } from '../support/temp.ts';
+import { liveSession, sessionOf, steps, type Team, team, WITH_HANDS, workspaceOf } from '../support/team.ts';
+import { gitIn, tempDir } from '../support/temp.ts';
 
 const COMMIT = 'git switch -q -c work && echo one > one.txt && git add one.txt && git commit -q -m one';
 
@@ -75,7 +72,13 @@ test('a fork goes on beside its source: same commit, own branch and folder, and 
 });
 
 test('a rewind forgets later turns, and with --files puts back what lay in the folder and in the agent repo', async () => {
-  await using t = await team(['ada']);
+  await using bin = await tempDir();
+  // No git goes on while this is there, and without it no session has stopped.
+  const hold = join(bin.path, 'hold');
+  const path = process.env['PATH'] ?? '';
+  const git = `#!/bin/sh\nwhile test -e '${hold}'; do sleep 0.05; done\nPATH='${path}' exec git "$@"\n`;
+  await writeFile(join(bin.path, 'git'), git, { mode: 0o755 });
+  await using t = await team(['ada'], { AACHAT_AGENT: WITH_HANDS, PATH: `${bin.path}:${path}` });
   await t.up();
   const write = (word: string) => `echo ${word} > draft.txt; echo ${word} > $AA_AGENT_DIR/memory/note.md`;
   await t.send(`@ada the word is ONE ${steps({ bash: `${write('one')}; echo done 1` })}`);
@@ -126,14 +129,11 @@ test('a rewind forgets later turns, and with --files puts back what lay in the f
   );
   await eventually('it works on it again', async () => (await promptsOf(t, session.id)).length === 5);
   // Broken off by a person, nothing is taken back, and it goes on as it did.
+  await writeFile(hold, '');
   const broken = t.home.start('session', 'rewind', shortId(session.id), '--to', shortId(first));
-  {
-    // It does for a moment only: no command of its own for each look.
-    await using up = await openControlClient(openHome(t.home.path).controlSocket);
-    const phase = async () => (await up.call(CONTROL_ROUTES.getStatus, {})).sessions[0]?.phase;
-    await eventually('it stops', async () => (await phase()) === 'stopping');
-  }
+  await eventually('it stops', async () => (await liveSession(t)).phase === 'stopping');
   broken.child.kill('SIGINT');
+  await rm(hold);
   expect(await broken.ended).toBe(130);
   await eventually('it works on it once more', async () => (await promptsOf(t, session.id)).length === 6);
   await t.home.json('down', '--yes');

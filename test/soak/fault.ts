@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isAachatError } from '#base/errors.ts';
+import { isAachatError, isSystemError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { holderOf } from '#runtime/worktree.ts';
@@ -91,7 +91,7 @@ async function make(world: FaultWorld, plan: FaultPlan): Promise<string> {
       await end('SIGKILL');
       return '';
     case 'kill launcher and guard':
-      for (const pid of find(world, /aachat-guard/)) process.kill(pid, 'SIGKILL');
+      for (const pid of find(world, /aachat-guard/)) signal(pid, 'SIGKILL');
       await end('SIGKILL');
       return '';
     case 'kill launcher in its boot': {
@@ -109,17 +109,17 @@ async function make(world: FaultWorld, plan: FaultPlan): Promise<string> {
       await end('SIGHUP');
       return '';
     case 'kill agent':
-      process.kill(await agentPid(world, whose), 'SIGKILL');
+      signal(await agentPid(world, whose), 'SIGKILL');
       return ` ${whose}`;
     case 'kill child': {
       const pid = await agentPid(world, whose);
       const child = await maybe(() => find(world, /^\/bin\/sh -c setsid/).find((one) => parentOf(one) === pid));
-      if (child !== undefined) process.kill(child, 'SIGKILL');
+      if (child !== undefined) signal(child, 'SIGKILL');
       return child === undefined ? ': none ran' : ` of ${whose}`;
     }
     case 'kill tool': {
       const tool = await maybe(() => find(world, /^sleep /).at(0));
-      if (tool !== undefined) process.kill(tool, 'SIGKILL');
+      if (tool !== undefined) signal(tool, 'SIGKILL');
       return tool === undefined ? ': none ran' : '';
     }
     case 'kill server':
@@ -181,10 +181,19 @@ async function mend(world: FaultWorld): Promise<void> {
 }
 
 async function suspend(pid: number, forMs: number): Promise<string> {
-  process.kill(pid, 'SIGSTOP');
+  signal(pid, 'SIGSTOP');
   await sleep(forMs);
-  process.kill(pid, 'SIGCONT');
+  signal(pid, 'SIGCONT');
   return '';
+}
+
+/** What it is meant for may have come to its end by itself. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (thrown) {
+    if (!isSystemError(thrown, 'ESRCH')) throw thrown;
+  }
 }
 
 /** Waits a while for what may not come. */

@@ -1,8 +1,9 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { newId } from '#base/id.ts';
 import type { LiveSession, MirrorView } from '#contract/control.ts';
 import type { DocumentVersion } from '#contract/documents.ts';
-import { execute } from './aachat.ts';
+import { execute, type ScratchHome, upIdentity } from './aachat.ts';
 import { eventually } from './eventually.ts';
 import { type Team, team } from './team.ts';
 import { tempRepo } from './temp.ts';
@@ -27,9 +28,23 @@ export interface DocumentScene extends Team {
 
 export const NOTES = '~mia/launch/notes';
 
+/** By a rename, as most editors do it: a save in place that is held up in the middle may be read as two. */
 export async function writeDocument(root: string, path: string, text: string | Uint8Array): Promise<void> {
   await mkdir(dirname(join(root, path)), { recursive: true });
-  await writeFile(join(root, path), text);
+  const whole = `${root}.${newId()}`;
+  await writeFile(whole, text);
+  await rename(whole, join(root, path));
+}
+
+/** Does it while `up` stands still, which sees all of it at once, however long it took. */
+export async function atOnce<T>(home: Pick<ScratchHome, 'path'>, what: () => T | Promise<T>): Promise<T> {
+  const { pid } = upIdentity(home.path);
+  process.kill(pid, 'SIGSTOP');
+  try {
+    return await what();
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
 }
 
 export const readDocument = (root: string, path: string): Promise<string | undefined> =>

@@ -18,7 +18,7 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import * as acp from '@agentclientprotocol/sdk';
@@ -47,7 +47,9 @@ const Step = z.object({
 });
 type Step = z.infer<typeof Step>;
 
-await runScriptedAgent(process.stdin, process.stdout, process.env['TMPDIR'] ?? '/tmp', async (turn) => {
+const temp = process.env['TMPDIR'] ?? '/tmp';
+
+await runScriptedAgent(process.stdin, process.stdout, temp, async (turn) => {
   for (const step of scriptOf(turn.prompt)) await play(step, turn);
 });
 
@@ -100,7 +102,10 @@ async function play(step: Step, turn: Turn): Promise<void> {
     if (step.ask !== true || (await allowed(`Write ${step.edit}`, 'edit', path))) {
       await tool(`Write ${step.edit}`, 'edit', async () => {
         await mkdir(dirname(path), { recursive: true });
-        await writeFile(path, step.content);
+        // By a rename: a save in place that is held up in the middle may be read as two.
+        const whole = join(temp, randomUUID());
+        await writeFile(whole, step.content);
+        await rename(whole, path);
         return 'written';
       });
     }

@@ -75,6 +75,13 @@ export const permission = ({ home }: Team): Promise<PendingPermission> =>
     return permissions[0];
   });
 
+/** Waits until a session has stopped, as `up` says it: the server knows a moment sooner. */
+export const isStopped = ({ home }: Team, id: string): Promise<unknown> =>
+  eventually('it has stopped', async () => {
+    const { up } = await home.quick<{ up: { sessions: readonly LiveSession[] } }>('status');
+    return up.sessions.some(({ sessionId, phase }) => sessionId.endsWith(id) && phase === 'stopped');
+  });
+
 /** What the running `up` says of the only session. */
 export async function liveSession({ home }: Team): Promise<LiveSession> {
   const { up } = await home.quick<{ up: { sessions: readonly LiveSession[] } }>('status');
