@@ -18,7 +18,7 @@ const project = (name: string, include: string[], exclude: string[] = [], env: R
 /** What takes longest, so that no worker is left alone with it in the end. */
 const LONG = [
   /soak\//,
-  /e2e\/(loop|orphans|claude|opencode|documents|resume)/,
+  /e2e\/(loop|talk|orphans|claude|opencode|documents|resume)/,
   /\.e2e\./,
   /\.pg\.|claude|logins|places/,
 ];
