@@ -110,7 +110,9 @@ describe.runIf(HAS_OPENCODE)('with the real OpenCode', () => {
 
   test('settings for it in the repo of the team keep it from starting, until the agent is trusted', async () => {
     await using t = await opencodeTeam();
-    const first = await t.up();
+    // Brings the repo of the team about, without starting ada.
+    await t.home.quick('agent', 'create', 'bob', '--runtime', 'scripted');
+    const first = await t.up('--agent', 'bob');
     await t.home.json('down', '--yes');
     await first.ended;
     await using clone = await tempDir();
