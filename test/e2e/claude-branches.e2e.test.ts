@@ -34,7 +34,7 @@ test('what was taken back or forked is so after a sleep and a kill: words, files
   const words = () =>
     ['ONE', 'TWO', 'THREE', 'ASIDE', 'FOUR'].filter((word) => api.turns().at(-1)?.raw.includes(`The word is ${word}.`));
   const phases = async () => {
-    const { up: live } = await t.home.json<{ up: { sessions: readonly LiveSession[] } }>('status');
+    const { up: live } = await t.home.quick<{ up: { sessions: readonly LiveSession[] } }>('status');
     return Object.fromEntries(live.sessions.map(({ sessionId, activity }) => [sessionId, activity]));
   };
 
@@ -48,7 +48,7 @@ test('what was taken back or forked is so after a sleep and a kill: words, files
   await t.heard('ada.mia', /^Said two\.$/);
   expect(await readFile(note, 'utf8')).toBe('two\n');
   const { turns } = await eventually('both are over', async () => {
-    const shown = await t.home.json<{ turns: readonly { id: string; state: string }[] }>('session', 'show', source.id);
+    const shown = await t.home.quick<{ turns: readonly { id: string; state: string }[] }>('session', 'show', source.id);
     return shown.turns.length === 2 && shown.turns.every(({ state }) => state === 'ended') && shown;
   });
 

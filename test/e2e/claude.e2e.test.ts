@@ -156,7 +156,7 @@ describe('with the real Claude Code', () => {
     expect(last).toContain('was interrupted');
     const { id } = await sessionOf(t);
     const turns = await eventually('the turn ends', async () => {
-      const shown = await t.home.json<{ turns: readonly Turn[] }>('session', 'show', id);
+      const shown = await t.home.quick<{ turns: readonly Turn[] }>('session', 'show', id);
       return shown.turns.every(({ state }) => state !== 'open' && state !== 'interrupted') && shown.turns;
     });
     expect(turns.map(({ state }) => state)).toEqual(['ended']);

@@ -211,7 +211,7 @@ test('two machines work on one server; an agent that runs on one is refused on t
   await other.json('project', 'send', 'launch', `@ada ${steps({ text: 'I hear you.' })}`);
   await t.heard('ada.mia', /^I hear you\.$/);
   await eventually('it is at rest', async () => {
-    const { up } = await other.json<Status>('status');
+    const { up } = await other.quick<Status>('status');
     return up?.mirrors.length === 1 && up.mirrors.every(({ kind, state }) => kind === 'home' && state === 'in sync');
   });
 });

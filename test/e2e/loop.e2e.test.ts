@@ -36,7 +36,7 @@ describe('the loop', () => {
     expect(new Set(hits.map(({ agent }) => agent))).toEqual(new Set(['ada.mia', 'bob.mia']));
     const bob = hits.find(({ agent }) => agent === 'bob.mia')?.sessionId ?? '';
     const local = await eventually('the turn of bob is closed', async () => {
-      const shown = await t.home.json<{ local: SessionHistory }>('session', 'show', bob);
+      const shown = await t.home.quick<{ local: SessionHistory }>('session', 'show', bob);
       return shown.local.turns.every(({ git }) => git !== null) && shown.local;
     });
     const turn = {
@@ -123,7 +123,7 @@ describe('the platform', () => {
   test('one that died comes back while up runs, and one that was stopped does not', async () => {
     await using t = await team(['ada']);
     await t.up();
-    const server = () => t.home.json<{ running: boolean; pid: number }>('server', 'status');
+    const server = () => t.home.quick<{ running: boolean; pid: number }>('server', 'status');
     const { pid } = await server();
     process.kill(pid, 'SIGKILL');
     const again = await eventually('another one runs', async () => {

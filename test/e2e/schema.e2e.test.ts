@@ -134,7 +134,7 @@ test('what each command prints has the shape of its schema', { timeout: 600_000 
   ] as const) {
     await t.send(`@ada ${steps({ ask: 'rm -rf build' })}`);
     const asked = await eventually('the agent asks', async () => {
-      const { permissions } = await home.json<{ permissions: readonly PendingPermission[] }>('permission', 'list');
+      const { permissions } = await home.quick<{ permissions: readonly PendingPermission[] }>('permission', 'list');
       return permissions[0];
     });
     await check('permission', verb, asked.id);

@@ -21,7 +21,7 @@ const promptsOf = async (t: Team, id: string): Promise<readonly string[]> =>
 /** Waits until turns of the session are over, not only answered. @returns their ids */
 const closedTurns = (t: Team, id: string, count: number): Promise<readonly string[]> =>
   eventually(`${count} turns are over`, async () => {
-    const { local } = await t.home.json<{ local: SessionHistory }>('session', 'show', id);
+    const { local } = await t.home.quick<{ local: SessionHistory }>('session', 'show', id);
     return local.turns.filter(({ git }) => git !== null).length === count && local.turns.map(({ turnId }) => turnId);
   });
 
