@@ -175,7 +175,8 @@ async function runFacts(view: View, { actor, ask }: Pick<Call<never>, 'actor' | 
   return { run, session };
 }
 
-async function requireNewest(view: View, run: RunRow): Promise<void> {
+/** @throws AachatError `STALE_RUN` when the session has a newer run, or this one was ended */
+export async function requireNewest(view: View, run: RunRow): Promise<void> {
   const newest = (await newestRuns(view, [run.session_id])).get(run.session_id);
   if (newest?.id !== run.id || (run.ended_at !== null && run.reason !== 'lost')) throw staleRun();
 }

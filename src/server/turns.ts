@@ -11,7 +11,7 @@ import { streamPosition, type Tx, type View } from './database/store.ts';
 import { type SessionWithNames, sessionFacts } from './facts.ts';
 import { cursorOf, messageOf, moveCursor } from './messages.ts';
 import { hidden, type Reading, type Writing } from './request.ts';
-import { type ReportingRun, reportingRun } from './runs.ts';
+import { type ReportingRun, reportingRun, requireNewest } from './runs.ts';
 import { moveSignals, signalOf } from './signals.ts';
 
 const signalsOfTurn = ({ q }: View, turn: TurnId): Promise<SignalRow[]> =>
@@ -80,6 +80,8 @@ export const startTurn: Writing<typeof ROUTES.startTurn> = async (tx, call) => {
   // Two sessions of one agent cannot both begin its last turn.
   await tx.engine.lock(tx.q, 'agents', [reporting.session.agent_id]);
   await tx.engine.lock(tx.q, 'sessions', [reporting.session.id]);
+  // Nor a launcher whose session another one has just taken over.
+  await requireNewest(tx, reporting.run);
   const known = await turnRow(tx, turnId);
   const left = await budgetLeft(tx, reporting.session.agent_id);
   if (known !== undefined) return { turn: await wholeTurn(tx, await takeUp(tx, known, reporting.run)), left };

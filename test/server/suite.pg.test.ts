@@ -3,16 +3,18 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isAachatError } from '#base/errors.ts';
+import { newId } from '#base/id.ts';
 import { silentLog } from '#base/log.ts';
 import { sleep } from '#base/time.ts';
 import { CLOSE } from '#contract/frames.ts';
+import type { RunId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
 import { openPostgres } from '#server/database/postgres.ts';
 import type { RunRow } from '#server/database/schema.ts';
 import { createStore, type Tx } from '#server/database/store.ts';
 import { finishRun, sweepLostRuns } from '#server/runs.ts';
 import { movableClock } from '../support/clock.ts';
-import { createProject, createTeam, liveSession, send } from '../support/company.ts';
+import { createProject, createTeam, liveSession, send, startTurn } from '../support/company.ts';
 import { eventually } from '../support/eventually.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 import { caller, testServer, testSocket } from '../support/server.ts';
@@ -123,9 +125,19 @@ test('a database that breaks off all connections costs a try, never the server o
   expect([...refused]).toEqual(['SERVER_UNREACHABLE']);
 });
 
-describe('a heartbeat that comes while its run', () => {
-  /** What becomes of a run if `end` is on its way when its machine says that it lives. */
-  async function during(aheadMs: number, end: (tx: Tx, run: RunRow) => Promise<unknown>) {
+type Crew = Awaited<ReturnType<typeof crew>>;
+
+describe('what comes while its run', () => {
+  const heartbeat = async (it: Crew, runId: RunId) => {
+    const { stale } = await it.alice.call(ROUTES.heartbeat, {
+      params: { machineId: it.machine },
+      body: { runs: [runId] },
+    });
+    return stale.includes(runId);
+  };
+
+  /** What becomes of a run if `end` is on its way when its machine says something. */
+  async function during(aheadMs: number, end: (tx: Tx, run: RunRow) => Promise<unknown>, say = heartbeat) {
     const databaseUrl = await database();
     const { clock, advance } = movableClock();
     await using it = await crew(async (options) => testServer({ ...options, databaseUrl }), { clock });
@@ -139,25 +151,41 @@ describe('a heartbeat that comes while its run', () => {
       await goOn.promise;
     });
     await done.promise;
-    const beat = { params: { machineId: it.machine }, body: { runs: [run.id] } };
-    const beating = it.alice.call(ROUTES.heartbeat, beat);
+    const said = say(it, run.id);
     await eventually('it waits', async () => {
       const waits = sql`select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
       return (await waits.execute(other.db)).rows.length > 0;
     });
     goOn.resolve();
     await ending;
-    const { stale } = await beating;
+    const isStale = await said;
     const now = await it.alice.call(ROUTES.getSession, { params: { sessionId: session.id } });
-    return { isStale: stale.includes(run.id), state: now.session.state, reason: now.session.run?.reason };
+    return { isStale, state: now.session.state, reason: now.session.run?.reason };
   }
 
-  test('is taken for lost brings it back as a whole', async () => {
+  test('is taken for lost brings it back as a whole, if it is a heartbeat', async () => {
     expect(await during(121_000, sweepLostRuns)).toEqual({ isStale: false, state: 'running', reason: null });
   });
 
-  test('is ended does not bring it back', async () => {
+  test('is ended does not bring it back, if it is a heartbeat', async () => {
     const stopped = { isStale: true, state: 'stopped', reason: 'stopped' };
     expect(await during(30_000, (tx, run) => finishRun(tx, run, 'stopped'))).toEqual(stopped);
+  });
+
+  test('is taken over begins no turn any more', async () => {
+    const takeOver = async (tx: Tx, run: RunRow) => {
+      const session = tx.q.selectFrom('sessions').select('agent_id').where('id', '=', run.session_id);
+      await tx.engine.lock(tx.q, 'agents', [(await session.executeTakeFirstOrThrow()).agent_id]);
+      await finishRun(tx, run, 'superseded');
+      await tx.q
+        .insertInto('runs')
+        .values({ ...run, id: newId<RunId>(), epoch: run.epoch + 1 })
+        .execute();
+    };
+    const begin = async (it: Crew, runId: RunId) => {
+      const thrown = await startTurn(it.alice, { id: runId }, it.project, []).catch((error: unknown) => error);
+      return isAachatError(thrown, 'STALE_RUN');
+    };
+    expect(await during(0, takeOver, begin)).toMatchObject({ isStale: true });
   });
 });

@@ -123,7 +123,7 @@ export const waiting = async (owner: Caller, session: Session): Promise<Signal[]
 
 export async function startTurn(
   owner: Caller,
-  run: Run,
+  run: Pick<Run, 'id'>,
   project: { id: ProjectId },
   signals: readonly Signal[],
   turnId: TurnId = newId<TurnId>(),
