@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { plain } from '#cli/output.ts';
+import fc from '../support/property.ts';
 
 /** Bytes that a terminal acts on. */
 const DANGEROUS = /(?![\n\t])[\p{Cc}\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/u;

@@ -1,9 +1,10 @@
 /** The reader against a model of the server, joined by two queues that the test flushes, breaks and disturbs. */
-import fc from 'fast-check';
+
 import { expect, test } from 'vitest';
 import { INITIAL, type SocketInput, step } from '#client/socket-state.ts';
 import type { DownFrame, StreamEvent, UpFrame } from '#contract/frames.ts';
 import type { StreamId } from '#contract/ids.ts';
+import fc from '../support/property.ts';
 
 const STREAMS = ['a', 'b', 'c'] as unknown as readonly [StreamId, StreamId, StreamId];
 

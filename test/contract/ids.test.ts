@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
 import { AgentName, Login, matchId, ProjectName, shortId } from '#contract/ids.ts';
+import fc from '../support/property.ts';
 
 describe('ids', () => {
   const rows = Array.from({ length: 40 }, () => ({ id: newId() }));

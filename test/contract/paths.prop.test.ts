@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   DocumentKind,
@@ -9,6 +8,7 @@ import {
   parseConflictPath,
   parseDocumentPath,
 } from '#contract/paths.ts';
+import fc from '../support/property.ts';
 
 const slug = fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,62}$/);
 const base = fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,38}$/);

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { TEMPLATES } from '#runtime/kinds.ts';
+import fc from '../support/property.ts';
 
 const word = fc.constantFrom(
   ...['type', 'properties', 'required', 'additionalProperties', 'enum', 'pattern', 'minLength', 'maximum', 'items'],

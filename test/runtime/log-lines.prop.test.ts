@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { LogLine } from '#runtime/log-events.ts';
 import { decode, encode } from '#runtime/log-lines.ts';
+import fc from '../support/property.ts';
 
 const at = '2026-01-01T00:00:00.000Z';
 const problem = (seq: number, message: string): LogLine => ({ seq, at, type: 'problem', message, hint: null });

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Message, Party } from '#contract/entities.ts';
 import type { SessionId } from '#contract/ids.ts';
 import { interruptedPrompt, isSilence, type PromptInput, turnPrompt } from '#runtime/prompt.ts';
+import fc from '../support/property.ts';
 
 const id = (n: number) => `019a1b2c-3d4e-7f60-8a9b-${String(n).padStart(12, '0')}`;
 const agent = { kind: 'agent', id: id(1), name: 'ada.mia' } as Party;

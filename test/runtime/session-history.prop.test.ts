@@ -1,11 +1,12 @@
 /** Replay of logs in any order, of any length: the reducers are pure, total, and agree with each other. */
-import fc from 'fast-check';
+
 import { expect, test } from 'vitest';
 import type { LogEvent, LogLine } from '#runtime/log-events.ts';
 import { decode, encode } from '#runtime/log-lines.ts';
 import { pastOfLog } from '#runtime/past-turns.ts';
 import { RECOVERY } from '#runtime/recovery.ts';
 import { HISTORY } from '#runtime/session-history.ts';
+import fc from '../support/property.ts';
 
 const id = (kind: string, number: number) => `${kind}${number}` as never;
 const turnId = fc.nat({ max: 3 }).map((number) => id('turn', number));

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { newId } from '#base/id.ts';
 import type { ProjectId } from '#contract/ids.ts';
 import { LogEvent } from '#runtime/log-events.ts';
 import { createTranscriptCopy, createTranscriptReader, parseTranscriptLine } from '#runtime/transcript.ts';
+import fc from '../support/property.ts';
 
 const NOW = Date.parse('2026-05-01T00:00:00.000Z');
 const AT = '2026-03-01T10:00:00.000Z';

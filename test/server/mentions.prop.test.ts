@@ -1,9 +1,10 @@
 /** What must hold for the mentions and the words of every text. */
-import fc from 'fast-check';
+
 import { expect, test } from 'vitest';
 import { indexedWords, wordQuery } from '#base/words.ts';
 import type { Party } from '#contract/entities.ts';
 import { findMentions } from '#server/mentions.ts';
+import fc from '../support/property.ts';
 
 const name = fc.constantFrom('a', 'ab', 'abc', 'a-b', 'b');
 const party = fc.oneof(

@@ -1,7 +1,8 @@
 /** Which messages between two agents say nothing new. */
-import fc from 'fast-check';
+
 import { describe, expect, test } from 'vitest';
 import { idleRun, isAcknowledgement } from '#server/small-talk.ts';
+import fc from '../support/property.ts';
 
 const THANKS = [
   'thanks',

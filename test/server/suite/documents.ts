@@ -1,6 +1,6 @@
 /** Documents: nothing that anybody handed in is lost, and nobody reads what is not for them. */
+
 import { createHash } from 'node:crypto';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DOCUMENT_BYTES, type Document } from '#contract/documents.ts';
 import type { Route } from '#contract/route.ts';
@@ -8,6 +8,7 @@ import { ROUTES } from '#contract/routes.ts';
 import { movableClock } from '../../support/clock.ts';
 import { createProject, joinProject, liveSession, push } from '../../support/company.ts';
 import { eventually } from '../../support/eventually.ts';
+import fc from '../../support/property.ts';
 import { type Caller, clientId, testSocket } from '../../support/server.ts';
 import { company, crew, eventsOf, type Open, subscribe } from './fixture.ts';
 

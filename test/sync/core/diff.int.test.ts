@@ -1,11 +1,12 @@
 /** The unified diff of two texts is one that git itself applies. */
+
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { unifiedDiff } from '#sync/core/unified-diff.ts';
+import fc from '../../support/property.ts';
 import { tempDir } from '../../support/temp.ts';
 import { pairs } from './edits.ts';
 

@@ -1,7 +1,8 @@
 /** What must hold for every merge. `MERGE_RUNS` asks for more runs by hand. */
-import fc from 'fast-check';
+
 import { expect, test } from 'vitest';
 import { merge } from '#sync/core/merge.ts';
+import fc from '../../support/property.ts';
 import { longLine, type Pair, pairs } from './edits.ts';
 
 const numRuns = Number(process.env['MERGE_RUNS'] ?? 300);

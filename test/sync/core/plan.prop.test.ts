@@ -1,9 +1,10 @@
 /** Mirrors and a server in memory, driven by the planner alone, in any order. */
+
 import { createHash, randomUUID } from 'node:crypto';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Digest, plan } from '#sync/core/plan.ts';
 import { MemoryServer } from '../../support/memory-replica.ts';
+import fc from '../../support/property.ts';
 
 const paths = ['t/p/k/a.md', 't/p/k/b.md', 't/p/k/c.md'];
 const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
