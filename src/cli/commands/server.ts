@@ -1,4 +1,5 @@
 /** `aachat server …`: the platform itself. The only door from the commands into the server's house. */
+import { randomInt } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { aborted } from '#base/async.ts';
@@ -48,6 +49,9 @@ export async function start(context: CommandContext, args: Listen & { readonly f
   context.output.result({ url, pid }, `The platform runs at ${url} (pid ${pid}).\n\`aachat server stop\` ends it.`);
 }
 
+/** Below those that systems hand out: no connection of another program is given one while the server comes back. */
+const PORTS = [15_000, 30_000] as const;
+
 /** The server itself, in this process, until it is asked to end or has been idle. */
 export async function run(context: CommandContext, args: Listen & { readonly idle?: number }): Promise<void> {
   const { home, env, version, signal, output } = context;
@@ -79,9 +83,9 @@ export async function run(context: CommandContext, args: Listen & { readonly idl
     });
   // At the port that it had before: an `up` that lost the server finds it again there.
   const portFile = join(home.server, 'port');
-  const former = Number(await readIfExists(portFile)) || 0;
-  await using server = await startAt(args.port ?? former).catch((thrown: unknown) => {
-    if (args.port !== undefined || former === 0 || !isAachatError(thrown, 'CONFLICT')) throw thrown;
+  const usual = Number(await readIfExists(portFile)) || randomInt(...PORTS);
+  await using server = await startAt(args.port ?? usual).catch((thrown: unknown) => {
+    if (args.port !== undefined || !isAachatError(thrown, 'CONFLICT')) throw thrown;
     return startAt(0);
   });
   if (databaseUrl !== undefined) await writePrivate(marker, 'The data of this platform is in PostgreSQL.\n');
