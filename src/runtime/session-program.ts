@@ -206,7 +206,8 @@ export async function prepareProgram(
     },
     async takePolicy() {
       const newest = await launcher.policyOf(session);
-      if (isClaude && agent !== undefined) return newest === policy;
+      // A process that is only starting has its rules, too: they are looked at when it runs.
+      if (isClaude) return agent === undefined || newest === policy;
       policy = newest;
       return true;
     },
