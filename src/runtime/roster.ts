@@ -1,4 +1,5 @@
 /** The sessions of one `up`: which there should be, and what each hears of what happened at the server. */
+import { createSerial } from '#base/async.ts';
 import { newId } from '#base/id.ts';
 import { leftOf } from '#contract/budget.ts';
 import type { Agent, Session, Signal, Team } from '#contract/entities.ts';
@@ -30,6 +31,8 @@ export class Roster {
   readonly #returning = new Set<SessionId>();
   #planning: Promise<void> = Promise.resolve();
   readonly #over = new AbortController();
+  /** One after another: the answer that counts is that to the last change. */
+  readonly #readingBudgets = createSerial();
 
   constructor(options: RosterOptions) {
     this.#options = options;
@@ -86,7 +89,7 @@ export class Roster {
         break;
       case 'budget.changed':
         for (const live of this.sessions) if (live.session.agentId === event.data.agent.id) live.budgetChanged();
-        void this.#renewBudget(AgentId.parse(event.data.agent.id));
+        void this.#readingBudgets(() => this.#renewBudget(AgentId.parse(event.data.agent.id)));
         break;
       default:
         break;
