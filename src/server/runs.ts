@@ -175,10 +175,10 @@ async function runFacts(view: View, { actor, ask }: Pick<Call<never>, 'actor' | 
   return { run, session };
 }
 
-/** @throws AachatError `STALE_RUN` when the session has a newer run, or this one was ended */
-export async function requireNewest(view: View, run: RunRow): Promise<void> {
-  const newest = (await newestRuns(view, [run.session_id])).get(run.session_id);
-  if (newest?.id !== run.id || (run.ended_at !== null && run.reason !== 'lost')) throw staleRun();
+/** @throws AachatError `STALE_RUN` when the session has a newer run by now, or this one was ended */
+export async function requireNewest(view: View, { id, session_id }: RunRow): Promise<void> {
+  const newest = (await newestRuns(view, [session_id])).get(session_id);
+  if (newest?.id !== id || (newest.ended_at !== null && newest.reason !== 'lost')) throw staleRun();
 }
 
 async function seen(tx: Tx, known: RunRow, session: SessionWithNames): Promise<void> {

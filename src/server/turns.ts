@@ -80,7 +80,7 @@ export const startTurn: Writing<typeof ROUTES.startTurn> = async (tx, call) => {
   // Two sessions of one agent cannot both begin its last turn.
   await tx.engine.lock(tx.q, 'agents', [reporting.session.agent_id]);
   await tx.engine.lock(tx.q, 'sessions', [reporting.session.id]);
-  // Nor a launcher whose session another one has just taken over.
+  // Nor a launcher whose session was taken over, or ended, while it waited for those.
   await requireNewest(tx, reporting.run);
   const known = await turnRow(tx, turnId);
   const left = await budgetLeft(tx, reporting.session.agent_id);

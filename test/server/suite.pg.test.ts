@@ -172,20 +172,32 @@ describe('what comes while its run', () => {
     expect(await during(30_000, (tx, run) => finishRun(tx, run, 'stopped'))).toEqual(stopped);
   });
 
-  test('is taken over begins no turn any more', async () => {
-    const takeOver = async (tx: Tx, run: RunRow) => {
+  /** Under the lock that turns begin under, as every end that another machine or a person asks for. */
+  const ended =
+    (end: (tx: Tx, run: RunRow) => Promise<unknown>): typeof end =>
+    async (tx, run) => {
       const session = tx.q.selectFrom('sessions').select('agent_id').where('id', '=', run.session_id);
       await tx.engine.lock(tx.q, 'agents', [(await session.executeTakeFirstOrThrow()).agent_id]);
+      await end(tx, run);
+    };
+  const begin = async (it: Crew, runId: RunId) => {
+    const thrown = await startTurn(it.alice, { id: runId }, it.project, []).catch((error: unknown) => error);
+    return isAachatError(thrown, 'STALE_RUN');
+  };
+
+  test('is taken over begins no turn any more', async () => {
+    const takeOver = ended(async (tx, run) => {
       await finishRun(tx, run, 'superseded');
       await tx.q
         .insertInto('runs')
         .values({ ...run, id: newId<RunId>(), epoch: run.epoch + 1 })
         .execute();
-    };
-    const begin = async (it: Crew, runId: RunId) => {
-      const thrown = await startTurn(it.alice, { id: runId }, it.project, []).catch((error: unknown) => error);
-      return isAachatError(thrown, 'STALE_RUN');
-    };
+    });
     expect(await during(0, takeOver, begin)).toMatchObject({ isStale: true });
+  });
+
+  test('is ended begins no turn any more', async () => {
+    const end = ended((tx, run) => finishRun(tx, run, 'asked'));
+    expect(await during(0, end, begin)).toMatchObject({ isStale: true });
   });
 });
