@@ -52,7 +52,7 @@ const CONVERSATION_GONE =
   'The program that runs you does not know the conversation that you had here, so this is a new one: what you see below is all that you remember of it. `aachat project read <project>` shows what was said. Nothing was done to the files in your workspace and your own repo because of it.';
 
 const ranElsewhere = (machine: string) =>
-  `This session ran on ${machine}, another machine of your owner, since it last ran here. What was said to you there and what you did is not in this conversation, and files that you did not push are there. \`aachat project read <project>\` shows what was said.`;
+  `This session ran on ${machine}, another machine of your owner, until now. What was said to you there and what you did is not in this conversation, and files that you did not push are there. \`aachat project read <project>\` shows what was said.`;
 
 type Program = NonNullable<Recovery['program']>;
 
@@ -127,9 +127,7 @@ export async function openJournal(
       return [
         ...(elsewhere === undefined
           ? []
-          : [
-              `${name} ran on ${elsewhere} since it last ran here: its conversation here does not know what it did there.`,
-            ]),
+          : [`${name} ran on ${elsewhere} until now: its conversation here does not know what it did there.`]),
         ...(isLost ? [`The program does not know the conversation of ${name} any more: it goes on in a new one.`] : []),
         ...(before === undefined ? [] : [`The conversation of ${name} was held with ${before} until now.`]),
       ];

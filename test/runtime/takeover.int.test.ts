@@ -64,8 +64,10 @@ test('a session that another machine took over waits, says so, and goes on when 
   const prompts = (await readEventLog(scene.home.session(now().sessionId).log)).flatMap((line) =>
     line.type === 'turn.prompted' ? [line.prompt] : [],
   );
-  expect(prompts.map((prompt) => prompt.includes('This session ran on desk'))).toEqual([true, false]);
-  expect(up.report()[0]?.warnings).toContainEqual(expect.stringContaining('ada.mia ran on desk since'));
+  expect(
+    prompts.map((prompt) => prompt.includes('This session ran on desk, another machine of your owner, until now')),
+  ).toEqual([true, false]);
+  expect(up.report()[0]?.warnings).toContainEqual(expect.stringContaining('ada.mia ran on desk until now'));
 });
 
 test('what is stopped on one machine does not come up on another one that waits for its place', async () => {
