@@ -2,8 +2,11 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Below those that systems hand out by themselves: any connection of another test could be given one of them. */
-const [FIRST, COUNT] = [10_000, 20_000];
+/**
+ * Below those that systems hand out by themselves: any connection of another test could be given one of them. Above
+ * 10080, the last one that `fetch` refuses to ask.
+ */
+const [FIRST, COUNT] = [10_081, 20_000];
 /** Test files that run at once have ports of their own. */
 const EACH = 31;
 let asked = 0;
