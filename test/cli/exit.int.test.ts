@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ERROR_CODES, ERROR_STATUS, type ErrorCode } from '#base/errors.ts';
 import { run } from '../support/command.ts';
+import { freePort } from '../support/port.ts';
 import { tempDir } from '../support/temp.ts';
 
 /** Exit statuses are what scripts rely on: written out, so that a change is seen. */
@@ -67,7 +68,7 @@ test.each(ERROR_CODES)('%s of the server is told with its exit status', async (c
 
 describe('a server', () => {
   test('that is not there', async () => {
-    const [json, text] = await against('http://127.0.0.1:1');
+    const [json, text] = await against(`http://127.0.0.1:${await freePort()}`);
     expect(json.status).toBe(6);
     expect(text.stderr).toMatch(/No answer from http.*\n.*aachat server status/);
   });

@@ -14,6 +14,7 @@ import {
   type Pinned,
   pinnedPackages,
 } from '#runtime/package-install.ts';
+import { freePort } from '../support/port.ts';
 import { tempDir, writeFiles } from '../support/temp.ts';
 
 const LINUX = { os: 'linux', cpu: 'x64', libc: 'glibc' } as const;
@@ -152,7 +153,8 @@ describe('an install', () => {
       code: 'SERVER_UNREACHABLE',
       message: expect.stringContaining('404'),
     });
-    await expect(it.install(it.pinned, 'http://127.0.0.1:1')).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
+    const nobody = `http://127.0.0.1:${await freePort()}`;
+    await expect(it.install(it.pinned, nobody)).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
     expect(it.left()).toEqual(['one']);
   });
 });
