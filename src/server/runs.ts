@@ -215,7 +215,10 @@ export const setActivity: Writing<typeof ROUTES.setActivity> = async (tx, call) 
 };
 
 export const endRun: Writing<typeof ROUTES.endRun> = async (tx, call) => {
-  const { run, session } = await runFacts(tx, call, call.params.runId);
+  const { session } = await runFacts(tx, call, call.params.runId);
+  await tx.engine.lock(tx.q, 'agents', [session.agent_id]);
+  // Looked at again: a newer one may have taken its place meanwhile.
+  const { run } = await runFacts(tx, call, call.params.runId);
   if (run.ended_at === null) {
     await finishRun(tx, run, call.body.reason);
     // Those that cover whatever comes are an agent's presence: they come back with the next `up`.

@@ -185,15 +185,24 @@ describe('what comes while its run', () => {
     return isAachatError(thrown, 'STALE_RUN');
   };
 
+  const takeOver = ended(async (tx, run) => {
+    await finishRun(tx, run, 'superseded');
+    await tx.q
+      .insertInto('runs')
+      .values({ ...run, id: newId<RunId>(), epoch: run.epoch + 1 })
+      .execute();
+  });
+
   test('is taken over begins no turn any more', async () => {
-    const takeOver = ended(async (tx, run) => {
-      await finishRun(tx, run, 'superseded');
-      await tx.q
-        .insertInto('runs')
-        .values({ ...run, id: newId<RunId>(), epoch: run.epoch + 1 })
-        .execute();
-    });
     expect(await during(0, takeOver, begin)).toMatchObject({ isStale: true });
+  });
+
+  test('is taken over leaves the session to the next one when it ends', async () => {
+    const end = async (it: Crew, runId: RunId) => {
+      await it.alice.call(ROUTES.endRun, { params: { runId }, body: { reason: 'stopped' } });
+      return true;
+    };
+    expect(await during(0, takeOver, end)).toMatchObject({ state: 'running', reason: null });
   });
 
   test('is ended begins no turn any more', async () => {
