@@ -17,13 +17,14 @@ import { expireQueued, moveSignals, signalOf } from './signals.ts';
 import type { Tokens } from './tokens.ts';
 
 export const openRun: Writing<typeof ROUTES.openRun> = async (tx, { actor, params, body, ask }) => {
-  const { session, resource } = await sessionFacts(tx, actor, params.sessionId);
+  const { session: known, resource } = await sessionFacts(tx, actor, params.sessionId);
   ask(resource);
   const machine = await machineRow(tx, body.machineId);
-  if (machine === undefined || machine.user_id !== session.owner_id) throw hidden('machine');
-  await tx.engine.lock(tx.q, 'agents', [session.agent_id]);
-  // Looked at again: it may have been taken out of service meanwhile.
-  await agentFacts(tx, actor, session.agent_id);
+  if (machine === undefined || machine.user_id !== known.owner_id) throw hidden('machine');
+  await tx.engine.lock(tx.q, 'agents', [known.agent_id]);
+  // Looked at again: they may have been taken out of service meanwhile, and the session stopped.
+  await agentFacts(tx, actor, known.agent_id);
+  const { session } = await sessionFacts(tx, actor, params.sessionId);
   if (session.parked === 1) {
     throw new AachatError('CONFLICT', `Session ${shortId(session.id)} of ${session.agent} was stopped.`, {
       hint: `Let it go on with \`aachat session resume ${shortId(session.id)}\`.`,

@@ -6,6 +6,7 @@ import { isAachatError } from '#base/errors.ts';
 import { newId } from '#base/id.ts';
 import { silentLog } from '#base/log.ts';
 import { sleep } from '#base/time.ts';
+import type { Run } from '#contract/entities.ts';
 import { CLOSE } from '#contract/frames.ts';
 import type { RunId } from '#contract/ids.ts';
 import { ROUTES } from '#contract/routes.ts';
@@ -128,12 +129,12 @@ test('a database that breaks off all connections costs a try, never the server o
 type Crew = Awaited<ReturnType<typeof crew>>;
 
 describe('what comes while its run', () => {
-  const heartbeat = async (it: Crew, runId: RunId) => {
+  const heartbeat = async (it: Crew, { id }: Run) => {
     const { stale } = await it.alice.call(ROUTES.heartbeat, {
       params: { machineId: it.machine },
-      body: { runs: [runId] },
+      body: { runs: [id] },
     });
-    return stale.includes(runId);
+    return stale.includes(id);
   };
 
   /** What becomes of a run if `end` is on its way when its machine says something. */
@@ -151,7 +152,7 @@ describe('what comes while its run', () => {
       await goOn.promise;
     });
     await done.promise;
-    const said = say(it, run.id);
+    const said = say(it, run);
     await eventually('it waits', async () => {
       const waits = sql`select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
       return (await waits.execute(other.db)).rows.length > 0;
@@ -180,8 +181,8 @@ describe('what comes while its run', () => {
       await tx.engine.lock(tx.q, 'agents', [(await session.executeTakeFirstOrThrow()).agent_id]);
       await end(tx, run);
     };
-  const begin = async (it: Crew, runId: RunId) => {
-    const thrown = await startTurn(it.alice, { id: runId }, it.project, []).catch((error: unknown) => error);
+  const begin = async (it: Crew, run: Run) => {
+    const thrown = await startTurn(it.alice, run, it.project, []).catch((error: unknown) => error);
     return isAachatError(thrown, 'STALE_RUN');
   };
 
@@ -198,8 +199,8 @@ describe('what comes while its run', () => {
   });
 
   test('is taken over leaves the session to the next one when it ends', async () => {
-    const end = async (it: Crew, runId: RunId) => {
-      await it.alice.call(ROUTES.endRun, { params: { runId }, body: { reason: 'stopped' } });
+    const end = async (it: Crew, { id }: Run) => {
+      await it.alice.call(ROUTES.endRun, { params: { runId: id }, body: { reason: 'stopped' } });
       return true;
     };
     expect(await during(0, takeOver, end)).toMatchObject({ state: 'running', reason: null });
@@ -208,5 +209,20 @@ describe('what comes while its run', () => {
   test('is ended begins no turn any more', async () => {
     const end = ended((tx, run) => finishRun(tx, run, 'asked'));
     expect(await during(0, end, begin)).toMatchObject({ isStale: true });
+  });
+
+  test('is stopped by a person does not come up elsewhere', async () => {
+    const stop = ended(async (tx, run) => {
+      await finishRun(tx, run, 'asked');
+      await tx.q.updateTable('sessions').set({ parked: 1 }).where('id', '=', run.session_id).execute();
+    });
+    const open = async (it: Crew, { sessionId }: Run) => {
+      const body = { clientId: newId(), machineId: it.machine, owes: null };
+      const thrown = await it.alice
+        .call(ROUTES.openRun, { params: { sessionId }, body })
+        .catch((error: unknown) => error);
+      return isAachatError(thrown, 'CONFLICT');
+    };
+    expect(await during(0, stop, open)).toEqual({ isStale: true, state: 'stopped', reason: 'asked' });
   });
 });
