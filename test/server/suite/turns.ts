@@ -136,6 +136,24 @@ export function turnSuite(engine: string, open: Open): void {
       }
     });
 
+    test('what is said after turns that began in the same moment is as far from a person as the last of them', async () => {
+      await using it = await crew(open);
+      const other = await createAgent(it.alice, 'echo');
+      await joinProject(it.alice, it.project, 'echo');
+      const echo = await liveSession(it.server, it.alice, other, it.team, it.machine);
+      const { session, run, agent } = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
+      for (const [who, hop] of [
+        [it.alice, 1],
+        [echo.agent, 2],
+        [it.alice, 1],
+      ] as const) {
+        await send(who, it.project, '@helper go on');
+        const turn = await startTurn(it.alice, run, it.project, await waiting(it.alice, session));
+        await endTurn(it.alice, run, turn.id);
+        expect(await send(agent, it.project, 'done')).toMatchObject({ turnId: null, hop });
+      }
+    });
+
     test('of two sessions that report the same signal one gets it', async () => {
       await using it = await crew(open);
       const first = await liveSession(it.server, it.alice, it.agent, it.team, it.machine);
