@@ -40,7 +40,10 @@ export const limited = (what: 'max_inotify_watches' | 'max_inotify_instances', c
   ...['sh', '-c', `echo ${count} > /proc/sys/user/${what} && exec "$@"`, 'sh'],
 ];
 
-export const canLimit: boolean = can('unshare', '--user', '--map-root-user', 'true');
+const [unshare = '', ...trial] = limited('max_inotify_watches', 1);
+/** Containers forbid this or that of it. */
+export const canLimit: boolean = can(unshare, ...trial, 'true');
+
 /** A process keeps the files that it has open, and opens no other one. */
 export function noMoreFiles(pid: number): Disposable {
   const limit = (soft: number) => run('prlimit', `--pid=${pid}`, `--nofile=${soft}:`);
