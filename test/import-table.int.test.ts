@@ -1,22 +1,23 @@
 /** Guards the guard: the linter must refuse one forbidden import per floor, and allow a permitted one. */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { cp, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { tempDir } from './support/temp.ts';
+import { tempDir, writeFiles } from './support/temp.ts';
 
 const root = join(import.meta.dirname, '..');
 const run = promisify(execFile);
 
-/** Lints one file in a copy of the project that has only the linter's settings. */
-async function lint(path: string, text: string): Promise<{ readonly ok: boolean; readonly output: string }> {
+/** Lints files in a copy of the project that has only the linter's settings. */
+async function lint(
+  files: Readonly<Record<string, string>>,
+): Promise<{ readonly ok: boolean; readonly output: string }> {
   await using dir = await tempDir();
   await cp(join(root, '.biome.json'), join(dir.path, '.biome.json'));
   await writeFile(join(dir.path, '.gitignore'), 'node_modules\n');
   await symlink(join(root, 'node_modules'), join(dir.path, 'node_modules'));
-  await mkdir(join(dir.path, path, '..'), { recursive: true });
-  await writeFile(join(dir.path, path), text);
+  await writeFiles(dir.path, files);
   try {
     const { stdout, stderr } = await run(join(root, 'node_modules/.bin/biome'), ['lint', '.'], { cwd: dir.path });
     return { ok: true, output: stdout + stderr };
@@ -60,20 +61,24 @@ const allowed: readonly (readonly [file: string, text: string])[] = [
 
 describe('import table', () => {
   test.for(forbidden)('%s may not import %s', async ([file, , text]) => {
-    const { ok, output } = await lint(file, text);
+    const { ok, output } = await lint({ [file]: text });
     expect(output).toMatch(/noRestrictedImports|noNodejsModules/);
     expect(ok).toBe(false);
   });
 
   test.for(allowed)('%s may import what the table lists', async ([file, text]) => {
-    const { output } = await lint(file, text);
+    const { output } = await lint({ [file]: text });
     expect(output).not.toMatch(/noRestrictedImports|noNodejsModules/);
   });
 
   test('a floating promise, a cycle of types and console are refused', async () => {
-    expect((await lint('src/base/a.ts', 'async function f() {}\nexport function g() {\n  f();\n}\n')).output).toMatch(
-      /noFloatingPromises/,
-    );
-    expect((await lint('src/base/a.ts', "console.log('x');\n")).output).toMatch(/noConsole/);
+    const floating = { 'src/base/a.ts': 'async function f() {}\nexport function g() {\n  f();\n}\n' };
+    expect((await lint(floating)).output).toMatch(/noFloatingPromises/);
+    const cycle = {
+      'src/base/a.ts': "import type { B } from './b.ts';\nexport type A = B;\n",
+      'src/base/b.ts': "import type { A } from './a.ts';\nexport type B = A;\n",
+    };
+    expect((await lint(cycle)).output).toMatch(/noImportCycles/);
+    expect((await lint({ 'src/base/a.ts': "console.log('x');\n" })).output).toMatch(/noConsole/);
   });
 });
