@@ -33,6 +33,8 @@ export async function testPostgres(flags: readonly string[] = UNSYNCED): Promise
     port,
     persistent: true,
     createPostgresUser: root,
+    // Else it is that of whoever runs the tests, whether this machine has it or not.
+    initdbFlags: ['--locale=C', '--encoding=UTF8'],
     postgresFlags: [...flags],
     onLog: (line) => void lines.push(String(line)),
     onError: (line) => void lines.push(String(line)),
