@@ -5,6 +5,7 @@ import { formatWithOptions } from 'node:util';
 import { isAachatError } from '#base/errors.ts';
 import { exists, readIfExists } from '#base/fs.ts';
 import { createLog, fileWriter } from '#base/log.ts';
+import { keepSmall } from '#base/memory.ts';
 import { readPidFile } from '#base/pid-file.ts';
 import { isTrusted, permissionMinutes, sessionPolicyOf, trustedProgramOf } from '#cli/agent-settings.ts';
 import { startInBackground } from '#cli/background.ts';
@@ -93,6 +94,7 @@ async function foreground(context: CommandContext, args: UpArgs): Promise<void> 
     screen = await showUp(context, running);
     for (const line of early) screen.say(...line);
     await Promise.race([running.ready, running.closed]);
+    keepSmall();
     if (interrupts === 0) sayReady(screen, running);
     await running.closed;
   } finally {
