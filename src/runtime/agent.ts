@@ -5,6 +5,7 @@
  * of that is dealt with here. Callers see a conversation that takes one prompt at a time.
  */
 import { Readable, Writable } from 'node:stream';
+import { setImmediate as nextRound } from 'node:timers/promises';
 import type * as acp from '@agentclientprotocol/sdk';
 import { aborted, within } from '#base/async.ts';
 import { AachatError } from '#base/errors.ts';
@@ -313,9 +314,6 @@ async function converse(options: AgentOptions, child: LeasedProcess, acp: Sdk): 
     },
   };
 }
-
-/** Of the event loop. */
-const nextRound = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const CANCELLED: PermissionAnswer = { kind: 'cancelled' };
 

@@ -86,9 +86,9 @@ export async function openJournal(
     notices.push({ note: text });
     note({ type: 'note', text });
   };
-  const before = about.session.run;
+  const last = about.session.run;
   const elsewhere =
-    before !== null && before.machineId !== machine.id && before.epoch > past.epoch ? before.machine : undefined;
+    last !== null && last.machineId !== machine.id && last.epoch > past.epoch ? last.machine : undefined;
   if (elsewhere !== undefined) tell(ranElsewhere(elsewhere));
   return {
     events,
